@@ -1,0 +1,267 @@
+"""Every message between processes, and the codec: whole present truths of named objects, length-framed.
+
+A frame is a header (length of key and body, kind, length of the key), the key that names the object, and a msgpack
+body. The parent routes by kind and key and never decodes what it only passes on.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+
+SCHEMA = 1
+"""Number of the shapes below as `kad --dump` prints them; it grows when a field changes its meaning."""
+
+_HEADER = struct.Struct("!IHH")
+LARGEST_FRAME = 64 * 1024 * 1024
+
+
+class Frame(NamedTuple):
+    """One message as bytes: what the parent routes."""
+
+    kind: int
+    key: str
+    body: bytes
+
+    def encode(self) -> bytes:
+        key = self.key.encode()
+        return _HEADER.pack(len(key) + len(self.body), self.kind, len(key)) + key + self.body
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process says to another; `KIND` stands in the frame header."""
+
+    KIND: ClassVar[int] = 0
+    IS_STATE: ClassVar[bool] = False
+    """A later message with the same key replaces an earlier one that was not yet sent."""
+
+    @property
+    def key(self) -> str:
+        """The object that the message speaks of; empty when it speaks of the process."""
+        return ""
+
+
+class Prepare(Message, frozen=True, kw_only=True):
+    """Parent to child: the configuration of this generation is in the memory file that comes along."""
+
+    KIND: ClassVar[int] = 1
+    generation: int
+
+
+class Ready(Message, frozen=True, kw_only=True):
+    """Child to parent: that generation is understood and can be committed."""
+
+    KIND: ClassVar[int] = 2
+    generation: int
+
+
+class Refused(Message, frozen=True, kw_only=True):
+    """Child to parent: that generation cannot be run, and why."""
+
+    KIND: ClassVar[int] = 3
+    generation: int
+    text: str
+
+
+class Commit(Message, frozen=True, kw_only=True):
+    """Parent to child: run the prepared generation from now on."""
+
+    KIND: ClassVar[int] = 4
+    generation: int
+
+
+class Abandon(Message, frozen=True, kw_only=True):
+    """Parent to child: forget the prepared generation."""
+
+    KIND: ClassVar[int] = 5
+    generation: int
+
+
+class Ping(Message, frozen=True, kw_only=True):
+    """Parent to child: say that you are alive."""
+
+    KIND: ClassVar[int] = 6
+    number: int
+
+
+class Pong(Message, frozen=True, kw_only=True):
+    """Child to parent: alive."""
+
+    KIND: ClassVar[int] = 7
+    number: int
+
+
+class TellAll(Message, frozen=True, kw_only=True):
+    """Parent to child: say the whole present truth of every object again."""
+
+    KIND: ClassVar[int] = 8
+
+
+class Stop(Message, frozen=True, kw_only=True):
+    """Parent to child: leave in order; keep the addresses where asked."""
+
+    KIND: ClassVar[int] = 9
+    release: bool = True
+
+
+class SnapshotWanted(Message, frozen=True, kw_only=True):
+    """Parent to child: tell everything about yourself, as JSON."""
+
+    KIND: ClassVar[int] = 10
+    number: int
+    clear_statistics: bool = False
+
+
+class SnapshotTaken(Message, frozen=True, kw_only=True):
+    """Child to parent: the answer to SnapshotWanted with that number."""
+
+    KIND: ClassVar[int] = 11
+    number: int
+    json: bytes
+
+
+class Configured(Message, frozen=True, kw_only=True):
+    """Child to parent: the committed generation is in force."""
+
+    KIND: ClassVar[int] = 12
+    generation: int
+
+
+class RouterState(Message, frozen=True, kw_only=True):
+    """vrrp to everyone: what one vrrp_instance is now."""
+
+    KIND: ClassVar[int] = 20
+    IS_STATE: ClassVar[bool] = True
+    name: str
+    state: str
+    since: float
+    """Seconds of the wall clock (UNIX time) at which the state was entered."""
+    reason: str
+    priority: int
+    """Effective priority, 0..255."""
+    holds_addresses: bool
+    deleted: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+
+class Resume(Message, frozen=True, kw_only=True):
+    """Parent to vrrp, after a crash: what each instance was when it was last heard of."""
+
+    KIND: ClassVar[int] = 21
+    routers: tuple[RouterState, ...]
+
+
+class Observation(Message, frozen=True, kw_only=True):
+    """runner to everyone: the present value of one watched thing, not the event of one run."""
+
+    KIND: ClassVar[int] = 22
+    IS_STATE: ClassVar[bool] = True
+    kind: str
+    """script, process, file …: the tracker's word."""
+    name: str
+    value: int | None
+    """Scripts and processes: 1 good, 0 failed; files: the number in it; None: not known yet."""
+    since: float
+    """UNIX time at which the value last changed."""
+    reason: str
+    """Why the value is what it is, in one sentence."""
+    output: str = ""
+    """The last 2 kB that a failing program printed."""
+    deleted: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+class Notify(Message, frozen=True, kw_only=True):
+    """Any child to runner: run the configured program `program` (an id, never a command)."""
+
+    KIND: ClassVar[int] = 23
+    program: str
+    object: str
+    """Programs of one object run in the order in which they were asked for."""
+    generation: int
+    sequence: int
+    """Grows with each message about an object; a repeat after a crash is recognised by it."""
+    arguments: tuple[str, ...] = ()
+    """Appended to the configured arguments."""
+    environment: dict[str, str] = {}
+    awaited_until: float | None = None
+    """Seconds that the asker waits for the end of the program (notify_stop); None: it does not wait."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.object}/{self.program}"
+
+
+class Notified(Message, frozen=True, kw_only=True):
+    """runner to the asker: the program ended."""
+
+    KIND: ClassVar[int] = 24
+    program: str
+    object: str
+    sequence: int
+    status: int | None
+    """Exit status; 128 + number for a signal; None: it could not be started."""
+    output: str
+    duration: float
+
+    @property
+    def key(self) -> str:
+        return f"{self.object}/{self.program}"
+
+
+KINDS: dict[int, type[Message]] = {kind.KIND: kind for kind in Message.__subclasses__()}
+_DECODERS = {number: msgspec.msgpack.Decoder(kind) for number, kind in KINDS.items()}
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class BadFrame(ValueError):
+    """The bytes are no frame of ours; the channel is lost."""
+
+
+def to_frame(message: Message) -> Frame:
+    return Frame(message.KIND, message.key, _ENCODER.encode(message))
+
+
+def from_frame(frame: Frame) -> Message:
+    """Decode; raises BadFrame."""
+    try:
+        return _DECODERS[frame.kind].decode(frame.body)
+    except (KeyError, msgspec.DecodeError) as error:
+        raise BadFrame(f"kind {frame.kind}: {error}") from error
+
+
+class Assembler:
+    """Frames out of a byte stream that arrives in any pieces."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Each frame that is complete now; raises BadFrame."""
+        self._bytes += data
+        while len(self._bytes) >= _HEADER.size:
+            length, kind, key_length = _HEADER.unpack_from(self._bytes)
+            if length > LARGEST_FRAME or key_length > length:
+                raise BadFrame(f"frame of {length} bytes with a key of {key_length}")
+            end = _HEADER.size + length
+            if len(self._bytes) < end:
+                return
+            split = _HEADER.size + key_length
+            key = bytes(self._bytes[_HEADER.size : split]).decode(errors="replace")
+            body = bytes(self._bytes[split:end])
+            del self._bytes[:end]
+            yield Frame(kind, key, body)
+
+
+def to_plain(value: Any) -> Any:
+    """A message or model as what json can print."""
+    return msgspec.to_builtins(value)
