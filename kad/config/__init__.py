@@ -1,0 +1,1 @@
+"""Text to tree to typed values to slices; knows the language, and no keepalived word."""

@@ -1,0 +1,30 @@
+"""What the watchdog is given, and the words of the file that speak of the daemon itself."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kad.run.keywords import Program
+
+
+class WatchdogSlice(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the parent needs of the configuration; times are seconds."""
+
+    child_wait_time: float = 5.0
+    """How long children may take to leave before they are killed."""
+    instance: str | None = None
+    net_namespace: str | None = None
+    use_pid_dir: bool = False
+    router_id: str = ""
+    process_name: str | None = None
+    process_names: dict[str, str] = {}
+    """Titles by child: vrrp, checker, ipvs, runner; only those configured."""
+    startup_script: Program | None = None
+    startup_script_timeout: float = 10.0
+    shutdown_script: Program | None = None
+    shutdown_script_timeout: float = 10.0
+    reload_check_config: bool = False
+    reload_time_file: str | None = None
+    reload_repeat: bool = False
+    reload_file: str | None = None
+    umask: int = 0o177

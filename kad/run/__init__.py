@@ -1,0 +1,1 @@
+"""The runner: observes the host, runs programs, sends mail."""

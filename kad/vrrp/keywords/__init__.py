@@ -1,0 +1,143 @@
+"""What the vrrp process is given: every default filled in, every inheritance resolved, no places."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kad.track.items import TrackItem
+
+
+class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of virtual_ipaddress or virtual_ipaddress_excluded."""
+
+    address: str
+    """Canonical text, without prefix."""
+    prefix: int
+    device: str | None = None
+    """None: the interface of the instance."""
+    scope: int = 0
+    """rtnetlink number: 0 global, 200 site, 253 link, 254 host, 255 nowhere."""
+    broadcast: str | None = None
+    """Already computed where + or - was written."""
+    label: str | None = None
+    peer: str | None = None
+    """ADDRESS or ADDRESS/PREFIX of the other end."""
+    home: bool = False
+    nodad: bool = True
+    """No duplicate address detection (IPv6), which is the rule for a virtual address."""
+    mngtmpaddr: bool = False
+    noprefixroute: bool = False
+    autojoin: bool = False
+    no_track: bool = False
+    use_vmac: bool = False
+    preferred_lft: int | None = None
+    """Seconds; None: for ever."""
+
+
+class UnicastPeer(msgspec.Struct, frozen=True, kw_only=True):
+    """A router that adverts are sent to, and may come from."""
+
+    address: str
+    min_ttl: int | None = None
+    max_ttl: int | None = None
+
+
+class Authentication(msgspec.Struct, frozen=True, kw_only=True):
+    """Authentication of version 2 (RFC 2338)."""
+
+    type: str
+    """PASS or AH."""
+    password: str
+    """At most 8 bytes."""
+
+
+class Announcing(msgspec.Struct, frozen=True, kw_only=True):
+    """Gratuitous ARP and neighbour advertisements: how many and when, delays in seconds."""
+
+    master_delay: float = 5.0
+    master_repeat: int = 5
+    master_refresh: float = 0.0
+    master_refresh_repeat: int = 1
+    lower_prio_delay: float = 5.0
+    lower_prio_repeat: int = 5
+    garp_interval: float = 0.0
+    gna_interval: float = 0.0
+
+
+class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """One virtual router; times are seconds."""
+
+    name: str
+    state: str = "BACKUP"
+    """MASTER or BACKUP: the initial wish."""
+    interface: str
+    virtual_router_id: int
+    version: int = 2
+    family: int = 4
+    priority: int = 100
+    advertisement_interval: float = 1.0
+    source_address: str | None = None
+    """None: the first address of the interface (IPv4), its link-local address (IPv6)."""
+    track_source: bool = False
+    """FAULT while the configured source address is absent."""
+    multicast_group: str = "224.0.0.18"
+    unicast_peers: tuple[UnicastPeer, ...] = ()
+    unicast_ttl: int = 255
+    unicast_fault_no_peer: bool = False
+    """A unicast instance without peers is in FAULT rather than multicast."""
+    check_unicast_src: bool = False
+    preempt: bool = True
+    preempt_delay: float = 0.0
+    track_primary: bool = True
+    authentication: Authentication | None = None
+    virtual_addresses: tuple[VirtualAddress, ...] = ()
+    excluded_addresses: tuple[VirtualAddress, ...] = ()
+    announcing: Announcing = Announcing()
+    down_timer_adverts: int = 3
+    lower_prio_no_advert: bool = False
+    higher_prio_send_advert: bool = False
+    skip_check_adv_addr: bool = False
+    v3_checksum_as_v2: bool = False
+    old_unicast_checksum: str = "auto"
+    """auto, always or never."""
+    owner_ignore_adverts: bool = False
+    accept: bool = True
+    strict: bool = False
+    promote_secondaries: bool = False
+    tracks: tuple[TrackItem, ...] = ()
+    """Its own and those of its sync group."""
+    notifies: tuple[str, ...] = ()
+    """Keywords of the notify programs it has: notify_master, notify …"""
+    notify_deleted: bool = False
+    notify_priority_changes: bool = False
+    smtp_alert: bool = False
+
+
+class SyncGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Instances that change state together."""
+
+    name: str
+    members: tuple[str, ...]
+    notifies: tuple[str, ...] = ()
+    tracking_weight: bool = False
+    """sync_group_tracking_weight: weighted tracking stays in force inside the group."""
+    smtp_alert: bool = False
+
+
+class VrrpSlice(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the vrrp process needs of the configuration."""
+
+    instances: tuple[VrrpInstance, ...] = ()
+    groups: tuple[SyncGroup, ...] = ()
+    startup_delay: float = 0.0
+    """Seconds after the start during which adverts are discarded."""
+    log_unknown_vrids: bool = False
+    priority: int | None = None
+    """Nice value; None: inherited."""
+    rt_priority: int | None = None
+    """SCHED_RR priority 1..99; None: not real-time."""
+    rlimit_rttime: int = 10000
+    """RLIMIT_RTTIME in microseconds (hard; the soft limit is half)."""
+    no_swap: bool = False
+    cpu_affinity: tuple[int, ...] = ()
+    process_name: str | None = None
