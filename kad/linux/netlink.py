@@ -1,0 +1,227 @@
+"""Raw rtnetlink: messages as bytes that are built once, sent many at a time, and answered one errno each."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from kad.linux.refused import Refused, refusing
+
+NLM_F_REQUEST = 0x1
+NLM_F_ACK = 0x4
+NLM_F_DUMP_INTR = 0x10
+NLM_F_DUMP = 0x300
+NLM_F_REPLACE = 0x100
+NLM_F_EXCL = 0x200
+NLM_F_CREATE = 0x400
+
+RTNLGRP_LINK = 1
+RTNLGRP_IPV4_IFADDR = 5
+RTNLGRP_IPV4_ROUTE = 7
+RTNLGRP_IPV4_RULE = 8
+RTNLGRP_IPV6_IFADDR = 9
+RTNLGRP_IPV6_ROUTE = 11
+RTNLGRP_IPV6_RULE = 19
+
+_NLMSG_ERROR = 2
+_NLMSG_DONE = 3
+_SOL_NETLINK = 270
+_NETLINK_ADD_MEMBERSHIP = 1
+_NETLINK_CAP_ACK = 10
+_SO_RCVBUFFORCE = 33
+
+_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+_ATTRIBUTE = struct.Struct("=HH")  # length, type
+_ERRNO = struct.Struct("=i")
+_SEQUENCE = struct.Struct("=I")
+_SEQUENCE_OFFSET = 8
+_TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+
+_ACK_FOOTPRINT = 1536  # bytes of receive buffer that the kernel charges for one acknowledgement, generously
+_SEND_BYTES = 96 * 1024  # under the smallest usual net.core.wmem_default
+_DATAGRAM = 64 * 1024
+_RECEIVES = 64  # datagrams that one receive() takes at most
+_DUMP_TRIES = 10
+_ANSWER_SECONDS = 5
+
+
+class Overrun(Exception):
+    """The kernel dropped messages of a monitor because they were not read in time: dump again."""
+
+
+class Message(NamedTuple):
+    """One netlink message without its header's length and port."""
+
+    kind: int
+    flags: int
+    sequence: int
+    body: bytes
+
+
+def attribute(kind: int, payload: bytes) -> bytes:
+    """One attribute, padded to four bytes."""
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(payload), kind) + payload + bytes(-len(payload) % 4)
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Attributes by type; of a type that occurs twice the last one; what is cut off is left out."""
+    found: dict[int, bytes] = {}
+    offset = 0
+    while offset + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if length < _ATTRIBUTE.size or offset + length > len(data):
+            break
+        found[kind & _TYPE_MASK] = data[offset + _ATTRIBUTE.size : offset + length]
+        offset += length + (-length % 4)
+    return found
+
+
+def message(kind: int, flags: int, body: bytes) -> bytes:
+    """A request with sequence 0; whoever sends it writes the real sequence number in."""
+    return _HEADER.pack(_HEADER.size + len(body), kind, flags | NLM_F_REQUEST, 0, 0) + body + bytes(-len(body) % 4)
+
+
+def messages(data: bytes) -> Iterator[Message]:
+    """The messages of one datagram; what is cut off is left out."""
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+        if length < _HEADER.size or offset + length > len(data):
+            return
+        yield Message(kind, flags, sequence, data[offset + _HEADER.size : offset + length])
+        offset += length + (-length % 4)
+
+
+def enlarge_receive_buffer(sock: socket.socket, size: int) -> None:
+    """Ask for `size` bytes beyond net.core.rmem_max, or what the kernel grants without CAP_NET_ADMIN."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+
+class Netlink:
+    """A NETLINK_ROUTE socket of the namespace in which it was opened: for requests, or to monitor groups."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._sequence = 0
+        self._acks = max(1, sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _ACK_FOOTPRINT)
+
+    @classmethod
+    def open(cls, groups: Sequence[int] = (), receive_buffer: int = 1024 * 1024) -> Netlink:
+        """With groups (RTNLGRP_ numbers) a monitor that never blocks; without, a socket for request() and dump()."""
+        with refusing("netlink socket"):
+            sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+            enlarge_receive_buffer(sock, receive_buffer)
+            sock.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
+            sock.bind((0, 0))
+            for group in groups:
+                sock.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+            if groups:
+                sock.setblocking(False)
+            else:
+                # The kernel answers inside the send; the limit is for a kernel that lost its answer.
+                limit = struct.pack("ll", _ANSWER_SECONDS, 0)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        return cls(sock)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def request(self, batch: Sequence[bytes]) -> list[int]:
+        """Send messages that carry NLM_F_ACK, in order; the errno of each, 0 where the kernel did it."""
+        results: list[int] = []
+        for chunk in _chunks(batch, self._acks):
+            results += self._request(chunk)
+        return results
+
+    def dump(self, request: bytes) -> list[Message]:
+        """All answers to a request that carries NLM_F_DUMP, of one moment: an interrupted dump is repeated."""
+        for _ in range(_DUMP_TRIES):
+            answers = self._dump(request)
+            if answers is not None:
+                return answers
+        raise Refused("netlink dump", errno.EBUSY)
+
+    def receive(self) -> list[Message]:
+        """What a monitor has been told since; raises Overrun when something was lost, then dump again."""
+        received: list[Message] = []
+        for _ in range(_RECEIVES):
+            try:
+                data, (port, _groups) = self._socket.recvfrom(_DATAGRAM)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    raise Overrun from error
+                raise Refused("netlink monitor", error.errno or 0) from error
+            if port == 0:  # from the kernel, not from a process that pretends
+                received += messages(data)
+        return received
+
+    def _send(self, data: bytes | bytearray) -> None:
+        with refusing("netlink request"):
+            self._socket.send(data)
+
+    def _answers(self) -> Iterator[Message]:
+        with refusing("netlink answer"):
+            data, (port, _groups) = self._socket.recvfrom(_DATAGRAM)
+        if port == 0:
+            yield from messages(data)
+
+    def _request(self, chunk: Sequence[bytes]) -> list[int]:
+        data = bytearray(b"".join(chunk))
+        first = self._sequence + 1
+        offset = 0
+        for sequence, one in enumerate(chunk, first):
+            _SEQUENCE.pack_into(data, offset + _SEQUENCE_OFFSET, sequence & 0xFFFFFFFF)
+            offset += len(one)
+        self._sequence += len(chunk)
+        self._send(data)
+        results: dict[int, int] = {}
+        while len(results) < len(chunk):
+            for answer in self._answers():
+                place = (answer.sequence - first) & 0xFFFFFFFF
+                if answer.kind == _NLMSG_ERROR and place < len(chunk):
+                    results[place] = -_ERRNO.unpack_from(answer.body)[0]
+        return [results[place] for place in range(len(chunk))]
+
+    def _dump(self, request: bytes) -> list[Message] | None:
+        self._sequence += 1
+        sequence = self._sequence & 0xFFFFFFFF
+        data = bytearray(request)
+        _SEQUENCE.pack_into(data, _SEQUENCE_OFFSET, sequence)
+        self._send(data)
+        answers: list[Message] = []
+        interrupted = False
+        while True:
+            for answer in self._answers():
+                if answer.sequence != sequence:
+                    continue
+                interrupted = interrupted or bool(answer.flags & NLM_F_DUMP_INTR)
+                if answer.kind not in (_NLMSG_DONE, _NLMSG_ERROR):
+                    answers.append(answer)
+                    continue
+                code = -_ERRNO.unpack_from(answer.body)[0] if len(answer.body) >= _ERRNO.size else 0
+                if code:
+                    raise Refused("netlink dump", code)
+                return None if interrupted else answers
+
+
+def _chunks(batch: Sequence[bytes], count: int) -> Iterator[Sequence[bytes]]:
+    """Runs of at most `count` messages and _SEND_BYTES bytes (one message at least)."""
+    start = size = 0
+    for place, one in enumerate(batch):
+        if place > start and (place - start == count or size + len(one) > _SEND_BYTES):
+            yield batch[start:place]
+            start, size = place, 0
+        size += len(one)
+    if start < len(batch):
+        yield batch[start:]
