@@ -1,0 +1,279 @@
+"""Decides when one vrrp_script runs, when it has run too long, and what its results mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from math import floor
+
+from kad.run.keywords import Program, VrrpScript
+
+GRACE = 2.0
+"""Seconds between SIGTERM and SIGKILL, and between the first two SIGKILLs."""
+STUBBORN = 10.0
+"""Seconds between further SIGKILLs to a program that does not die."""
+
+
+class Signal(Enum):
+    """What a program's group is sent."""
+
+    TERM = "TERM"
+    KILL = "KILL"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The script is configured: it runs from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramEnded:
+    """Exit status; minus the number of the signal that killed it; None: it could not be started (`output` says why)."""
+
+    status: int | None
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The machine's deadline has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """The keywords of the script changed."""
+
+    script: VrrpScript
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The script is no longer configured, or the daemon ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartProgram:
+    """Run it; the answer is ProgramEnded."""
+
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class SignalProgram:
+    """Send this to the group of the running program."""
+
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """The script's value changed: 1 good, 0 failed."""
+
+    value: int
+    reason: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A line for the log."""
+
+    text: str
+
+
+Event = Started | ProgramEnded | DeadlineReached | Reconfigured | Stopped
+Action = StartProgram | SignalProgram | Observe | Report
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Not started, or stopped and ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The next run starts at this moment."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Within its time."""
+
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Signalled, and not dead yet; its result, if it had one, no longer counts."""
+
+    since: float
+    until: float
+    kills: int = 0
+    stopped: bool = False
+    changed: bool = False
+
+
+Phase = Idle | Waiting | Running | Ending
+
+
+class ScriptCheck:
+    """One vrrp_script: fall and rise counted as keepalived counts them (the first result decides at once)."""
+
+    def __init__(self, script: VrrpScript) -> None:
+        self.script = script
+        self.phase: Phase = Idle()
+        self.value: int | None = None
+        self.reason = "not run yet"
+        self.output = ""
+        self.last_status: int | None = None
+        self.counter = script.rise - 1
+        self._first = True
+
+    @property
+    def deadline(self) -> float | None:
+        """Monotonic seconds."""
+        return None if isinstance(self.phase, Idle) else self.phase.until
+
+    @property
+    def finished(self) -> bool:
+        """Nothing runs and nothing will: the machine can be forgotten."""
+        return isinstance(self.phase, Idle)
+
+    def handle(self, event: Event, now: float) -> list[Action]:
+        """The actions are to be done in their order."""
+        match event:
+            case Started():
+                return self._start(now) if isinstance(self.phase, Idle) else []
+            case ProgramEnded(status, output):
+                return self._ended(status, output, now)
+            case DeadlineReached():
+                return self._late(now) if self.deadline is not None and now >= self.deadline else []
+            case Reconfigured(script):
+                return self._reconfigure(script, now)
+            case Stopped():
+                return self._stop(now)
+
+    def _start(self, now: float) -> list[Action]:
+        self.phase = Running(since=now, until=now + self.script.timeout)
+        return [StartProgram(self.script.program)]
+
+    def _ended(self, status: int | None, output: str, now: float) -> list[Action]:
+        match self.phase:
+            case Running(since, _):
+                self.phase = Waiting(self._next_start(since, now))
+                return self._judge(status, output)
+            case Ending(stopped=True):
+                self.phase = Idle()
+            case Ending(changed=True):
+                return self._start(now)
+            case Ending(since, _):
+                self.phase = Waiting(self._next_start(since, now))
+                self.output = output
+        return []
+
+    def _next_start(self, since: float, now: float) -> float:
+        """The first multiple of the interval since the previous start that is still to come."""
+        interval = self.script.interval
+        return since + interval * max(1, floor((now - since) / interval) + 1)
+
+    def _late(self, now: float) -> list[Action]:
+        match self.phase:
+            case Waiting():
+                return self._start(now)
+            case Running(since, _):
+                self.phase = Ending(since=since, until=now + GRACE)
+                seconds = f"{self.script.timeout:g} s"
+                return [SignalProgram(Signal.TERM), *self._count(False, "timed_out", f"timed out after {seconds}", "")]
+            case Ending(since, _, kills, stopped, changed):
+                later = now + (GRACE if kills == 0 else STUBBORN)
+                self.phase = Ending(since, later, kills + 1, stopped, changed)
+                actions: list[Action] = [SignalProgram(Signal.KILL)]
+                if kills and not stopped and not changed:
+                    # A program that not even SIGKILL ends (a dead file server) must fail the check in the end.
+                    actions += self._count(False, "timed_out", "cannot be killed", "")
+                return actions
+        return []
+
+    def _reconfigure(self, script: VrrpScript, now: float) -> list[Action]:
+        old, self.script = self.script, script
+        if old.program != script.program:
+            # The old value stands until the new program has spoken, so that a reload alone moves no priority.
+            self._first = True
+            self.last_status = None
+            return self._restart(now)
+        if (old.rise, old.fall) != (script.rise, script.fall):
+            self.counter = self._full if self.value == 1 else 0
+            if self.value is None:
+                self.counter = script.rise - 1
+        match self.phase:
+            case Waiting(until):
+                self.phase = Waiting(min(until, now + script.interval))
+            case Running(since, _):
+                self.phase = Running(since, since + script.timeout)
+        return []
+
+    def _restart(self, now: float) -> list[Action]:
+        match self.phase:
+            case Waiting():
+                return self._start(now)
+            case Running(since, _):
+                self.phase = Ending(since, now + GRACE, changed=True)
+                return [SignalProgram(Signal.TERM)]
+            case Ending(since, until, kills, stopped=False):
+                self.phase = Ending(since, until, kills, changed=True)
+        return []
+
+    def _stop(self, now: float) -> list[Action]:
+        match self.phase:
+            case Waiting():
+                self.phase = Idle()
+            case Running(since, _):
+                self.phase = Ending(since, now + GRACE, stopped=True)
+                return [SignalProgram(Signal.TERM)]
+            case Ending(since, until, kills):
+                self.phase = Ending(since, until, kills, stopped=True)
+        return []
+
+    @property
+    def _full(self) -> int:
+        return self.script.rise + self.script.fall - 1
+
+    def _judge(self, status: int | None, output: str) -> list[Action]:
+        changed = status != self.last_status and self.last_status is not None
+        self.last_status = status
+        actions: list[Action] = []
+        if changed and status is not None and status >= 0:
+            actions.append(Report(f"Script `{self.script.name}` now returning {status}"))
+        if status == 0:
+            return actions + self._count(True, "succeeded", "exited with status 0", output)
+        if status is None:
+            return actions + self._count(
+                False, f"failed (not started: {output})", f"could not be started: {output}", ""
+            )
+        cause = f"exited with status {status}" if status > 0 else f"due to signal {-status}"
+        reason = cause if status > 0 else f"killed by signal {-status}"
+        return actions + self._count(False, f"failed ({cause})", reason, output)
+
+    def _count(self, good: bool, phrase: str, reason: str, output: str) -> list[Action]:
+        """Counter 0 … rise + fall - 1; good from rise on."""
+        rise = self.script.rise
+        self.reason, self.output = reason, output
+        if not self._first and good and self.counter < rise - 1:
+            self.counter += 1
+            return []
+        if not self._first and not good and self.counter > rise:
+            self.counter -= 1
+            return []
+        self._first = False
+        self.counter = self._full if good else 0
+        value = 1 if good else 0
+        if value == self.value:
+            return []
+        self.value = value
+        return [
+            Report(f"VRRP_Script({self.script.name}) {phrase}"),
+            Observe(value=value, reason=reason, output="" if good else output),
+        ]
