@@ -1,0 +1,209 @@
+"""Many datagrams in one system call: sendmmsg and recvmmsg on memory that is laid out beforehand."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from kad.linux.libc import LIBC
+from kad.linux.refused import Refused
+
+LARGEST_PACKET = 4608
+"""Bytes that a received packet may have; VRRP for 255 IPv6 addresses needs 4,156."""
+
+_MSG_DONTWAIT = 0x40
+_CONTROL = 128  # bytes for IPV6_PKTINFO and IPV6_HOPLIMIT
+_SOCKADDR_IN6 = 28
+_IPV6_PKTINFO = 50
+_IPV6_HOPLIMIT = 52
+_LEVEL_AND_TYPE = struct.Struct("=ii")
+_INT = struct.Struct("=i")
+
+Received = tuple[bytes, bytes, bytes, int]
+"""A packet, its source and destination (4 or 16 bytes), its TTL or hop limit. An IPv4 packet has its IP header."""
+
+
+_IOVEC = struct.Struct("@PN")  # base, length
+# struct msghdr: name, its length, iovec, their number, control, its length, flags; then the length of struct mmsghdr.
+_MMSGHDR = struct.Struct("@PIPNPNi0PI0P")
+_HEADER = _MMSGHDR.size
+_LENGTH_PLACE = struct.calcsize("@PIPNPNi0P") // 4
+_CONTROL_LENGTH = struct.Struct("@N")
+_CONTROL_LENGTH_PLACE = struct.calcsize("@PIPNP")
+_CMSG_DATA = _CONTROL_LENGTH.size + _LEVEL_AND_TYPE.size
+
+_sendmmsg = LIBC.sendmmsg
+_sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
+_recvmmsg = LIBC.recvmmsg
+_recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
+
+
+def sockaddr_in(address: str) -> bytes:
+    """IPv4 destination of a Datagram."""
+    return struct.pack("=HH4s8x", socket.AF_INET, 0, socket.inet_pton(socket.AF_INET, address))
+
+
+def sockaddr_in6(address: str, scope: int = 0) -> bytes:
+    """IPv6 destination of a Datagram; `scope` is the interface's index for a link-local one."""
+    return struct.pack("=HHI16sI", socket.AF_INET6, 0, 0, socket.inet_pton(socket.AF_INET6, address), scope)
+
+
+def sockaddr_ll(ifindex: int, ethertype: bytes) -> bytes:
+    """The interface by which a whole frame leaves; `ethertype` as the frame itself has it."""
+    return struct.pack("=H2siHBB8x", socket.AF_PACKET, ethertype, ifindex, 0, 0, 0)
+
+
+class Datagram:
+    """Bytes and where they go, laid out for sendmmsg once and sent as often as wanted."""
+
+    __slots__ = ("_memory", "header")
+
+    def __init__(self, payload: bytes, destination: bytes) -> None:
+        """destination: a packed sockaddr."""
+        name = _IOVEC.size
+        data = name + len(destination) + -len(destination) % _IOVEC.size
+        # One block, which must live and stay in place as long as the header that points into it.
+        self._memory = memory = bytearray(data + len(payload))
+        address = _address(memory)
+        _IOVEC.pack_into(memory, 0, address + data, len(payload))
+        memory[name : name + len(destination)] = destination
+        memory[data:] = payload
+        self.header = _MMSGHDR.pack(address + name, len(destination), address, 1, 0, 0, 0, 0)
+
+
+class Unsent(NamedTuple):
+    """A datagram of the batch that did not leave."""
+
+    place: int
+    errno: int
+
+
+class BatchSender:
+    """sendmmsg on one socket."""
+
+    def __init__(self, sock: socket.socket, capacity: int = 1024) -> None:
+        """capacity: datagrams a system call, at most 1,024 (UIO_MAXIOV)."""
+        self.socket = sock
+        self._fd = sock.fileno()
+        self._capacity = capacity
+        self._headers = bytearray(capacity * _HEADER)
+        self._address = _address(self._headers)
+
+    def send(self, datagrams: Sequence[Datagram]) -> list[Unsent]:
+        """Send all in order without waiting; which of them the kernel refused, and why (EAGAIN: no room now)."""
+        unsent: list[Unsent] = []
+        for start in range(0, len(datagrams), self._capacity):
+            count = self._lay_out(datagrams[start : start + self._capacity])
+            sent = _sendmmsg(self._fd, self._address, count, _MSG_DONTWAIT)
+            if sent != count:
+                unsent += self._insist(start, max(sent, 0), count)
+        return unsent
+
+    def _lay_out(self, datagrams: Sequence[Datagram]) -> int:
+        count = len(datagrams)
+        self._headers[: count * _HEADER] = b"".join([datagram.header for datagram in datagrams])
+        return count
+
+    def _insist(self, start: int, place: int, count: int) -> Iterator[Unsent]:
+        """The rest of a batch that stopped: a call tells its reason only for the first datagram it is given."""
+        reason = 0
+        while place < count:
+            if reason != errno.EAGAIN:
+                sent = _sendmmsg(self._fd, self._address + place * _HEADER, count - place, _MSG_DONTWAIT)
+                if sent > 0:
+                    place += sent
+                    continue
+                reason = ctypes.get_errno()
+                if reason == errno.EINTR:
+                    continue
+            yield Unsent(start + place, reason)
+            place += 1
+
+
+class BatchReceiver:
+    """recvmmsg on one raw socket, IPv4 or IPv6."""
+
+    def __init__(self, sock: socket.socket, capacity: int = 64) -> None:
+        """capacity: packets a system call."""
+        self.socket = sock
+        self.capacity = capacity
+        self._fd = sock.fileno()
+        ipv6 = sock.family == socket.AF_INET6
+        name_size, control_size = (_SOCKADDR_IN6, _CONTROL) if ipv6 else (0, 0)
+        self._packets = memoryview(bytearray(capacity * LARGEST_PACKET))
+        self._names = memoryview(bytearray(capacity * name_size))
+        self._controls = memoryview(bytearray(capacity * control_size))
+        self._iovecs = bytearray(capacity * _IOVEC.size)
+        self._headers = memoryview(bytearray(capacity * _HEADER))
+        packets, iovecs = _address(self._packets), _address(self._iovecs)
+        names, controls = (_address(self._names), _address(self._controls)) if ipv6 else (0, 0)
+        for place in range(capacity):
+            _IOVEC.pack_into(self._iovecs, place * _IOVEC.size, packets + place * LARGEST_PACKET, LARGEST_PACKET)
+            name, control, iovec = (
+                names + place * name_size,
+                controls + place * control_size,
+                iovecs + place * _IOVEC.size,
+            )
+            header = (name, name_size, iovec, 1, control, control_size, 0, 0)
+            _MMSGHDR.pack_into(self._headers, place * _HEADER, *header)
+        self._address = _address(self._headers)
+        self._fresh_headers = bytes(self._headers) if ipv6 else None
+        self._lengths = self._headers.cast("I")[_LENGTH_PLACE :: _HEADER // 4]
+
+    def receive(self) -> list[Received]:
+        """What waits, at most `capacity` packets; empty when nothing does. Longer packets are cut off."""
+        if self._fresh_headers is not None:
+            self._headers[:] = self._fresh_headers
+        count = _recvmmsg(self._fd, self._address, self.capacity, _MSG_DONTWAIT, None)
+        if count < 0:
+            reason = ctypes.get_errno()
+            if reason in (errno.EAGAIN, errno.EINTR):
+                return []
+            raise Refused("receiving VRRP", reason)
+        lengths = self._lengths[:count].tolist()
+        return self._ipv4(lengths) if self._fresh_headers is None else self._ipv6(lengths)
+
+    def _ipv4(self, lengths: list[int]) -> list[Received]:
+        received: list[Received] = []
+        data = self._packets
+        start = 0
+        for length in lengths:
+            packet = data[start : start + length].tobytes()
+            received.append((packet, packet[12:16], packet[16:20], packet[8]))
+            start += LARGEST_PACKET
+        return received
+
+    def _ipv6(self, lengths: list[int]) -> list[Received]:
+        received: list[Received] = []
+        for place, length in enumerate(lengths):
+            start = place * LARGEST_PACKET
+            packet = self._packets[start : start + length].tobytes()
+            name = place * _SOCKADDR_IN6
+            source = self._names[name + 8 : name + 24].tobytes()
+            received.append((packet, source, *self._told_beside(place)))
+        return received
+
+    def _told_beside(self, place: int) -> tuple[bytes, int]:
+        """Destination and hop limit, from the control messages of one packet."""
+        destination, hop_limit = bytes(16), 0
+        (size,) = _CONTROL_LENGTH.unpack_from(self._headers, place * _HEADER + _CONTROL_LENGTH_PLACE)
+        control = self._controls[place * _CONTROL : place * _CONTROL + size].tobytes()
+        offset = 0
+        while offset + _CMSG_DATA <= size:
+            (length,) = _CONTROL_LENGTH.unpack_from(control, offset)
+            match _LEVEL_AND_TYPE.unpack_from(control, offset + _CONTROL_LENGTH.size):
+                case socket.IPPROTO_IPV6, int(kind) if kind == _IPV6_PKTINFO:
+                    destination = control[offset + _CMSG_DATA : offset + _CMSG_DATA + 16]
+                case socket.IPPROTO_IPV6, int(kind) if kind == _IPV6_HOPLIMIT:
+                    (hop_limit,) = _INT.unpack_from(control, offset + _CMSG_DATA)
+            offset += max(length + -length % _CONTROL_LENGTH.size, _CMSG_DATA)
+        return destination, hop_limit
+
+
+def _address(memory: bytearray | memoryview) -> int:
+    """Where the memory is; it stays there, since nothing here resizes it."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))

@@ -1,0 +1,97 @@
+"""Raw sockets of VRRP: one that receives for an interface and family, one that sends whole IP packets."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from kad.linux.netlink import enlarge_receive_buffer
+from kad.linux.refused import refusing
+
+VRRP = 112
+AH = 51
+
+_SO_BINDTODEVICE = 25
+_IP_MULTICAST_ALL = 49
+_IPV6_MULTICAST_ALL = 29
+_SO_PRIORITY = 12
+_PRIORITY_INTERNETWORK_CONTROL = 6
+_MREQN = struct.Struct("=4s4si")  # group, local address, interface
+_MREQ6 = struct.Struct("=16sI")  # group, interface
+
+
+def open_receiver(
+    ifindex: int,
+    ifname: str,
+    family: int,
+    group: str | None,
+    *,
+    protocol: int = VRRP,
+    receive_buffer: int = 1024 * 1024,
+) -> socket.socket:
+    """A non-blocking socket for the packets of a protocol that reach an interface; family 4 or 6.
+
+    It hears unicast, and those groups alone that it joined itself: one socket serves all instances of the interface.
+    """
+    with refusing(f"VRRP receive socket on {ifname}"):
+        sock = _raw_socket(ifname, family, protocol)
+        enlarge_receive_buffer(sock, receive_buffer)
+        if family == 4:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
+        else:
+            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    if group is not None:
+        join(sock, ifindex, group)
+    return sock
+
+
+def join(receiver: socket.socket, ifindex: int, group: str) -> None:
+    """Hear a multicast group too."""
+    _membership(receiver, ifindex, group, socket.IP_ADD_MEMBERSHIP, socket.IPV6_JOIN_GROUP)
+
+
+def leave(receiver: socket.socket, ifindex: int, group: str) -> None:
+    """No longer hear a multicast group."""
+    _membership(receiver, ifindex, group, socket.IP_DROP_MEMBERSHIP, socket.IPV6_LEAVE_GROUP)
+
+
+def open_sender(ifindex: int, ifname: str, family: int, *, multicast: bool) -> socket.socket:
+    """A non-blocking socket that takes whole IP packets and hears nothing; family 4 or 6.
+
+    Multicast packets are not routed and never come back to this host.
+    """
+    with refusing(f"VRRP send socket on {ifname}"):
+        sock = _raw_socket(ifname, family, socket.IPPROTO_RAW)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_PRIORITY, _PRIORITY_INTERNETWORK_CONTROL)
+        if multicast:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_DONTROUTE, 1)
+        if family == 4:
+            interface = _MREQN.pack(bytes(4), bytes(4), ifindex)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, interface)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
+        else:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, ifindex)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+    return sock
+
+
+def _raw_socket(ifname: str, family: int, protocol: int) -> socket.socket:
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    sock = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, ifname.encode() + b"\0")
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _membership(receiver: socket.socket, ifindex: int, group: str, ipv4_option: int, ipv6_option: int) -> None:
+    with refusing(f"membership of {group}"):
+        packed = socket.inet_pton(receiver.family, group)
+        if receiver.family == socket.AF_INET:
+            receiver.setsockopt(socket.IPPROTO_IP, ipv4_option, _MREQN.pack(packed, bytes(4), ifindex))
+        else:
+            receiver.setsockopt(socket.IPPROTO_IPV6, ipv6_option, _MREQ6.pack(packed, ifindex))
