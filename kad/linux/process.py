@@ -1,0 +1,37 @@
+"""Processes as the kernel knows them: descriptors that name one, and what ps shows of ours."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+
+import setproctitle
+
+from kad.linux.libc import LIBC, call
+from kad.linux.refused import refusing
+
+_PR_SET_NAME = 15
+_COMM_BYTES = 15
+
+_prctl = LIBC["prctl"]
+_prctl.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
+
+
+def pidfd_open(pid: int) -> int:
+    """A descriptor that is readable once the process has ended, and never means another process."""
+    with refusing(f"descriptor of process {pid}"):
+        return os.pidfd_open(pid)
+
+
+def pidfd_signal(pidfd: int, signal_number: int) -> None:
+    """Signal exactly that process; Refused with ESRCH when it is gone."""
+    with refusing("signal to a process"):
+        signal.pidfd_send_signal(pidfd, signal_number)
+
+
+def set_title(title: str, comm: str | None = None) -> None:
+    """What `ps` shows: the whole title as command line, and its first 15 bytes (or `comm`'s) as name."""
+    setproctitle.setproctitle(title)
+    name = (title if comm is None else comm).encode()[:_COMM_BYTES]
+    call("process name", _prctl, _PR_SET_NAME, name, 0, 0, 0)

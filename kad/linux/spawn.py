@@ -1,0 +1,163 @@
+"""Programs of the operator: started without a fork of ours, told apart by pidfd, killed by group."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from errno import ECHILD, EINVAL, EPERM
+from typing import NamedTuple
+
+from kad.linux.process import pidfd_open
+from kad.linux.refused import Refused, refusing
+
+_SETPRIV = "/usr/bin/setpriv"
+_WITHHELD = ("IFS", "LD_PRELOAD", "LD_LIBRARY_PATH")
+_SETTABLE_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+
+
+class Spawned(NamedTuple):
+    """A running program: leader of a process group of its own. Whoever spawned it closes the descriptors."""
+
+    pid: int
+    pidfd: int
+    """Readable once the program has ended; then reap() it."""
+    output_fd: int | None
+    """Non-blocking end of the pipe that standard output and error write to; None where they go nowhere."""
+
+
+class Identity(NamedTuple):
+    """Whom a program runs as."""
+
+    user: str
+    uid: int
+    gid: int
+
+
+def identity(user: str | None, group: str | None) -> Identity:
+    """Of names or numbers; None is our own user, or the user's own group. Raises LookupError for unknown ones."""
+    if user is None:
+        name, uid, gid = str(os.geteuid()), os.geteuid(), os.getegid()
+    elif user.isdecimal():
+        uid = int(user)
+        with suppress(KeyError):
+            user = pwd.getpwuid(uid).pw_name
+        name, gid = user, _own_group(uid)
+    else:
+        entry = pwd.getpwnam(user)
+        name, uid, gid = user, entry.pw_uid, entry.pw_gid
+    if group is not None:
+        gid = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+    return Identity(name, uid, gid)
+
+
+def spawn(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    user: str | None = None,
+    group: str | None = None,
+    supplementary_groups: bool = False,
+    output: bool = False,
+) -> Spawned:
+    """Start a program with default signals, standard input from /dev/null, and its output in a pipe or nowhere.
+
+    Raises Refused: no such program (unless another user runs it: then it ends with 127), unknown user, no right to
+    become that user.
+    """
+    who = _known_identity(user, group)
+    whole = [*_change_of_identity(who, supplementary_groups), *argv]
+    allowed = {name: value for name, value in environment.items() if name not in _WITHHELD}
+    read_end, write_end = _output(output)
+    try:
+        pid, pidfd = _start(whole, allowed, write_end)
+    except Refused:
+        if read_end is not None:
+            os.close(read_end)
+        raise
+    finally:
+        os.close(write_end)
+    return Spawned(pid, pidfd, read_end)
+
+
+def _start(argv: Sequence[str], environment: Mapping[str, str], output: int) -> tuple[int, int]:
+    try:
+        with refusing(f"starting {argv[0]}"):
+            pid = os.posix_spawnp(
+                argv[0],
+                argv,
+                environment,
+                file_actions=(
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, output, 1),
+                    (os.POSIX_SPAWN_DUP2, output, 2),
+                ),
+                setpgroup=0,
+                setsigmask=(),
+                setsigdef=_SETTABLE_SIGNALS,
+            )
+    except ValueError as error:  # a NUL inside an argument or variable
+        raise Refused(f"starting {argv[0]}", EINVAL) from error
+    try:
+        # Nobody else reaps the program, so the number is still its own.
+        return pid, pidfd_open(pid)
+    except Refused:
+        os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+
+
+def kill_group(pid: int, signal_number: int) -> bool:
+    """Signal the program and what it started in its group; False when nothing of it is left."""
+    try:
+        os.killpg(pid, signal_number)
+    except ProcessLookupError:
+        return False
+    except PermissionError as error:
+        raise Refused(f"signal to process group {pid}", EPERM) from error
+    return True
+
+
+def reap(pidfd: int) -> int | None:
+    """Exit status, 128+n after signal n; None while the program runs. Does not close the pidfd."""
+    try:
+        ended = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+    except ChildProcessError as error:
+        raise Refused("reaping a program", ECHILD) from error
+    if ended is None:
+        return None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
+
+
+def _own_group(uid: int) -> int:
+    try:
+        return pwd.getpwuid(uid).pw_gid
+    except KeyError:
+        return uid
+
+
+def _known_identity(user: str | None, group: str | None) -> Identity:
+    try:
+        return identity(user, group)
+    except LookupError as error:
+        raise Refused(f"user {user} group {group}", EPERM) from error
+
+
+def _change_of_identity(who: Identity, supplementary_groups: bool) -> list[str]:
+    """What stands before the program: setpriv costs an exec, but changes identity without a fork of Python."""
+    if (who.uid, who.gid) == (os.geteuid(), os.getegid()):
+        return []
+    groups = "--init-groups" if supplementary_groups else "--clear-groups"
+    return [_SETPRIV, f"--reuid={who.user}", f"--regid={who.gid}", groups, "--"]
+
+
+def _output(wanted: bool) -> tuple[int | None, int]:
+    with refusing("pipe for a program's output"):
+        if not wanted:
+            return None, os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        read_end, write_end = os.pipe()
+        os.set_blocking(read_end, False)
+        return read_end, write_end
