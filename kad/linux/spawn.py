@@ -83,7 +83,7 @@ def spawn(
     return Spawned(pid, pidfd, read_end)
 
 
-def _start(argv: Sequence[str], environment: Mapping[str, str], output: int) -> tuple[int, int]:
+def _start(argv: list[str], environment: Mapping[str, str], output: int) -> tuple[int, int]:
     try:
         with refusing(f"starting {argv[0]}"):
             pid = os.posix_spawnp(
