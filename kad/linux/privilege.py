@@ -103,7 +103,7 @@ def is_effective(capability: Capability) -> bool:
 
 def drop_to(
     capabilities: Iterable[Capability],
-    user: str | None,
+    user: str | None = "kad",
     *,
     bounding: bool = True,
     no_new_privs: bool = True,

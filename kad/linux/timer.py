@@ -21,7 +21,7 @@ _settime.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_
 
 
 class Timer:
-    """Readable from its moment on, until read() or the next arm()."""
+    """Readable from its moment on, until clear() or the next arm()."""
 
     def __init__(self) -> None:
         flags = _TFD_NONBLOCK | _TFD_CLOEXEC
@@ -40,7 +40,7 @@ class Timer:
             value = _ITIMERSPEC.pack(0, 0, seconds, nanoseconds)
         call("arming a timer", _settime, self._fd, _TFD_TIMER_ABSTIME, value, None)
 
-    def read(self) -> bool:
+    def clear(self) -> bool:
         """Whether the moment has come; the descriptor is not readable afterwards."""
         try:
             os.read(self._fd, 8)
