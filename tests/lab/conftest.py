@@ -41,8 +41,11 @@ def pair(lab: Lab) -> tuple[Lab, Node, Node]:
     return lab, lab.node("a", {"eth0": "10.77.0.1/24"}), lab.node("b", {"eth0": "10.77.0.2/24"})
 
 
-@pytest.fixture
-def kad() -> None:
-    """For tests that run kad."""
-    if _kad_lacking():
+@pytest.fixture(autouse=True)
+def kad(request: pytest.FixtureRequest) -> None:
+    """Tests that run kad, by this fixture's name or a parameter, need one that starts."""
+    asked = request.node.get_closest_marker("usefixtures")
+    parameters = request.node.callspec.params.values() if hasattr(request.node, "callspec") else ()
+    wanted = "kad" in parameters or (asked and "kad" in asked.args)
+    if wanted and _kad_lacking():
         pytest.skip(f"this test needs {_kad_lacking()}")

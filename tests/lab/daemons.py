@@ -173,8 +173,7 @@ class Kad(Daemon):
 
     def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A second kad that talks to this one, whatever its exit status."""
-        command = (sys.executable, "-m", "kad", *words, "--runtime-dir", self.runtime_dir)
-        return self.node.ask(*command)
+        return self.node.ask(sys.executable, "-m", "kad", *words, "--runtime-dir", self.runtime_dir)
 
     def dump(self, *section: str) -> Any:
         """What `kad --dump` prints, decoded."""

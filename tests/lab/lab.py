@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -35,6 +36,10 @@ class Node(Namespaces):
         path.write_text(text)
         path.chmod(mode)
         return path
+
+    def kad(self, *words: str, seconds: float = 20) -> subprocess.CompletedProcess[str]:
+        """Run kad to its end, whatever its exit status."""
+        return self.ask(sys.executable, "-m", "kad", *words, seconds=seconds)
 
     def read_run(self, name: str) -> str:
         """A file in the node's /run; raises OSError."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 FAST = 0.1
 """Seconds between adverts in tests that need not wait; version 3."""
 
@@ -43,3 +45,14 @@ def instance(
 def router(*, more: str = "", **settings: object) -> str:
     """A whole file: global_defs and one instance."""
     return global_defs() + instance(more=more, **settings)  # type: ignore[arg-type]
+
+
+PAIRS = [
+    pytest.param("keepalived", "keepalived", id="keepalived-keepalived"),
+    pytest.param("kad", "keepalived", id="kad-keepalived"),
+    pytest.param("keepalived", "kad", id="keepalived-kad"),
+    pytest.param("kad", "kad", id="kad-kad"),
+]
+"""Who runs on the first node and who on the second; the first row proves that a test asks what keepalived does."""
+
+BOTH = ["keepalived", "kad"]
