@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from kad.messages import Notified, Notify
-from kad.run.script import GRACE, STUBBORN, DeadlineReached, Report, Signal
+from kad.run.script import GRACE, STUBBORN, DeadlineReached, Report, Signal, how_it_ended
 
 LIMIT = 60.0
 """Seconds that a program may run once something newer waits behind it.
@@ -24,7 +24,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class ProgramEnded:
-    """Exit status; minus the number of the signal; None: it could not be started (`output` says why)."""
+    """Exit status; 128 + n after signal n; None: it could not be started (`output` says why)."""
 
     job: int
     status: int | None
@@ -138,14 +138,13 @@ class NotifyQueue:
             job = line.running.pop(number, None)
             if job is None:
                 continue
-            shown = 128 - status if status is not None and status < 0 else status
             actions: list[Action] = []
             if status is None:
                 actions.append(Report(f"{job.message.program} could not be started: {output}"))
             elif status:
-                how = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"
-                actions.append(Report(f"{job.message.program} {how}" + (f": {output.strip()}" if output else "")))
-            actions.append(Answer(_answer(job.message, shown, output, now - job.since)))
+                said = f": {output.strip()}" if output else ""
+                actions.append(Report(f"{job.message.program} failed ({how_it_ended(status)}){said}"))
+            actions.append(Answer(_answer(job.message, status, output, now - job.since)))
             return actions + self._advance(line, now)
         return []
 

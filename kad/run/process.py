@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from kad.linux.refused import Refused
 from kad.linux.spawn import Spawned, kill_group, reap, spawn
 from kad.log import Logger
 from kad.machine import Deadlines
@@ -28,7 +29,6 @@ LINGERING = 64
 """Pipes that outlive their program, held by a daemon it left behind; the oldest is closed beyond that."""
 FAREWELL = 1.0
 """Seconds that notify programs get when kad ends."""
-NOT_INHERITED = frozenset({"IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"})
 SIGNALS = {Signal.TERM: signal.SIGTERM, Signal.KILL: signal.SIGKILL}
 
 Ended = Callable[[int | None, str], None]
@@ -51,7 +51,6 @@ class Programs:
     def __init__(self, mux: Mux) -> None:
         self._mux = mux
         self._lingering: deque[int] = deque()
-        self._inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
 
     def start(
         self, program: Program, arguments: tuple[str, ...], environment: dict[str, str], ended: Ended
@@ -60,18 +59,17 @@ class Programs:
         try:
             spawned = spawn(
                 [*program.argv, *arguments],
-                self._inherited | environment,
+                os.environ | environment,
                 user=program.user,
                 group=program.group,
                 output=True,
             )
-        except (OSError, ValueError) as error:
+        except Refused as error:
             # Not at once: whoever starts a program is not yet ready for its end.
             self._mux.loop.call_soon(ended, None, str(error))
             return None
         execution = Execution(spawned, ended, spawned.output_fd)
         if execution.output_fd is not None:
-            os.set_blocking(execution.output_fd, False)
             self._mux.watch(execution.output_fd, lambda: self._read(execution))
         self._mux.watch(spawned.pidfd, lambda: self._end(execution))
         return execution
@@ -100,8 +98,10 @@ class Programs:
 
     def _end(self, execution: Execution) -> None:
         pidfd = execution.spawned.pidfd
-        self._mux.unwatch(pidfd)
         status = reap(pidfd)
+        if status is None:
+            return
+        self._mux.unwatch(pidfd)
         os.close(pidfd)
         self._read(execution)
         if execution.output_fd is not None:
@@ -234,7 +234,12 @@ class Room:
             }
             for name, line in self._queue.lines.items()
         ]
-        return {"generation": self._generation, "scripts": scripts, "notifications": waiting}
+        return {
+            "generation": self._generation,
+            "scripts": scripts,
+            "programs": {name: program.argv for name, program in self._known.items()},
+            "notifications": waiting,
+        }
 
     async def stop(self, release: bool) -> None:
         """End the scripts; what is asked for in farewell gets a second."""
@@ -290,6 +295,12 @@ class Room:
         check = watched.check
         return {
             "name": name,
+            "command": check.script.program.argv,
+            "interval": check.script.interval,
+            "timeout": check.script.timeout,
+            "weight": check.script.weight,
+            "rise": check.script.rise,
+            "fall": check.script.fall,
             "value": check.value,
             "since": watched.since,
             "reason": check.reason,
@@ -360,8 +371,12 @@ class Room:
             self._jobs[job] = execution
 
     def _signal(self, execution: Execution | None, which: Signal) -> None:
-        if execution is not None:
+        if execution is None:
+            return
+        try:
             kill_group(execution.spawned.pid, SIGNALS[which])
+        except Refused as error:
+            self._log.warning(str(error))
 
     def _look_for_quiet(self) -> None:
         if self._quiet is not None and not self._leaving and not self._queue.awaited:

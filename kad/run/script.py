@@ -28,7 +28,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class ProgramEnded:
-    """Exit status; minus the number of the signal that killed it; None: it could not be started (`output` says why)."""
+    """Exit status; 128 + n after signal n; None: it could not be started (`output` says why)."""
 
     status: int | None
     output: str
@@ -245,17 +245,16 @@ class ScriptCheck:
         changed = status != self.last_status and self.last_status is not None
         self.last_status = status
         actions: list[Action] = []
-        if changed and status is not None and status >= 0:
+        if changed and status is not None:
             actions.append(Report(f"Script `{self.script.name}` now returning {status}"))
-        if status == 0:
-            return actions + self._count(True, "succeeded", "exited with status 0", output)
         if status is None:
             return actions + self._count(
                 False, f"failed (not started: {output})", f"could not be started: {output}", ""
             )
-        cause = f"exited with status {status}" if status > 0 else f"due to signal {-status}"
-        reason = cause if status > 0 else f"killed by signal {-status}"
-        return actions + self._count(False, f"failed ({cause})", reason, output)
+        how = how_it_ended(status)
+        if status == 0:
+            return actions + self._count(True, "succeeded", how, output)
+        return actions + self._count(False, f"failed ({how})", how, output)
 
     def _count(self, good: bool, phrase: str, reason: str, output: str) -> list[Action]:
         """Counter 0 … rise + fall - 1; good from rise on."""
@@ -277,3 +276,8 @@ class ScriptCheck:
             Report(f"VRRP_Script({self.script.name}) {phrase}"),
             Observe(value=value, reason=reason, output="" if good else output),
         ]
+
+
+def how_it_ended(status: int) -> str:
+    """In keepalived's words; a shell tells of a signal in the same way."""
+    return f"due to signal {status - 128}" if 128 < status < 160 else f"exited with status {status}"

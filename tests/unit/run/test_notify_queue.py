@@ -98,13 +98,16 @@ def test_a_failure_is_reported_with_its_output_and_a_signal_counts_from_128() ->
         (
             1.0,
             ProgramEnded(1, 2, "no mail\n"),
-            [Report("VI_1/notify_fault exited with status 2: no mail"), answer("notify_fault", 1, 2, "no mail\n", 1.0)],
+            [
+                Report("VI_1/notify_fault failed (exited with status 2): no mail"),
+                answer("notify_fault", 1, 2, "no mail\n", 1.0),
+            ],
         ),
         (1.0, Asked(two), [RunProgram(2, two)]),
         (
             2.0,
-            ProgramEnded(2, -15, ""),
-            [Report("VI_1/notify_fault was killed by signal 15"), answer("notify_fault", 2, 143, "", 1.0)],
+            ProgramEnded(2, 143, ""),
+            [Report("VI_1/notify_fault failed (due to signal 15)"), answer("notify_fault", 2, 143, "", 1.0)],
         ),
         (2.0, Asked(three), [RunProgram(3, three)]),
         (
@@ -144,9 +147,9 @@ def test_a_program_that_holds_up_a_newer_one_is_ended_after_a_minute() -> None:
         queue,
         (
             65.0,
-            ProgramEnded(1, -9, ""),
+            ProgramEnded(1, 137, ""),
             [
-                Report("VI_1/notify_master was killed by signal 9"),
+                Report("VI_1/notify_master failed (due to signal 9)"),
                 answer("notify_master", 1, 137, "", 65.0),
                 RunProgram(2, backup),
             ],

@@ -121,8 +121,8 @@ def test_death_by_a_signal_is_a_failure() -> None:
         (0.0, Started(), [START]),
         (
             0.1,
-            ProgramEnded(-11, ""),
-            [Report("VRRP_Script(chk) failed (due to signal 11)"), Observe(0, "killed by signal 11", "")],
+            ProgramEnded(139, ""),
+            [Report("VRRP_Script(chk) failed (due to signal 11)"), Observe(0, "due to signal 11", "")],
         ),
     )
 
@@ -164,7 +164,7 @@ def test_a_time_out_fails_at_once_and_kills_in_keepaliveds_rhythm() -> None:
         (26.0, DeadlineReached(), [SignalProgram(Signal.KILL)]),
     )
     assert check.deadline == 36.0
-    play(check, (27.0, ProgramEnded(-9, "late words"), []))
+    play(check, (27.0, ProgramEnded(137, "late words"), []))
     assert check.deadline == 30.0
     assert check.value == 0
 
@@ -256,7 +256,7 @@ def test_stopped_ends_the_running_program_and_then_the_machine() -> None:
         (4.5, DeadlineReached(), [SignalProgram(Signal.KILL)]),
     )
     assert not check.finished
-    play(check, (4.6, ProgramEnded(-9, ""), []))
+    play(check, (4.6, ProgramEnded(137, ""), []))
     assert check.finished
     assert check.deadline is None
     assert check.value is None
