@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,7 @@ class Lab:
         self._closing = contextlib.ExitStack()
         self._files = Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="kad-lab-")))
         self._files.chmod(0o755)
+        self._numbers = itertools.count()
         self.nodes: dict[str, Node] = {}
         self.daemons: list[Daemon] = []
 
@@ -91,7 +93,7 @@ class Lab:
 
     def add_interface(self, node: Node, interface: str, address: str) -> None:
         """One more interface, on the LAN, up."""
-        port = f"{node.name}.{len(node.ports)}"
+        port = f"{node.name}.{next(self._numbers)}"
         node.ports[interface] = port
         ends = (port, "netns", str(self._switch.first_process), interface, "netns", str(node.first_process))
         words = ["ip", "link", "add", *ends[:3], "type", "veth", "peer", "name", *ends[3:]]
@@ -101,6 +103,11 @@ class Lab:
         if address:
             node.run("ip", "addr", "add", address, "brd", "+", "dev", interface)
         node.run("ip", "link", "set", interface, "up")
+
+    def remove_interface(self, node: Node, interface: str) -> None:
+        """The interface is gone, as when a card is pulled."""
+        del node.ports[interface]
+        node.run("ip", "link", "del", interface)
 
     def cut(self, node: Node, interface: str = "") -> None:
         """Silent death: packets of the node (of that interface) no longer pass the switch; it keeps its carrier."""

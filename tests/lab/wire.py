@@ -174,7 +174,7 @@ class Wire:
                     frame, control, _, _ = listening.recvmsg(2048, 64)
                 except OSError as error:
                     # A port that goes down says so once; the socket hears again when it comes up.
-                    if error.errno != errno.ENETDOWN:
+                    if error.errno not in (errno.ENETDOWN, errno.ENODEV):
                         raise
                     continue
                 seconds, nanoseconds = struct.unpack("qq", control[0][2])

@@ -1,0 +1,166 @@
+"""What is said and held when a router becomes MASTER: the bytes of adverts and gratuitous ARPs, and the addresses."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.lab import Lab, Node
+from tests.lab.texts import BOTH, global_defs, instance, router
+from tests.lab.wire import Advert
+
+pytestmark = pytest.mark.lab
+
+VIP = "10.77.0.100"
+Pair = tuple[Lab, Node, Node]
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_five_gratuitous_arps_at_once_and_five_after_the_delay(pair: Pair, program: str) -> None:
+    lab, a, _ = pair
+    lab.start(program, a, router())
+    seen = lab.wire.wait_announcements(10, seconds=8, node="a", address=VIP)
+    first_advert = lab.wire.adverts(node="a")[0]
+    assert first_advert.time <= seen[0].time
+    assert seen[4].time - seen[0].time < 0.3
+    # garp_master_delay 1 in this file.
+    assert 0.9 < seen[5].time - seen[0].time < 1.3
+    assert seen[9].time - seen[5].time < 0.3
+    mac = a.ip("link", "show", "eth0")[0]["address"].replace(":", "")
+    vip = "0a4d0064"
+    wanted = f"ffffffffffff{mac}0806 0001080006040001 {mac}{vip} ffffffffffff{vip}"
+    assert {frame.frame[:42].hex() for frame in seen} == {wanted.replace(" ", "")}
+    lab.hub.never(lambda: len(lab.wire.announcements(address=VIP)) > 10, 1.5, "more than ten")
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_repeat_and_refresh(pair: Pair, program: str) -> None:
+    lab, a, _ = pair
+    more = "garp_master_repeat 2\n garp_master_delay 0\n garp_master_refresh 1\n garp_master_refresh_repeat 3"
+    lab.start(program, a, router(more=more))
+    seen = lab.wire.wait_announcements(8, seconds=8, node="a", address=VIP)
+    times = [entry.time - seen[0].time for entry in seen[:8]]
+    assert times[1] < 0.3
+    assert 0.7 < times[2] < 1.3
+    assert times[4] - times[2] < 0.3
+    assert 1.7 < times[5] < 2.4
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_each_round_names_every_address(pair: Pair, program: str) -> None:
+    lab, a, _ = pair
+    addresses = ("10.77.0.101/24", "10.77.0.102/24", "10.77.0.103/24")
+    lab.start(program, a, router(addresses=addresses, more="garp_master_repeat 2"))
+    seen = lab.wire.wait_announcements(6, seconds=8, node="a")
+    assert [entry.address[-1] for entry in seen[:6]] == list("123123")
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_a_master_that_hears_a_weaker_one_announces_again(pair: Pair, program: str) -> None:
+    lab, a, b = pair
+    lab.cut(b)
+    lab.start(program, a, router(priority=150, more="garp_lower_prio_repeat 3\n garp_lower_prio_delay 0"))
+    lab.start_keepalived(b, router(priority=100))
+    lab.wait_holder(VIP, a, b, seconds=5)
+    # The rounds of becoming MASTER are over.
+    lab.wire.wait_announcements(10, seconds=4, node="a", address=VIP)
+    before = len(lab.wire.announcements(node="a", address=VIP))
+    lab.heal(b)
+    lab.wire.wait_announcements(before + 3, seconds=2, node="a", address=VIP)
+    lab.wait_holder(VIP, a, seconds=2)
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_addresses_are_held_as_written(pair: Pair, program: str) -> None:
+    lab, a, _ = pair
+    lab.add_interface(a, "eth1", "10.78.0.1/24")
+    addresses = (
+        "10.77.0.100/24 brd 10.77.0.255 dev eth0 scope global label eth0:vip",
+        "10.77.0.101/24 brd +",
+        "10.77.0.102",
+        "10.78.0.103/25 dev eth1 scope link",
+    )
+    excluded = "virtual_ipaddress_excluded {\n 10.79.0.104/16 dev eth1\n }"
+    daemon = lab.start(program, a, router(addresses=addresses, more=excluded))
+    lab.wait_holder("10.79.0.104", a, seconds=5)
+    lab.wait_holder("10.77.0.102", a, seconds=1)
+    keys = ("local", "prefixlen", "broadcast", "scope", "label")
+    held = {
+        (link["ifname"], *(entry.get(key) for key in keys))
+        for link in a.ip("addr", "show")
+        for entry in link["addr_info"]
+        if not entry["local"].endswith(".1")
+    }
+    assert held == {
+        ("eth0", "10.77.0.100", 24, "10.77.0.255", "global", "eth0:vip"),
+        ("eth0", "10.77.0.101", 24, "10.77.0.255", "global", "eth0"),
+        ("eth0", "10.77.0.102", 32, None, "global", "eth0"),
+        ("eth1", "10.78.0.103", 25, None, "link", "eth1"),
+        ("eth1", "10.79.0.104", 16, None, "global", "eth1"),
+    }
+    sent = lab.wire.wait_advert(node="a", seconds=1)
+    assert sent.addresses == ("10.77.0.100", "10.77.0.101", "10.77.0.102", "10.78.0.103")
+    assert daemon.stop() == 0
+    for address in ("10.77.0.100", "10.77.0.101", "10.77.0.102", "10.78.0.103", "10.79.0.104"):
+        lab.wait_holder(address, seconds=1)
+
+
+SUBJECTS: dict[str, dict[str, object]] = {
+    "version 2 without authentication": {"version": 2, "advert_int": 1},
+    "version 2 with a password": {
+        "version": 2,
+        "advert_int": 1,
+        "more": "authentication {\n auth_type PASS\n auth_pass abcd\n }",
+    },
+    "version 3": {"advert_int": 0.25},
+    "three addresses": {"addresses": ("10.77.0.100/24", "10.77.0.7", "192.0.2.200/32")},
+    "unicast": {"more": "unicast_peer {\n 10.77.0.9\n }"},
+    "checksum as in version 2": {"more": "v3_checksum_as_v2"},
+    "slow": {"advert_int": 40.95, "priority": 255, "state": "MASTER"},
+}
+
+
+def without_identification(advert: Advert) -> str:
+    """The packet in hexadecimal; the IP header's identification and checksum, which follow each other, are masked."""
+    packet = bytearray(advert.packet)
+    packet[4:6] = packet[10:12] = b"\0\0"
+    return packet.hex()
+
+
+@pytest.mark.usefixtures("kad")
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_adverts_are_those_of_keepalived_byte_for_byte(lab: Lab, subject: str) -> None:
+    settings = SUBJECTS[subject]
+    # The same address on both, so that the packets may be compared; they must not hear each other.
+    nodes = [lab.node(name, {"eth0": "10.77.0.1/24"}) for name in ("a", "b")]
+    for node in nodes:
+        # The peer of the unicast subject needs no answer to its ARP.
+        node.run("ip", "neigh", "add", "10.77.0.9", "lladdr", "02:00:00:00:00:09", "dev", "eth0")
+        lab.cut(node)
+    ours = lab.start_kad(nodes[0], router(**settings))
+    theirs = lab.start_keepalived(nodes[1], router(**settings))
+    sent = [without_identification(lab.wire.wait_advert(node=name, seconds=8, since=0)) for name in ("a", "b")]
+    assert sent[0] == sent[1]
+    ours.stop()
+    theirs.stop()
+    farewells = [lab.wire.wait_advert(node=name, priority=0, seconds=1, since=0) for name in ("a", "b")]
+    assert without_identification(farewells[0]) == without_identification(farewells[1])
+    assert header_checksum(farewells[0].packet) == 0
+
+
+def header_checksum(packet: bytes) -> int:
+    """The internet checksum over an IPv4 header, 0 when the header is right (RFC 1071)."""
+    total = sum(int.from_bytes(packet[at : at + 2], "big") for at in range(0, 20, 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_two_instances_keep_their_addresses_apart(pair: Pair, program: str) -> None:
+    lab, a, b = pair
+    lab.start(program, a, global_defs() + instance("one", vrid=1) + instance("two", vrid=2, addresses=("10.77.0.102",)))
+    lab.start_keepalived(b, global_defs() + instance("one", vrid=1, priority=150))
+    lab.wait_holder(VIP, b, seconds=5)
+    lab.wait_holder("10.77.0.102", a, seconds=5)
+    lab.stays(VIP, b, 0.5)
+    assert lab.holders("10.77.0.102") == {"a"}
