@@ -130,6 +130,29 @@ class Configured(Message, frozen=True, kw_only=True):
     generation: int
 
 
+class Slice(Message, frozen=True, kw_only=True):
+    """Analyzer to parent: what one child is given is in the memory file that comes along."""
+
+    KIND: ClassVar[int] = 13
+    name: str
+
+
+class Analyzed(Message, frozen=True, kw_only=True):
+    """Analyzer to parent, after all slices: what the file says and what is wrong with it."""
+
+    KIND: ClassVar[int] = 14
+    exit_code: int
+    """What `-t` would exit with."""
+    fatal: int
+    """Not 0: a first start ends with this status."""
+    watchdog: bytes
+    """msgpack of kad.config.daemon.WatchdogSlice."""
+    diagnostics: tuple[str, ...]
+    """Each whole, for the log."""
+    refusals: tuple[str, ...]
+    """Errors and warnings that refuse a reload unless the running file had them too; without places."""
+
+
 class RouterState(Message, frozen=True, kw_only=True):
     """vrrp to everyone: what one vrrp_instance is now."""
 

@@ -1,0 +1,7 @@
+"""`python -m kad`."""
+
+import sys
+
+from kad.cli import main
+
+sys.exit(main())

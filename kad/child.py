@@ -1,0 +1,241 @@
+"""The life of any child: its loop, its channel to the parent, its configuration by prepare and commit, its end."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from errno import EACCES, EPERM
+from typing import Any, NoReturn, Protocol
+
+import msgspec
+
+from kad import messages
+from kad.linux import privilege
+from kad.linux.channel import Channel, ChannelLost
+from kad.linux.memory import read_memory_file, resident_memory
+from kad.linux.process import set_title
+from kad.linux.refused import Refused
+from kad.log import Logger
+from kad.messages import BadFrame, Frame, Message
+from kad.mux import Mux
+from kad.supervision import EXIT_NO_PERMISSION, EXIT_OK, EXIT_SOFTWARE
+
+_IGNORED_SIGNALS = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGPIPE,
+    signal.SIGRTMIN + 2,
+    signal.SIGRTMAX - 1,
+    signal.SIGRTMAX,
+)
+"""Ctrl-C and `systemctl stop` reach the whole group; a child obeys the channel alone."""
+
+
+UNPRIVILEGED_USER = "kad"
+"""Children become this user where it exists."""
+
+
+class Room(Protocol):
+    """What every process.py offers; all of it is called on the child's loop and must not wait."""
+
+    def prepare(self, generation: int, slice_bytes: bytes) -> None:
+        """Understand a configuration without any effect; raises ValueError to refuse it."""
+
+    def commit(self, generation: int) -> None:
+        """Run what was prepared; touch only what changed."""
+
+    def abandon(self) -> None:
+        """Forget what was prepared."""
+
+    def receive(self, message: Message) -> None:
+        """Any other message that the parent routes here."""
+
+    def tell_all(self) -> None:
+        """Say the present truth of every object again."""
+
+    def snapshot(self, clear_statistics: bool) -> dict[str, object]:
+        """Everything about this room, as JSON can print it."""
+
+    async def stop(self, release: bool) -> None:
+        """Leave in order."""
+
+    async def orphaned(self) -> None:
+        """The parent is gone: leave in order, without being told."""
+
+
+RoomFactory = Callable[[Mux, Callable[[Message], None], Logger], Room]
+
+
+class Child:
+    """Joins one Room to the channel."""
+
+    def __init__(self, name: str, channel: Channel, factory: RoomFactory, log: Logger) -> None:
+        self.name = name
+        self._log = log
+        self._mux = Mux()
+        self._channel = channel
+        self._room = factory(self._mux, self.say, log)
+        self._started = time.time()
+        self._generation = 0
+        self._leaving = False
+        self.status = EXIT_OK
+
+    def run(self) -> int:
+        """Serve until told to stop; returns the exit status."""
+        self._mux.loop.set_exception_handler(self._fail)
+        self._mux.watch(self._channel.fileno(), self._read)
+        self._mux.run()
+        return self.status
+
+    def say(self, message: Message) -> None:
+        """Send to the parent, who passes it on to whom it concerns."""
+        self._send(message)
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._channel.send(messages.to_frame(message), state=message.IS_STATE)
+        except ChannelLost:
+            self._orphaned()
+            return
+        if self._channel.has_backlog:
+            self._mux.watch_writable(self._channel.fileno(), self._flush)
+
+    def _flush(self) -> None:
+        try:
+            self._channel.flush()
+        except ChannelLost:
+            self._orphaned()
+        if not self._channel.has_backlog:
+            self._mux.unwatch_writable(self._channel.fileno())
+
+    def _read(self) -> None:
+        try:
+            frames = self._channel.receive()
+        except ChannelLost:
+            self._orphaned()
+            return
+        for frame in frames:
+            self._obey(frame)
+
+    def _obey(self, frame: Frame) -> None:
+        match messages.from_frame(frame):
+            case messages.Prepare(generation=generation):
+                self._prepare(generation)
+            case messages.Commit(generation=generation):
+                self._room.commit(generation)
+                self._generation = generation
+                gc.collect()
+                gc.freeze()
+                self._send(messages.Configured(generation=generation))
+            case messages.Abandon():
+                self._room.abandon()
+            case messages.Ping(number=number):
+                self._send(messages.Pong(number=number))
+            case messages.TellAll():
+                self._room.tell_all()
+            case messages.SnapshotWanted(number=number, clear_statistics=clear):
+                self._send(messages.SnapshotTaken(number=number, json=self._snapshot(clear)))
+            case messages.Stop(release=release):
+                self._leave(self._room.stop(release))
+            case message:
+                self._room.receive(message)
+
+    def _prepare(self, generation: int) -> None:
+        descriptor = self._channel.descriptors.popleft()
+        try:
+            self._room.prepare(generation, read_memory_file(descriptor))
+        except (ValueError, Refused) as error:
+            self._send(messages.Refused(generation=generation, text=str(error)))
+        else:
+            self._send(messages.Ready(generation=generation))
+        finally:
+            os.close(descriptor)
+
+    def _snapshot(self, clear_statistics: bool) -> bytes:
+        plain = {
+            "process": {
+                "name": self.name,
+                "pid": os.getpid(),
+                "started": self._started,
+                "uptime": time.time() - self._started,
+                "generation": self._generation,
+                "memory": resident_memory(),
+                "log_lines_dropped": self._log.dropped,
+            },
+            **self._room.snapshot(clear_statistics),
+        }
+        return msgspec.json.encode(plain)
+
+    def _orphaned(self) -> None:
+        if not self._leaving:
+            self._log.error("the parent process is gone: leaving")
+            self._leave(self._room.orphaned())
+
+    def _leave(self, farewell: Coroutine[Any, Any, None]) -> None:
+        if self._leaving:
+            farewell.close()
+            return
+        self._leaving = True
+        self._mux.start(self._finish(farewell))
+
+    async def _finish(self, farewell: Coroutine[Any, Any, None]) -> None:
+        try:
+            await farewell
+        except Exception:
+            self._log.error(traceback.format_exc())
+            self.status = EXIT_SOFTWARE
+        with suppress(ChannelLost):
+            self._channel.flush_waiting()
+        self._mux.stop()
+
+    def _fail(self, _loop: object, context: dict[str, Any]) -> None:
+        """An exception in a callback is a fault of ours: say it, leave, be replaced."""
+        error = context.get("exception")
+        if isinstance(error, BaseException):
+            self._log.error("".join(traceback.format_exception(error)))
+        else:
+            self._log.error(str(context.get("message")))
+        self.status = EXIT_NO_PERMISSION if _is_permission(error) else EXIT_SOFTWARE
+        self._mux.stop()
+
+
+def _is_permission(error: object) -> bool:
+    return isinstance(error, OSError | Refused) and error.errno in (EPERM, EACCES)
+
+
+def live(
+    name: str,
+    channel: Channel,
+    factory: RoomFactory,
+    log: Logger,
+    *,
+    process_title: str,
+    capabilities: Sequence[privilege.Capability] | None,
+) -> NoReturn:
+    """What a freshly forked process does until it exits; `capabilities` None keeps every privilege."""
+    status = EXIT_SOFTWARE
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in _IGNORED_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        set_title(process_title)
+        if capabilities is not None:
+            privilege.drop_to(capabilities, UNPRIVILEGED_USER)
+        status = Child(name, channel, factory, log).run()
+    except BadFrame as error:
+        log.error(f"the parent sent rubbish: {error}")
+    except Refused as error:
+        log.error(str(error))
+        status = EXIT_NO_PERMISSION if _is_permission(error) else EXIT_SOFTWARE
+    except BaseException:
+        log.error(traceback.format_exc())
+    finally:
+        os._exit(status)

@@ -1,0 +1,257 @@
+"""The command line: keepalived's options under keepalived's names, and kad's own verbs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from kad import VERSION, control, messages, report
+from kad.control import ControlError
+from kad.linux.daemon import detach
+from kad.linux.pidfile import AlreadyRunning, PidFile
+from kad.linux.refused import Refused
+from kad.log import FACILITIES, Destination, Logger
+from kad.supervision import EXIT_FATAL, EXIT_NO_FILE, EXIT_OK
+
+DEFAULT_FILES = (Path("/etc/kad/kad.conf"), Path("/etc/keepalived/keepalived.conf"))
+DEFAULT_RUNTIME_DIRECTORY = Path("/run/kad")
+DEFAULT_LOG_FILE = "/tmp/keepalived.log"
+STATUS_UNKNOWN = 3
+"""Nagios' word for a check that could not be made."""
+SIGNALS = {
+    "STOP": signal.SIGTERM,
+    "RELOAD": signal.SIGHUP,
+    "DATA": signal.SIGUSR1,
+    "STATS": signal.SIGUSR2,
+    "STATS_CLEAR": signal.SIGRTMAX - 1,
+    "JSON": signal.SIGRTMIN + 2,
+    "TDUMP": signal.SIGRTMAX,
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        sys.exit(EXIT_FATAL)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every option that kad knows."""
+    p = _Parser(prog="kad", description="VRRP failover and load balancing from keepalived.conf.", allow_abbrev=False)
+    p.add_argument("-f", "--use-file", metavar="FILE", help="configuration file, may be a pattern")
+    p.add_argument("-n", "--dont-fork", action="store_true", help="stay in the foreground")
+    p.add_argument("-l", "--log-console", action="store_true", help="log to the console too")
+    p.add_argument("-D", "--log-detail", action="count", default=0, help="detailed log")
+    p.add_argument("-S", "--log-facility", metavar="0-7|user|daemon", help="syslog facility (default: daemon)")
+    p.add_argument("-g", "--log-file", nargs="?", const=DEFAULT_LOG_FILE, metavar="FILE", help="log to a file too")
+    p.add_argument("-G", "--no-syslog", action="store_true", help="do not log to syslog")
+    p.add_argument("-P", "--vrrp", action="store_true", help="run VRRP only")
+    p.add_argument("-C", "--check", action="store_true", help="run checks and IPVS only")
+    p.add_argument("-t", "--config-test", nargs="?", const="", metavar="LOG", help="test the configuration and exit")
+    p.add_argument("-i", "--config-id", metavar="ID", help="value for conditional lines (default: host name)")
+    p.add_argument("-p", "--pid", metavar="FILE", help="pid file of the daemon")
+    p.add_argument("-r", "--vrrp_pid", metavar="FILE", help="pid file of the vrrp process")
+    p.add_argument("-c", "--checkers_pid", metavar="FILE", help="pid file of the checker process")
+    p.add_argument("-b", "--bfd_pid", metavar="FILE", help="accepted; there is no bfd process")
+    p.add_argument("-V", "--dont-release-vrrp", action="store_true", help="keep the addresses at the end")
+    p.add_argument("-R", "--dont-respawn", action="store_true", help="end when a child dies")
+    p.add_argument("-d", "--dump-conf", action="store_true", help="log the configuration at the start")
+    p.add_argument("-u", "--umask", metavar="MASK", help="octal mask for created files")
+    p.add_argument("--ignore-sigint", action="store_true", help="ignore INT")
+    p.add_argument(
+        "--runtime-dir", metavar="DIR", help=f"sockets, pid files, dumps (default: {DEFAULT_RUNTIME_DIRECTORY})"
+    )
+    p.add_argument("--dump", nargs="?", const="", metavar="SECTION", help="print the running daemon's state as JSON")
+    p.add_argument("--status", action="store_true", help="one line an instance; the exit status is for monitoring")
+    p.add_argument("--reload", action="store_true", help="let the running daemon read its configuration again")
+    p.add_argument("--signum", metavar="NAME", help=f"print a signal number: {', '.join(SIGNALS)}")
+    p.add_argument("-v", "--version", action="store_true", help="print the version")
+    return p
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    options = parser().parse_args(arguments)
+    if options.version:
+        print(f"kad v{VERSION}")
+        return EXIT_OK
+    if options.signum is not None:
+        return _print_signal(options.signum)
+    if options.dump is not None or options.status or options.reload:
+        return _ask(options)
+    if options.config_test is not None:
+        return _test_configuration(options)
+    return _run(options)
+
+
+def _print_signal(name: str) -> int:
+    if name not in SIGNALS:
+        print(f"kad: unknown signal name {name}: use one of {', '.join(SIGNALS)}", file=sys.stderr)
+        return EXIT_FATAL
+    print(int(SIGNALS[name]))
+    return EXIT_OK
+
+
+def runtime_directory(options: argparse.Namespace) -> Path:
+    """Where this daemon's files are: as told, else beside a pid file that was told, else the default."""
+    if options.runtime_dir:
+        return Path(options.runtime_dir)
+    if options.pid:
+        return Path(options.pid).with_suffix(".kad")
+    return DEFAULT_RUNTIME_DIRECTORY
+
+
+def _ask(options: argparse.Namespace) -> int:
+    try:
+        if options.reload:
+            control.ask(runtime_directory(options), {"verb": "reload"})
+            return EXIT_OK
+        if options.status:
+            vrrp = control.ask(runtime_directory(options), {"verb": "status"})["dump"].get("vrrp", {"instances": []})
+            text, status = report.status(vrrp)
+            print(text, end="")
+            return status
+        answer = control.ask(runtime_directory(options), {"verb": "dump", "section": options.dump or None})
+    except ControlError as error:
+        print(f"kad: {error}", file=sys.stderr)
+        return STATUS_UNKNOWN if options.status else EXIT_FATAL
+    print(json.dumps(answer["dump"], indent=2, ensure_ascii=False))
+    return EXIT_OK
+
+
+# configuration
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the configuration is read: again in the same way at each reload."""
+
+    files: str
+    config_id: str | None
+    vrrp: bool
+    checker: bool
+
+    def __call__(self) -> tuple[messages.Analyzed, dict[str, bytes]]:
+        """Called in the analyzer process."""
+        from kad.config import analyzer
+        from kad.linux.host import gather
+
+        analysis = analyzer.analyze(
+            self.files,
+            gather(),
+            analyzer.Options(config_id=self.config_id, vrrp=self.vrrp, checker=self.checker),
+        )
+        return analyzer.to_message(analysis), analysis.slices
+
+
+def _reading(options: argparse.Namespace) -> Reading:
+    files = options.use_file or str(next((path for path in DEFAULT_FILES if path.exists()), DEFAULT_FILES[0]))
+    only = options.vrrp or options.check
+    return Reading(files, options.config_id, options.vrrp or not only, options.check or not only)
+
+
+def _test_configuration(options: argparse.Namespace) -> int:
+    from kad.config import analyzer
+    from kad.linux.host import gather
+
+    reading = _reading(options)
+    analysis = analyzer.analyze(
+        reading.files,
+        gather(),
+        analyzer.Options(config_id=reading.config_id, test=True, vrrp=reading.vrrp, checker=reading.checker),
+    )
+    text = analyzer.render(analysis.diagnostics)
+    if options.config_test:
+        try:
+            with open(options.config_test, "a") as file:
+                file.write(text)
+        except OSError as error:
+            print(f"kad: {options.config_test}: {error.strerror}", file=sys.stderr)
+            return EXIT_FATAL
+    else:
+        print(text, end="", file=sys.stderr)
+    return analysis.exit_code
+
+
+# the daemon
+
+
+def _destination(options: argparse.Namespace) -> Destination:
+    facility = options.log_facility or "daemon"
+    name = f"local{facility}" if facility.isdigit() else facility
+    if name not in FACILITIES:
+        parser().error(f"unknown syslog facility {facility}")
+    return Destination(
+        console=options.log_console,
+        syslog=not options.no_syslog,
+        file=options.log_file,
+        facility=FACILITIES[name],
+        detail=bool(options.log_detail),
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    log = Logger("Keepalived", _destination(options))
+    directory = runtime_directory(options)
+    reading = _reading(options)
+    if not Path(reading.files).exists() and not any(character in reading.files for character in "*?[{"):
+        print(f"kad: there is no configuration file {reading.files}", file=sys.stderr)
+        return EXIT_NO_FILE
+    try:
+        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        pid_file = PidFile(Path(options.pid) if options.pid else directory / "kad.pid")
+    except AlreadyRunning as error:
+        print(f"kad: {error}", file=sys.stderr)
+        return EXIT_FATAL
+    except (OSError, Refused) as error:
+        print(f"kad: {error}", file=sys.stderr)
+        return EXIT_FATAL
+    if options.umask:
+        os.umask(int(options.umask, 8))
+    if options.dont_fork:
+        return _watch(options, log, directory, reading, pid_file, lambda status, text: None)
+    return detach(lambda announcer: _watch(options, log, directory, reading, pid_file, announcer.say))
+
+
+def _watch(
+    options: argparse.Namespace,
+    log: Logger,
+    directory: Path,
+    reading: Reading,
+    pid_file: PidFile,
+    say_started: Callable[[int, str], None],
+) -> int:
+    from kad import watchdog
+    from kad.linux.process import set_title
+
+    pid_file.write(os.getpid())
+    set_title("kad")
+    files = {
+        "vrrp": options.vrrp_pid or directory / "vrrp.pid",
+        "checker": options.checkers_pid or directory / "checkers.pid",
+        "runner": directory / "runner.pid",
+        "ipvs": directory / "ipvs.pid",
+    }
+    return watchdog.Watchdog(
+        watchdog.Options(
+            files=reading.files,
+            runtime_directory=directory,
+            analyze=reading,
+            child_pid_files={name: Path(path) for name, path in files.items()},
+            release_at_stop=not options.dont_release_vrrp,
+            respawn=not options.dont_respawn,
+            ignore_interrupt=options.ignore_sigint,
+            dump_configuration=options.dump_conf,
+            say_started=say_started,
+        ),
+        log,
+        pid_file,
+    ).run()

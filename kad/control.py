@@ -1,0 +1,149 @@
+"""The control socket: a JSON line asks, a JSON object answers; look verbs for the group, act verbs for the owner."""
+
+from __future__ import annotations
+
+import array
+import grp
+import json
+import os
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+LOOK = frozenset({"dump", "status"})
+ACT = frozenset({"reload", "stop"})
+GROUP = "kad"
+_SO_PEERGROUPS = 59
+_LARGEST_REQUEST = 4096
+
+
+class ControlError(Exception):
+    """The daemon could not be asked, or it refused."""
+
+
+def socket_path(runtime_directory: Path) -> Path:
+    return runtime_directory / "control"
+
+
+def listen(runtime_directory: Path) -> socket.socket:
+    """A listening socket in place of whatever an earlier life left there; raises OSError."""
+    path = socket_path(runtime_directory)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    previous = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(previous)
+    group = _group_id()
+    if group is not None and os.geteuid() == 0:
+        os.chown(path, 0, group)
+        os.chmod(path, 0o660)
+    listener.listen(16)
+    return listener
+
+
+def _group_id() -> int | None:
+    try:
+        return grp.getgrnam(GROUP).gr_gid
+    except KeyError:
+        return None
+
+
+def may(peer: socket.socket, verb: str) -> bool:
+    """Whether the process at the other end may ask that."""
+    _, uid, gid = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if uid in (0, os.geteuid()):
+        return True
+    return verb in LOOK and _group_id() in {gid, *_other_groups(peer)}
+
+
+def _other_groups(peer: socket.socket) -> list[int]:
+    groups = array.array("I")
+    try:
+        groups.frombytes(peer.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4096))
+    except OSError:
+        return []
+    return groups.tolist()
+
+
+class Conversation:
+    """One client of the daemon: a request that arrives in pieces, an answer that leaves in pieces."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self.connection = connection
+        self._request = b""
+        self._answer = b""
+
+    def fileno(self) -> int:
+        return self.connection.fileno()
+
+    def read(self) -> dict[str, Any] | None:
+        """The request when it is whole; raises ControlError when it never will be."""
+        try:
+            data = self.connection.recv(_LARGEST_REQUEST)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise ControlError(str(error)) from error
+        self._request += data
+        if b"\n" in self._request:
+            try:
+                request = json.loads(self._request)
+            except ValueError as error:
+                raise ControlError("the request is no JSON line") from error
+            if not isinstance(request, dict):
+                raise ControlError("the request is no JSON object")
+            return request
+        if not data or len(self._request) > _LARGEST_REQUEST:
+            raise ControlError("the request is not whole")
+        return None
+
+    def answer(self, answer: bytes) -> None:
+        self._answer = answer
+
+    def write(self) -> bool:
+        """Send what goes; True when all of it is sent or nobody listens any more."""
+        try:
+            while self._answer:
+                self._answer = self._answer[self.connection.send(self._answer) :]
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def ask(runtime_directory: Path, request: dict[str, Any], timeout: float = 10.0) -> dict[str, Any]:
+    """Put a request to the running daemon; raises ControlError."""
+    path = socket_path(runtime_directory)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout)
+        try:
+            connection.connect(str(path))
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            parts = []
+            while part := connection.recv(1 << 20):
+                parts.append(part)
+        except FileNotFoundError:
+            raise ControlError(f"no kad is running here (no {path})") from None
+        except ConnectionRefusedError:
+            raise ControlError(f"no kad is running here (nobody listens at {path})") from None
+        except PermissionError:
+            raise ControlError(
+                f"no permission to ask at {path}: be root, the daemon's user or in group {GROUP}"
+            ) from None
+        except OSError as error:
+            raise ControlError(f"{path}: {error.strerror or error}") from error
+    try:
+        answer = json.loads(b"".join(parts))
+    except ValueError as error:
+        raise ControlError("the daemon's answer was cut off") from error
+    if not answer.get("ok"):
+        raise ControlError(str(answer.get("error", "refused")))
+    return dict(answer)

@@ -1,0 +1,184 @@
+"""The processes of kad: how each is forked, what it may do, and what the parent keeps of it."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import socket
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn, cast
+
+from kad import child, messages
+from kad.linux import channel as unix
+from kad.linux.channel import Channel
+from kad.linux.memory import write_memory_file
+from kad.linux.privilege import Capability
+from kad.linux.process import set_title
+from kad.log import Logger
+from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Supervision
+
+DEAF_AFTER = 2.0
+"""Seconds without a sign of life after which a child is replaced."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of child: its room, its name in the log, what it may do (None: everything that the parent may)."""
+
+    name: str
+    room: str
+    ident: str
+    capabilities: tuple[Capability, ...] | None
+    hears: frozenset[int]
+    """Kinds of messages of other children that are passed on to it."""
+    pid_file: str
+    leaves: int
+    """Children leave in this order."""
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "runner",
+            "kad.run.process:Room",
+            "Keepalived_runner",
+            None,
+            frozenset({messages.Notify.KIND}),
+            "runner.pid",
+            leaves=3,
+        ),
+        Kind(
+            "vrrp",
+            "kad.vrrp.process:Room",
+            "Keepalived_vrrp",
+            (Capability.NET_ADMIN, Capability.NET_RAW),
+            frozenset({messages.Observation.KIND, messages.Notified.KIND}),
+            "vrrp.pid",
+            leaves=1,
+        ),
+        Kind(
+            "ipvs",
+            "kad.ipvs.process:Room",
+            "Keepalived_ipvs",
+            (Capability.NET_ADMIN,),
+            frozenset({messages.RouterState.KIND}),
+            "ipvs.pid",
+            leaves=2,
+        ),
+        Kind(
+            "checker",
+            "kad.check.process:Room",
+            "Keepalived_healthcheckers",
+            (),
+            frozenset({messages.RouterState.KIND, messages.Observation.KIND, messages.Notified.KIND}),
+            "checkers.pid",
+            leaves=1,
+        ),
+    )
+}
+"""In the order in which they are forked."""
+
+
+def factory(kind: Kind) -> child.RoomFactory:
+    """Import the room; in the parent this is done before the fork, so that every life of a child shares it."""
+    module, _, name = kind.room.partition(":")
+    return cast(child.RoomFactory, getattr(importlib.import_module(module), name))
+
+
+class Member:
+    """One child as the parent sees it."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.supervision = Supervision(kind.name, DEAF_AFTER)
+        self.pid: int | None = None
+        self.pidfd: int | None = None
+        self.channel: Channel | None = None
+        self.configured_generation: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.kind.name
+
+
+@dataclass(frozen=True)
+class Birth:
+    """A process that was just forked, as its parent sees it."""
+
+    pid: int
+    pidfd: int
+    end: socket.socket
+
+
+def fork(live: Callable[[socket.socket], NoReturn]) -> Birth:
+    """Fork a process that keeps the standard descriptors and its end of a channel, and nothing else."""
+    gc.collect()
+    gc.freeze()
+    ours, theirs = unix.pair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _close_all_but({0, 1, 2, theirs.fileno()})
+            live(theirs)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(EXIT_SOFTWARE)
+    theirs.close()
+    return Birth(pid, os.pidfd_open(pid), ours)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    """A copy of a sibling's channel would hide its end of file; objects that own the numbers live on unused."""
+    for descriptor in sorted(int(name) for name in os.listdir("/proc/self/fd")):
+        if descriptor not in kept:
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue
+
+
+def fork_member(member: Member, log: Logger, process_title: str | None) -> None:
+    """Start a life of this child."""
+    kind = member.kind
+    room = factory(kind)
+    own_log = log.named(kind.ident)
+
+    def live(end: socket.socket) -> NoReturn:
+        child.live(
+            kind.name,
+            Channel(end),
+            room,
+            own_log,
+            process_title=process_title or f"kad: {kind.name}",
+            capabilities=kind.capabilities,
+        )
+
+    birth = fork(live)
+    member.pid, member.pidfd, member.channel = birth.pid, birth.pidfd, Channel(birth.end)
+    member.configured_generation = None
+
+
+def fork_analyzer(analyze: Callable[[], tuple[messages.Analyzed, dict[str, bytes]]]) -> Birth:
+    """Read the configuration in a process of its own, whose memory goes with it."""
+
+    def live(end: socket.socket) -> NoReturn:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        set_title("kad: analyzer")
+        end.setblocking(True)
+        channel = Channel(end)
+        analyzed, slices = analyze()
+        for name, content in slices.items():
+            descriptor = write_memory_file(name, content)
+            channel.send(messages.to_frame(messages.Slice(name=name)), descriptor=descriptor)
+        channel.send(messages.to_frame(analyzed))
+        os._exit(EXIT_OK)
+
+    return fork(live)

@@ -1,0 +1,248 @@
+"""Who asks the running daemon: the control socket and the dump signals; one snapshot of all children answers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kad import VERSION, control, messages, report
+from kad.control import ControlError, Conversation
+from kad.linux import systemd
+from kad.linux.memory import resident_memory
+from kad.supervision import EXIT_OK
+
+if TYPE_CHECKING:
+    from kad.watchdog import Watchdog
+
+_PATIENCE = 2.0
+"""Seconds that a child has to tell about itself."""
+_SIG_JSON = signal.SIGRTMIN + 2
+_SIG_STATS_CLEAR = signal.SIGRTMAX - 1
+
+Plain = dict[str, Any]
+_NOTHING: Plain = {"instances": [], "groups": []}
+
+
+@dataclass
+class Collection:
+    """Snapshots on their way; `done` is called with all that came in time."""
+
+    deadline: float
+    done: Callable[[dict[str, Plain]], None]
+    waiting: set[str]
+    taken: dict[str, Plain] = field(default_factory=dict)
+
+
+class Inquiries:
+    """Answers for the watchdog; never waits."""
+
+    def __init__(self, watchdog: Watchdog) -> None:
+        self._watchdog = watchdog
+        self._collections: dict[int, Collection] = {}
+        self._number = 0
+        self._states: dict[str, messages.RouterState] = {}
+        self._keep_alive = systemd.watchdog_interval()
+        self._next_keep_alive = time.monotonic() if self._keep_alive else None
+
+    @property
+    def deadline(self) -> float | None:
+        moments = [collection.deadline for collection in self._collections.values()]
+        if self._next_keep_alive is not None:
+            moments.append(self._next_keep_alive)
+        return min(moments, default=None)
+
+    def fall_due(self, now: float) -> None:
+        """Answer with what there is; keep systemd's watchdog quiet while this loop turns."""
+        for number, collection in list(self._collections.items()):
+            if collection.deadline <= now:
+                self._finish(number)
+        if self._keep_alive and self._next_keep_alive is not None and self._next_keep_alive <= now:
+            self._next_keep_alive = now + self._keep_alive / 3
+            systemd.notify("WATCHDOG=1")
+
+    # snapshots
+
+    def collect(self, done: Callable[[dict[str, Plain]], None], *, clear_statistics: bool = False) -> None:
+        """Ask every child that lives about itself."""
+        self._number += 1
+        alive = {name for name, member in self._watchdog.members.items() if member.configured_generation}
+        self._collections[self._number] = Collection(time.monotonic() + _PATIENCE, done, set(alive))
+        for name in alive:
+            wanted = messages.SnapshotWanted(number=self._number, clear_statistics=clear_statistics)
+            self._watchdog.send(self._watchdog.members[name], wanted)
+        if not alive:
+            self._finish(self._number)
+
+    def take(self, name: str, taken: messages.SnapshotTaken) -> None:
+        """A child's answer."""
+        collection = self._collections.get(taken.number)
+        if collection is not None and name in collection.waiting:
+            collection.taken[name] = msgspec.json.decode(taken.json)
+            collection.waiting.discard(name)
+            if not collection.waiting:
+                self._finish(taken.number)
+
+    def lose(self, name: str) -> None:
+        """A child died; nobody waits for its answer."""
+        for number, collection in list(self._collections.items()):
+            collection.waiting.discard(name)
+            if not collection.waiting:
+                self._finish(number)
+
+    def _finish(self, number: int) -> None:
+        collection = self._collections.pop(number)
+        collection.done(collection.taken)
+
+    def router_changed(self, frame: messages.Frame) -> None:
+        """Keep systemd's one-line status true."""
+        state = messages.from_frame(frame)
+        assert isinstance(state, messages.RouterState)
+        if state.deleted:
+            self._states.pop(state.name, None)
+        else:
+            self._states[state.name] = state
+        counts: dict[str, int] = {}
+        for each in self._states.values():
+            counts[each.state] = counts.get(each.state, 0) + 1
+        systemd.notify("STATUS=" + ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), reverse=True)))
+
+    # the control socket
+
+    def accept(self, listener: socket.socket) -> None:
+        """A client has come."""
+        with contextlib.suppress(OSError):
+            conversation = Conversation(listener.accept()[0])
+            self._watchdog.watch(conversation.connection, selectors.EVENT_READ, lambda: self._listen(conversation))
+
+    def _listen(self, conversation: Conversation) -> None:
+        try:
+            request = conversation.read()
+        except ControlError:
+            self._watchdog.unwatch(conversation.connection)
+            conversation.close()
+            return
+        if request is None:
+            return
+        self._watchdog.unwatch(conversation.connection)
+        verb = str(request.get("verb"))
+        if verb not in control.LOOK | control.ACT:
+            self._reply(conversation, {"ok": False, "error": f"unknown request {verb}"})
+        elif not control.may(conversation.connection, verb):
+            self._reply(conversation, {"ok": False, "error": f"no permission for {verb}"})
+        else:
+            self._serve(conversation, verb, request)
+
+    def _serve(self, conversation: Conversation, verb: str, request: Plain) -> None:
+        match verb:
+            case "dump" | "status":
+                section = request.get("section")
+                self.collect(lambda taken: self._reply_dump(conversation, self.dump(taken), section))
+            case "reload":
+                self._watchdog.reload()
+                self._reply(conversation, {"ok": True})
+            case "stop":
+                self._reply(conversation, {"ok": True})
+                self._watchdog.stop(EXIT_OK, "")
+
+    def _reply_dump(self, conversation: Conversation, dump: Plain, section: object) -> None:
+        if not section:
+            self._reply(conversation, {"ok": True, "dump": dump})
+        elif section in dump:
+            self._reply(conversation, {"ok": True, "dump": dump[str(section)]})
+        else:
+            known = ", ".join(sorted(dump))
+            self._reply(conversation, {"ok": False, "error": f"there is no section {section}; there are: {known}"})
+
+    def _reply(self, conversation: Conversation, answer: Plain) -> None:
+        conversation.answer(msgspec.json.encode(answer))
+        self._write(conversation)
+
+    def _write(self, conversation: Conversation) -> None:
+        if conversation.write():
+            self._watchdog.unwatch(conversation.connection)
+            conversation.close()
+        else:
+            self._watchdog.watch(conversation.connection, selectors.EVENT_WRITE, lambda: self._write(conversation))
+
+    # dumps
+
+    def dump(self, taken: dict[str, Plain]) -> Plain:
+        """Everything about the daemon and its children, as JSON can print it."""
+        watchdog = self._watchdog
+        processes: dict[str, Plain] = {
+            "watchdog": {
+                "name": "watchdog",
+                "pid": os.getpid(),
+                "started": watchdog.started,
+                "uptime": time.time() - watchdog.started,
+                "memory": resident_memory(),
+                "log_lines_dropped": watchdog.log.dropped,
+            }
+        }
+        sections: Plain = {}
+        for name, snapshot in taken.items():
+            process = snapshot.pop("process")
+            processes[name] = {**process, "restarts": watchdog.members[name].supervision.restarts}
+            sections[name] = snapshot
+        for name, member in watchdog.members.items():
+            if member.pid is not None and name not in processes:
+                processes[name] = {"name": name, "pid": member.pid, "restarts": member.supervision.restarts}
+        return {
+            "version": VERSION,
+            "schema": messages.SCHEMA,
+            "generation": watchdog.current.generation if watchdog.current else 0,
+            "configuration": watchdog.options.files,
+            "last_reload": watchdog.last_reload,
+            "processes": processes,
+            **sections,
+        }
+
+    def log_everything(self) -> None:
+        """What SIGUSR1 writes to a file, to the log."""
+        self.collect(
+            lambda taken: self._watchdog.log.info(report.data(taken.get("vrrp", _NOTHING), taken.get("runner")))
+        )
+
+    def write_for_signal(self, number: int) -> None:
+        """The files that keepalived writes for this signal, in the runtime directory."""
+        clear = number == _SIG_STATS_CLEAR
+        self.collect(lambda taken: self._write_files(number, taken), clear_statistics=clear)
+
+    def _write_files(self, number: int, taken: dict[str, Plain]) -> None:
+        vrrp, runner = taken.get("vrrp", _NOTHING), taken.get("runner")
+        match number:
+            case signal.SIGUSR1:
+                files = {"kad.data": msgspec.json.format(msgspec.json.encode(self.dump(dict(taken)))).decode() + "\n"}
+                files["keepalived.data"] = report.data(vrrp, runner)
+            case signal.SIGUSR2:
+                files = {"keepalived.stats": report.stats(vrrp)}
+            case number if number == _SIG_STATS_CLEAR:
+                files = {"keepalived.stats": report.stats(vrrp)}
+            case number if number == _SIG_JSON:
+                files = {"keepalived.json": report.json_dump(vrrp, runner)}
+            case _:
+                files = {}
+        for name, text in files.items():
+            self._write_file(self._watchdog.options.runtime_directory / name, text)
+
+    def _write_file(self, path: Path, text: str) -> None:
+        """Whole or not at all: another name first, then renamed."""
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            unfinished.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+            with os.fdopen(os.open(unfinished, flags, 0o600), "w") as file:
+                file.write(text)
+            unfinished.rename(path)
+        except OSError as error:
+            self._watchdog.log.error(f"cannot write {path}: {error.strerror}")

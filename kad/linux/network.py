@@ -1,0 +1,123 @@
+"""The links and addresses of this namespace as the kernel tells them; a lost message leads to a fresh look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kad.linux.address import Address, dump_addresses, parse_address
+from kad.linux.link import Link, dump_links, parse_link
+from kad.linux.netlink import RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK, Message, Netlink, Overrun
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """One of them is None when the link came or went."""
+
+    old: Link | None
+    new: Link | None
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChanged:
+    """An address came, changed or went."""
+
+    address: Address
+    gone: bool
+
+
+Change = LinkChanged | AddressChanged
+_AddressKey = tuple[str, int]
+
+
+class Network:
+    """A table that follows the kernel, and the socket by which it is changed."""
+
+    def __init__(self) -> None:
+        self._monitor = Netlink.open((RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR))
+        self._commands = Netlink.open()
+        self._links: dict[int, Link] = {}
+        self._addresses: dict[int, dict[_AddressKey, Address]] = {}
+        self.overruns = 0
+        """How often the kernel had more to say than was read."""
+        self.refresh()
+
+    def fileno(self) -> int:
+        return self._monitor.fileno()
+
+    def link(self, name: str) -> Link | None:
+        """The link of that name."""
+        return next((link for link in self._links.values() if link.name == name), None)
+
+    def links(self) -> list[Link]:
+        return list(self._links.values())
+
+    def addresses(self, index: int) -> list[Address]:
+        """In the kernel's order: a primary address before its secondaries."""
+        return list(self._addresses.get(index, {}).values())
+
+    def has(self, index: int, address: str, prefix: int) -> bool:
+        return (address, prefix) in self._addresses.get(index, {})
+
+    def request(self, batch: list[bytes]) -> list[int]:
+        """Put prebuilt messages to the kernel; the errno of each, 0 when it did what was asked."""
+        return self._commands.request(batch)
+
+    def read(self) -> list[Change]:
+        """What changed since the last look."""
+        try:
+            told = self._monitor.receive()
+        except Overrun:
+            self.overruns += 1
+            return self.refresh()
+        changes: list[Change] = []
+        for message in told:
+            changes += self._take(message)
+        return changes
+
+    def refresh(self) -> list[Change]:
+        """Look at everything; what is different from what was known."""
+        links = {link.index: link for link in dump_links(self._commands)}
+        changes: list[Change] = [
+            LinkChanged(self._links.get(index), links.get(index))
+            for index in [*self._links, *(index for index in links if index not in self._links)]
+            if self._links.get(index) != links.get(index)
+        ]
+        addresses: dict[int, dict[_AddressKey, Address]] = {}
+        for address in dump_addresses(self._commands):
+            addresses.setdefault(address.index, {})[address.address, address.prefix] = address
+        for index, known in self._addresses.items():
+            gone = [address for key, address in known.items() if key not in addresses.get(index, {})]
+            changes += [AddressChanged(address, gone=True) for address in gone]
+        for index, now in addresses.items():
+            known = self._addresses.get(index, {})
+            changes += [
+                AddressChanged(address, gone=False) for key, address in now.items() if known.get(key) != address
+            ]
+        self._links, self._addresses = links, addresses
+        return changes
+
+    def _take(self, message: Message) -> list[Change]:
+        if (link := parse_link(message)) is not None:
+            return self._take_link(*link)
+        if (address := parse_address(message)) is not None:
+            return self._take_address(*address)
+        return []
+
+    def _take_link(self, link: Link, gone: bool) -> list[Change]:
+        old = self._links.get(link.index)
+        if gone:
+            self._links.pop(link.index, None)
+            self._addresses.pop(link.index, None)
+            return [LinkChanged(old, None)] if old is not None else []
+        self._links[link.index] = link
+        return [LinkChanged(old, link)] if old != link else []
+
+    def _take_address(self, address: Address, gone: bool) -> list[Change]:
+        known = self._addresses.setdefault(address.index, {})
+        key = (address.address, address.prefix)
+        if gone:
+            return [AddressChanged(address, gone=True)] if known.pop(key, None) is not None else []
+        if known.get(key) == address:
+            return []
+        known[key] = address
+        return [AddressChanged(address, gone=False)]

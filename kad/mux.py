@@ -1,0 +1,111 @@
+"""The I/O multiplexer that serves every child: descriptors, moments and the end of the loop, on uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import uvloop
+
+from kad.linux.timer import Timer
+
+T = TypeVar("T")
+
+
+class Moment:
+    """A callback that was asked for at some time; cancel() forgets it."""
+
+    __slots__ = ("_handle", "_mux", "callback", "when")
+
+    def __init__(self, mux: Mux, when: float, callback: Callable[[], None]) -> None:
+        self._mux = mux
+        self.when = when
+        self.callback = callback
+        self._handle: asyncio.TimerHandle | None = None
+        self.arm()
+
+    def arm(self) -> None:
+        self._handle = self._mux.loop.call_later(max(0.0, self.when - self._mux.now()), self._come)
+
+    def cancel(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _come(self) -> None:
+        # uvloop's timers fire up to 1.3 ms early; nobody is told before the moment.
+        if self._mux.now() < self.when:
+            self.arm()
+        else:
+            self._handle = None
+            self.callback()
+
+
+class Mux:
+    """One uvloop loop; all times are seconds of CLOCK_MONOTONIC."""
+
+    def __init__(self) -> None:
+        self.loop = uvloop.new_event_loop()
+        self.now: Callable[[], float] = time.monotonic
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
+        """Call whenever the descriptor can be read."""
+        self.loop.add_reader(descriptor, callback)
+
+    def unwatch(self, descriptor: int) -> None:
+        self.loop.remove_reader(descriptor)
+
+    def watch_writable(self, descriptor: int, callback: Callable[[], None]) -> None:
+        """Call whenever the descriptor can be written."""
+        self.loop.add_writer(descriptor, callback)
+
+    def unwatch_writable(self, descriptor: int) -> None:
+        self.loop.remove_writer(descriptor)
+
+    def at(self, when: float, callback: Callable[[], None]) -> Moment:
+        """Call once at that moment, never before it; a few ms late."""
+        return Moment(self, when, callback)
+
+    def alarm(self, callback: Callable[[], None]) -> Alarm:
+        """A precise timer that is set again and again (one timerfd)."""
+        return Alarm(self, callback)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run a coroutine beside the callbacks; the loop keeps it alive."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def run(self) -> None:
+        """Serve until stop()."""
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def stop(self) -> None:
+        self.loop.stop()
+
+
+class Alarm:
+    """One timerfd; set() moves its moment, None switches it off."""
+
+    __slots__ = ("_callback", "_timer", "_when")
+
+    def __init__(self, mux: Mux, callback: Callable[[], None]) -> None:
+        self._timer = Timer()
+        self._callback = callback
+        self._when: float | None = None
+        mux.watch(self._timer.fileno(), self._come)
+
+    def set(self, when: float | None) -> None:
+        if when != self._when:
+            self._when = when
+            self._timer.arm(when)
+
+    def _come(self) -> None:
+        self._timer.clear()
+        self._when = None
+        self._callback()

@@ -1,0 +1,74 @@
+"""One configuration for all children, all or none: prepare, then commit; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from kad.config.daemon import WatchdogSlice
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A generation as the parent holds it: sealed memory files by child, and what it needs itself."""
+
+    generation: int
+    slices: Mapping[str, int]
+    """Descriptors of the memory files by the name of the child."""
+    watchdog: WatchdogSlice
+    refusals: frozenset[str]
+    """Errors and warnings that it has; a later one that has others is refused."""
+
+
+class Stage(Enum):
+    """How far the rollout is."""
+
+    PREPARING = "preparing"
+    COMMITTING = "committing"
+    DONE = "done"
+    ABANDONED = "abandoned"
+
+
+@dataclass
+class Rollout:
+    """Which children still have to say ready, and which that they run it."""
+
+    configuration: Configuration
+    deadline: float
+    """When the children must have said that they are ready."""
+    stage: Stage = Stage.PREPARING
+    reason: str = ""
+    _waiting: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._waiting = set(self.configuration.slices)
+
+    def ready(self, name: str) -> bool:
+        """That child can run it; True when now all can and it must be committed."""
+        if self.stage is not Stage.PREPARING:
+            return False
+        self._waiting.discard(name)
+        if self._waiting:
+            return False
+        self.stage = Stage.COMMITTING
+        self._waiting = set(self.configuration.slices)
+        return True
+
+    def configured(self, name: str) -> bool:
+        """That child runs it; True when now all do."""
+        if self.stage is not Stage.COMMITTING:
+            return False
+        self._waiting.discard(name)
+        if self._waiting:
+            return False
+        self.stage = Stage.DONE
+        return True
+
+    def abandon(self, reason: str) -> bool:
+        """It cannot be; False when it is too late for that."""
+        if self.stage is not Stage.PREPARING:
+            return False
+        self.stage = Stage.ABANDONED
+        self.reason = reason
+        return True

@@ -1,0 +1,232 @@
+"""When to start, restart, kill and give up on one child; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+EXIT_OK = 0
+EXIT_FATAL = 1
+EXIT_CONFIGURATION = 2
+EXIT_NO_PERMISSION = 4
+EXIT_NO_FILE = 6
+EXIT_SOFTWARE = 70
+
+BACK_OFF = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
+"""Seconds before the next try, by the number of early deaths in a row."""
+_EARLY = 1.0
+"""A death this soon (seconds) after the child was configured says that it cannot live."""
+_LATE = 0.25
+"""A deadline that is served later than this (seconds) says that the parent itself was not scheduled."""
+
+
+class Phase(Enum):
+    """Where a child is in its life."""
+
+    ABSENT = "absent"
+    STARTING = "starting"
+    RUNNING = "running"
+    WAITING = "waiting"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The configuration has work for this child."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """The child shall leave: the daemon ends, or the configuration has no work for it."""
+
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The child runs what it was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The child gave a sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The process is gone: its exit status, or 128 + the signal."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The supervision's own deadline has come."""
+
+
+Event = Wanted | Unwanted | Configured | Answered | Died | DeadlineReached
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Start the child now."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellStop:
+    """Ask the child to leave in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskAlive:
+    """Ask for a sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """SIGKILL, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The child has left for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The daemon cannot run: end it with this status."""
+
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complain:
+    """A line for the log."""
+
+    level: str
+    text: str
+
+
+Action = Fork | TellStop | AskAlive | Kill | Gone | GiveUp | Complain
+
+
+def describe(status: int) -> str:
+    """An exit status in words."""
+    return f"died of signal {status - 128}" if status > 128 else f"exited with status {status}"
+
+
+class Supervision:
+    """A Machine (kad.machine) for one child process."""
+
+    def __init__(self, name: str, deaf_after: float) -> None:
+        self.name = name
+        self.deaf_after = deaf_after
+        """Seconds without a sign of life after which the child is replaced."""
+        self.phase = Phase.ABSENT
+        self.deadline: float | None = None
+        self.restarts = 0
+        self._early_deaths = 0
+        self._configured_at: float | None = None
+        self._heard_at = 0.0
+        self._ever_configured = False
+        self._kill_said = False
+
+    def handle(self, event: Event, now: float) -> list[Action]:
+        match event:
+            case Wanted():
+                return self._start(now) if self.phase is Phase.ABSENT else []
+            case Unwanted(patience):
+                return self._stop(patience, now)
+            case Configured():
+                self.phase = Phase.RUNNING
+                self._configured_at = now
+                self._ever_configured = True
+                return self._hear(now)
+            case Answered():
+                return self._hear(now)
+            case Died(status):
+                return self._bury(status, now)
+            case DeadlineReached():
+                return self._fall_due(now)
+
+    def _start(self, now: float) -> list[Action]:
+        self.phase = Phase.STARTING
+        self._configured_at = None
+        self._kill_said = False
+        self._hear(now)
+        return [Fork()]
+
+    def _hear(self, now: float) -> list[Action]:
+        if self.phase in (Phase.STARTING, Phase.RUNNING):
+            self._heard_at = now
+            self.deadline = now + self.deaf_after / 2
+        return []
+
+    def _stop(self, patience: float, now: float) -> list[Action]:
+        match self.phase:
+            case Phase.STARTING | Phase.RUNNING:
+                self.phase = Phase.STOPPING
+                self.deadline = now + patience
+                return [TellStop()]
+            case Phase.WAITING:
+                self.phase, self.deadline = Phase.ABSENT, None
+                return [Gone()]
+            case _:
+                return []
+
+    def _bury(self, status: int, now: float) -> list[Action]:
+        said = Complain("error", f"{self.name} process {describe(status)}")
+        match self.phase:
+            case Phase.STOPPING:
+                self.phase, self.deadline = Phase.ABSENT, None
+                return [Gone()] if status == EXIT_OK else [said, Gone()]
+            case Phase.STARTING if not self._ever_configured and status in (EXIT_CONFIGURATION, EXIT_NO_PERMISSION):
+                self.phase, self.deadline = Phase.ABSENT, None
+                return [said, GiveUp(status, f"the {self.name} process cannot run here")]
+            case _:
+                return [said, *self._replace(now)]
+
+    def _replace(self, now: float) -> list[Action]:
+        self.restarts += 1
+        if self._configured_at is not None and now - self._configured_at > _EARLY:
+            self._early_deaths = 0
+            return self._start(now)
+        delay = BACK_OFF[min(self._early_deaths, len(BACK_OFF) - 1)]
+        self._early_deaths += 1
+        if not delay:
+            return self._start(now)
+        self.phase, self.deadline = Phase.WAITING, now + delay
+        return [Complain("warning", f"{self.name} process is started again in {delay:.0f} s")]
+
+    def _fall_due(self, now: float) -> list[Action]:
+        if self.deadline is None or now < self.deadline:
+            return []
+        late = now - self.deadline
+        match self.phase:
+            case Phase.WAITING:
+                return self._start(now)
+            case Phase.STOPPING:
+                self.deadline = now + 1.0
+                return [Kill("it did not leave in time")]
+            case Phase.STARTING | Phase.RUNNING:
+                return self._doubt(now, late)
+            case _:
+                self.deadline = None
+                return []
+
+    def _doubt(self, now: float, late: float) -> list[Action]:
+        """Half of the patience is gone: ask; all of it: replace, unless it was the parent that slept."""
+        if late > _LATE:
+            self._heard_at = now - self.deaf_after / 2
+        silence = now - self._heard_at
+        if silence < self.deaf_after - 0.001:
+            self.deadline = self._heard_at + self.deaf_after
+            return [AskAlive()]
+        self.deadline = now + 1.0
+        if self._kill_said:
+            return []
+        self._kill_said = True
+        return [Kill(f"no sign of life for {silence:.2f} s")]

@@ -1,0 +1,1 @@
+"""The vrrp process: elects masters and owns the virtual addresses."""

@@ -1,0 +1,184 @@
+"""What a VRRP router is told and what it wants done: events are past participles, actions imperatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from kad.vrrp.advert import Advertisement
+from kad.vrrp.keywords import VrrpInstance
+
+
+class State(Enum):
+    """The operator's words (RFC 9568 6.4, and keepalived's FAULT and STOP)."""
+
+    INIT = "INIT"
+    BACKUP = "BACKUP"
+    MASTER = "MASTER"
+    FAULT = "FAULT"
+    STOP = "STOP"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The router exists; `faults` keep it out of the election, `pending` names what has no result yet."""
+
+    faults: frozenset[str] = frozenset()
+    pending: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The daemon ends or the instance is gone; with release False the addresses stay and nothing is said."""
+
+    release: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertReceived:
+    """An advert that passed every check."""
+
+    advert: Advertisement
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The router's own deadline has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityChanged:
+    """The tracked objects give another effective priority."""
+
+    priority: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultsChanged:
+    """The whole set of reasons for FAULT, and of tracked objects without a result yet."""
+
+    faults: frozenset[str]
+    pending: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChanged:
+    """Adverts leave with another source address now."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """A reload changed this instance; what identifies it on the wire is the same."""
+
+    configuration: VrrpInstance
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """All members of the sync group can be MASTER now."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Demoted:
+    """A member of the sync group is BACKUP."""
+
+    reason: str
+
+
+Event = (
+    Started
+    | Stopped
+    | AdvertReceived
+    | DeadlineReached
+    | PriorityChanged
+    | FaultsChanged
+    | SourceChanged
+    | Reconfigured
+    | Promoted
+    | Demoted
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SendAdvert:
+    """One advert with this priority, now."""
+
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldAddresses:
+    """Every configured address is on its interface, and none that is no longer configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAddresses:
+    """No configured address is on this host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Gratuitous ARP or neighbour advertisements, `repeat` rounds."""
+
+    repeat: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeState:
+    """The state is another one now; say so everywhere."""
+
+    old: State
+    new: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeGroupState:
+    """The state of a whole sync group is another one now."""
+
+    group: str
+    old: State
+    new: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePriority:
+    """The effective priority is another one now."""
+
+    old: int
+    new: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellLowerPriority:
+    """A MASTER heard an advert of a lower priority (notify_master_rx_lower_pri)."""
+
+    advert: Advertisement
+
+
+@dataclass(frozen=True, slots=True)
+class Complain:
+    """A line for the log."""
+
+    level: str
+    text: str
+
+
+Action = (
+    SendAdvert
+    | HoldAddresses
+    | ReleaseAddresses
+    | Announce
+    | ChangeState
+    | ChangeGroupState
+    | ChangePriority
+    | TellLowerPriority
+    | Complain
+)

@@ -1,0 +1,65 @@
+"""From an instance to what its packets are and what it demands of a packet; pure."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from kad.vrrp.advert import OWNER, Expectation, build_v2, build_v3, pass_data
+from kad.vrrp.keywords import VrrpInstance
+
+_AUTH_TYPES = {"PASS": 1, "AH": 2}
+_OLD_UNICAST_DESTINATION = ip_address("224.0.0.18").packed
+
+
+def packed_addresses(instance: VrrpInstance) -> tuple[bytes, ...]:
+    """The virtual addresses in configured order, as they stand in the packet."""
+    return tuple(ip_address(virtual.address).packed for virtual in instance.virtual_addresses)
+
+
+def expectation(instance: VrrpInstance, effective_priority: int) -> Expectation:
+    """What a packet must be to count."""
+    authentication = instance.authentication
+    addresses = packed_addresses(instance)
+    return Expectation(
+        version=instance.version,
+        family=instance.family,
+        interval=instance.advertisement_interval,
+        auth_type=_AUTH_TYPES[authentication.type] if authentication else 0,
+        auth_data=pass_data(authentication.password) if authentication else bytes(8),
+        addresses=frozenset(addresses),
+        address_count=len(addresses),
+        unicast_peers=frozenset(peer.address for peer in instance.unicast_peers),
+        check_source=instance.check_unicast_src,
+        peer_ttls=tuple(
+            (peer.address, peer.min_ttl or 0, 255 if peer.max_ttl is None else peer.max_ttl)
+            for peer in instance.unicast_peers
+            if peer.min_ttl is not None or peer.max_ttl is not None
+        ),
+        checksum_as_v2=instance.v3_checksum_as_v2,
+        ignores_everything=instance.owner_ignore_adverts and effective_priority == OWNER,
+    )
+
+
+def message(instance: VrrpInstance, priority: int, source: str, destination: str, *, old_unicast: bool) -> bytes:
+    """The VRRP message of an advert; version 3 covers source and destination by its checksum."""
+    addresses = packed_addresses(instance)
+    interval = instance.advertisement_interval
+    if instance.version == 2:
+        authentication = instance.authentication
+        auth_type = _AUTH_TYPES[authentication.type] if authentication else 0
+        auth_data = pass_data(authentication.password) if authentication else bytes(8)
+        return build_v2(instance.virtual_router_id, priority, addresses, interval, auth_type, auth_data)
+    if instance.v3_checksum_as_v2 and instance.family == 4:
+        return build_v3(instance.virtual_router_id, priority, addresses, interval)
+    covered = _OLD_UNICAST_DESTINATION if old_unicast else ip_address(destination).packed
+    return build_v3(instance.virtual_router_id, priority, addresses, interval, ip_address(source).packed, covered)
+
+
+def identity(instance: VrrpInstance) -> tuple[object, ...]:
+    """What makes it the same router across a reload, whatever its name."""
+    return (
+        instance.interface,
+        instance.family,
+        instance.virtual_router_id,
+        bool(instance.unicast_peers),
+    )

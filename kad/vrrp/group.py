@@ -1,0 +1,112 @@
+"""A vrrp_sync_group: its members are MASTER together, or none of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kad.vrrp.events import (
+    Action,
+    ChangeGroupState,
+    DeadlineReached,
+    Demoted,
+    Event,
+    FaultsChanged,
+    Promoted,
+    Started,
+    State,
+)
+from kad.vrrp.router import Router
+
+Step = tuple[Router, Action]
+"""Who wants it, and what."""
+
+
+class SyncGroup:
+    """Takes the events of its members and makes the others follow, in the same call."""
+
+    def __init__(self, name: str, members: Iterable[Router]) -> None:
+        self.name = name
+        self.members = list(members)
+        self.state = State.INIT
+        self._own_faults: dict[str, frozenset[str]] = {}
+
+    def handle(self, router: Router, event: Event, now: float) -> list[Step]:
+        """Decide for one member, then for the group; group changes follow the member's own."""
+        match event:
+            case Started(faults, pending):
+                self._own_faults[router.name] = faults
+                event = Started(faults | self._faults_of_others(router), pending)
+            case FaultsChanged(faults, pending):
+                self._own_faults[router.name] = faults
+                event = FaultsChanged(faults | self._faults_of_others(router), pending)
+            case _:
+                pass
+        was_master = router.state is State.MASTER
+        steps: list[Step] = [(router, action) for action in router.handle(event, now)]
+        match event:
+            case Started() | FaultsChanged():
+                steps += self._share_faults(router, now)
+            case DeadlineReached() if router.wants_master and self._all_can_be_master():
+                steps += self._promote(router, now)
+            case _ if was_master and router.state is State.BACKUP:
+                steps += self._demote_others(router, now)
+            case _:
+                pass
+        return [*steps, *self._follow(router)]
+
+    def adopt(self, router: Router, faults: frozenset[str]) -> None:
+        """A member that is already in some state, as after a reload."""
+        if router.state is not State.INIT:
+            self._own_faults[router.name] = faults
+        states = {member.state for member in self.members}
+        self.state = states.pop() if len(states) == 1 else State.INIT
+
+    def remove(self, router: Router) -> None:
+        """The member is gone from the configuration."""
+        self.members = [member for member in self.members if member is not router]
+        self._own_faults.pop(router.name, None)
+
+    def _faults_of_others(self, router: Router) -> frozenset[str]:
+        return frozenset(
+            f"sync group {self.name}: {name} is in FAULT"
+            for name, faults in self._own_faults.items()
+            if faults and name != router.name
+        )
+
+    def _share_faults(self, router: Router, now: float) -> list[Step]:
+        steps: list[Step] = []
+        for member in self._others(router):
+            if member.state is State.INIT and member.name not in self._own_faults:
+                continue
+            faults = self._own_faults.get(member.name, frozenset()) | self._faults_of_others(member)
+            if faults != member.faults:
+                steps += [(member, action) for action in member.handle(FaultsChanged(faults, member.pending), now)]
+        return steps
+
+    def _all_can_be_master(self) -> bool:
+        return all(member.state is State.MASTER or member.wants_master for member in self.members)
+
+    def _promote(self, first: Router, now: float) -> list[Step]:
+        steps: list[Step] = []
+        for member in (first, *self._others(first)):
+            reason = f"sync group {self.name}: every member can be MASTER"
+            steps += [(member, action) for action in member.handle(Promoted(reason), now)]
+        return steps
+
+    def _demote_others(self, router: Router, now: float) -> list[Step]:
+        reason = f"sync group {self.name}: {router.name} is BACKUP"
+        return [(member, action) for member in self._others(router) for action in member.handle(Demoted(reason), now)]
+
+    def _others(self, router: Router) -> list[Router]:
+        return [member for member in self.members if member is not router]
+
+    def _follow(self, router: Router) -> list[Step]:
+        """The group is what all of its members are; on the way it stays what it was."""
+        states = {member.state for member in self.members}
+        if len(states) != 1:
+            return []
+        (new,) = states
+        if new is self.state or new is State.INIT:
+            return []
+        old, self.state = self.state, new
+        return [(router, ChangeGroupState(self.name, old, new, f"{router.name} is {new.value}"))]

@@ -1,0 +1,396 @@
+"""One VRRP router: RFC 9568 6.4 with keepalived's FAULT, preemption delay and announcements; decides, does nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kad.vrrp.advert import GIVING_UP, OWNER, Advertisement
+from kad.vrrp.events import (
+    Action,
+    AdvertReceived,
+    Announce,
+    ChangePriority,
+    ChangeState,
+    Complain,
+    DeadlineReached,
+    Demoted,
+    Event,
+    FaultsChanged,
+    HoldAddresses,
+    PriorityChanged,
+    Promoted,
+    Reconfigured,
+    ReleaseAddresses,
+    SendAdvert,
+    SourceChanged,
+    Started,
+    State,
+    Stopped,
+    TellLowerPriority,
+)
+from kad.vrrp.keywords import VrrpInstance
+
+
+def skew_time(version: int, priority: int, master_advertisement_interval: float) -> float:
+    """Seconds (RFC 3768 6.1: of one second; RFC 9568 6.1: of the master's interval)."""
+    unit = 1.0 if version == 2 else master_advertisement_interval
+    return (256 - priority) * unit / 256
+
+
+@dataclass(slots=True)
+class Waiting:
+    """INIT, FAULT and STOP: nothing falls due."""
+
+
+@dataclass(slots=True)
+class Backup:
+    """BACKUP: the MASTER is presumed dead at `master_down_at`."""
+
+    master_down_at: float
+    heard_at: float
+    """When the timer was last restarted; the age of the silence that makes this router MASTER."""
+    expects: str
+    """Whose silence it is, for the reason of the transition."""
+    preempt_at: float | None = None
+    overruled: Advertisement | None = None
+    """The last advert of a lower priority that did not restart the timer."""
+    wants_master: bool = False
+    """Sync group: this member's timer ran out, or it was configured as MASTER and has heard nobody yet."""
+
+
+@dataclass(slots=True)
+class Master:
+    """MASTER: adverts at `advert_at`, announcements at the other moments."""
+
+    advert_at: float
+    announce_again_at: float | None = None
+    refresh_at: float | None = None
+    lower_priority_again_at: float | None = None
+
+
+class Router:
+    """A Machine (kad.machine) for one vrrp_instance."""
+
+    __slots__ = (
+        "configuration",
+        "deadline",
+        "faults",
+        "grouped",
+        "master",
+        "master_advertisement_interval",
+        "name",
+        "pending",
+        "phase",
+        "priority",
+        "source_number",
+        "state",
+    )
+
+    def __init__(self, configuration: VrrpInstance, *, grouped: bool = False) -> None:
+        self.name = configuration.name
+        self.configuration = configuration
+        self.grouped = grouped
+        """A sync group decides together: timer expiry is reported, not acted on."""
+        self.state = State.INIT
+        self.phase: Waiting | Backup | Master = Waiting()
+        self.priority = configuration.priority
+        self.master_advertisement_interval = configuration.advertisement_interval
+        self.master: Advertisement | None = None
+        """The last advert that was accepted as the MASTER's."""
+        self.faults: frozenset[str] = frozenset()
+        self.pending: frozenset[str] = frozenset()
+        self.source_number = 0
+        """Our own source address as a number, by which equal priorities are decided."""
+        self.deadline: float | None = None
+
+    @property
+    def skew_time(self) -> float:
+        return skew_time(self.configuration.version, self.priority, self.master_advertisement_interval)
+
+    @property
+    def master_down_interval(self) -> float:
+        return self.configuration.down_timer_adverts * self.master_advertisement_interval + self.skew_time
+
+    @property
+    def holds_addresses(self) -> bool:
+        return self.state is State.MASTER
+
+    @property
+    def wants_master(self) -> bool:
+        return isinstance(self.phase, Backup) and self.phase.wants_master
+
+    def handle(self, event: Event, now: float) -> list[Action]:
+        """Decide; the order of the actions is part of the contract."""
+        match event:
+            case AdvertReceived(advert):
+                actions = self._hear(advert, now)
+            case DeadlineReached():
+                actions = self._fall_due(now)
+            case Started(faults, pending):
+                actions = self._start(faults, pending, now)
+            case Stopped(release):
+                actions = self._stop(release)
+            case PriorityChanged(priority, reason):
+                actions = self._take_priority(priority, reason)
+            case FaultsChanged(faults, pending):
+                actions = self._take_faults(faults, pending, now)
+            case Reconfigured(configuration):
+                actions = self._reconfigure(configuration, now)
+            case SourceChanged(number):
+                self.source_number = number
+                actions = []
+            case Promoted(reason):
+                actions = self._become_master(reason, now) if isinstance(self.phase, Backup) else []
+            case Demoted(reason):
+                actions = self._leave_master(reason, now) if isinstance(self.phase, Master) else []
+        self.deadline = self._earliest()
+        return actions
+
+    def repeat(self, now: float) -> bool:
+        """The MASTER's last advert came again, byte for byte; False when that needs a decision after all."""
+        phase = self.phase
+        if not isinstance(phase, Backup) or phase.preempt_at is not None or self.master is None:
+            return False
+        if self.master.priority == GIVING_UP or (self.configuration.preempt and self.master.priority < self.priority):
+            return False
+        phase.heard_at = now
+        phase.wants_master = False
+        phase.master_down_at = self.deadline = now + self.master_down_interval
+        return True
+
+    # INIT, FAULT, STOP
+
+    def _start(self, faults: frozenset[str], pending: frozenset[str], now: float) -> list[Action]:
+        """Whatever an earlier life left behind is released first."""
+        self.faults, self.pending = faults, pending
+        return [ReleaseAddresses(), *self._leave_waiting("init", now)]
+
+    def _leave_waiting(self, reason: str, now: float) -> list[Action]:
+        if self.faults:
+            return self._enter(State.FAULT, "; ".join(sorted(self.faults)))
+        if self.pending:
+            return []
+        owner = self.priority == OWNER
+        actions = self._enter(State.BACKUP, reason)
+        self.phase = Backup(
+            master_down_at=now if owner else now + self.master_down_interval,
+            heard_at=now,
+            expects="priority 255" if owner else "anyone",
+            wants_master=owner or self.configuration.state == "MASTER",
+        )
+        return actions
+
+    def _enter(self, new: State, reason: str) -> list[Action]:
+        if new is self.state:
+            return []
+        old, self.state = self.state, new
+        self.phase = Waiting()
+        return [ChangeState(old, new, reason)]
+
+    def _take_faults(self, faults: frozenset[str], pending: frozenset[str], now: float) -> list[Action]:
+        gone, self.faults, self.pending = self.faults - faults, faults, pending
+        match self.state:
+            case State.STOP:
+                return []
+            case State.INIT:
+                return self._leave_waiting("init", now)
+            case State.FAULT if not faults:
+                return self._leave_waiting(
+                    f"no longer: {'; '.join(sorted(gone))}" if gone else "every check passed", now
+                )
+            case State.FAULT:
+                return []
+            case _ if not faults:
+                return []
+            case State.MASTER:
+                return [*self._give_up(), *self._enter(State.FAULT, "; ".join(sorted(faults)))]
+            case _:
+                return self._enter(State.FAULT, "; ".join(sorted(faults)))
+
+    def _give_up(self) -> list[Action]:
+        return [SendAdvert(GIVING_UP), ReleaseAddresses()]
+
+    def _stop(self, release: bool) -> list[Action]:
+        actions: list[Action] = self._give_up() if release and self.state is State.MASTER else []
+        return [*actions, *self._enter(State.STOP, "stopped")]
+
+    # BACKUP
+
+    def _hear(self, advert: Advertisement, now: float) -> list[Action]:
+        match self.phase:
+            case Backup() as backup:
+                return self._hear_as_backup(backup, advert, now)
+            case Master() as master:
+                return self._hear_as_master(master, advert, now)
+            case _:
+                return []
+
+    def _hear_as_backup(self, backup: Backup, advert: Advertisement, now: float) -> list[Action]:
+        if advert.priority == GIVING_UP:
+            backup.master_down_at = now + self.skew_time
+            backup.heard_at = now
+            backup.expects = f"{advert.source}, which gave up with priority 0"
+            backup.preempt_at = None
+            self.master = advert
+            return [Complain("info", f"Backup received priority 0 advertisement from {advert.source}")]
+        if not self._submits_to(backup, advert, now):
+            backup.overruled = advert
+            return []
+        backup.overruled = None
+        if self.configuration.version == 3:
+            self.master_advertisement_interval = advert.interval
+        self.master = advert
+        backup.heard_at = now
+        backup.expects = advert.source
+        backup.wants_master = False
+        backup.master_down_at = now + self.master_down_interval
+        return []
+
+    def _submits_to(self, backup: Backup, advert: Advertisement, now: float) -> bool:
+        """RFC 9568 6.4.2 (440), with keepalived's preempt_delay counted from the first advert of a lower priority."""
+        if advert.priority >= self.priority:
+            backup.preempt_at = None
+            return True
+        if not self.configuration.preempt:
+            return True
+        if not self.configuration.preempt_delay:
+            return False
+        if backup.preempt_at is None:
+            backup.preempt_at = now + self.configuration.preempt_delay
+        return now < backup.preempt_at
+
+    def _fall_due(self, now: float) -> list[Action]:
+        match self.phase:
+            case Backup() as backup if backup.master_down_at <= now:
+                reason = self._reason_of_expiry(backup, now)
+                if not self.grouped:
+                    return self._become_master(reason, now)
+                backup.wants_master = True
+                backup.master_down_at = now + self.master_down_interval
+                return []
+            case Master() as master:
+                return self._fall_due_as_master(master, now)
+            case _:
+                return []
+
+    def _reason_of_expiry(self, backup: Backup, now: float) -> str:
+        if backup.expects == "priority 255":
+            return "priority 255 owns the addresses"
+        if backup.overruled is not None:
+            return f"priority {self.priority} > {backup.overruled.priority} of {backup.overruled.source}"
+        return f"no advert from {backup.expects} for {now - backup.heard_at:.2f} s"
+
+    # MASTER
+
+    def _become_master(self, reason: str, now: float) -> list[Action]:
+        announcing = self.configuration.announcing
+        self.master_advertisement_interval = self.configuration.advertisement_interval
+        entered = self._enter(State.MASTER, reason)
+        self.master = None
+        self.phase = Master(
+            advert_at=now + self.configuration.advertisement_interval,
+            announce_again_at=now + announcing.master_delay if announcing.master_delay else None,
+            refresh_at=now + announcing.master_refresh if announcing.master_refresh else None,
+        )
+        return [SendAdvert(self.priority), HoldAddresses(), Announce(announcing.master_repeat), *entered]
+
+    def _hear_as_master(self, master: Master, advert: Advertisement, now: float) -> list[Action]:
+        if advert.priority == GIVING_UP:
+            master.advert_at = now + self.configuration.advertisement_interval
+            return [SendAdvert(self.priority)]
+        equal = advert.priority == self.priority
+        if advert.priority > self.priority or (equal and advert.source_number > self.source_number):
+            return self._yield_to(advert, now)
+        if advert.source_number == self.source_number:
+            return [Complain("warning", f"Received an advert with our own source address {advert.source}")]
+        return self._assert_against(master, advert, now)
+
+    def _yield_to(self, advert: Advertisement, now: float) -> list[Action]:
+        if advert.priority > self.priority:
+            reason = f"advert from {advert.source} priority {advert.priority} > {self.priority}"
+        else:
+            reason = f"advert from {advert.source} with equal priority {advert.priority} and a higher address"
+        before: list[Action] = [SendAdvert(self.priority)] if self.configuration.higher_prio_send_advert else []
+        actions = self._leave_master(reason, now)
+        if self.configuration.version == 3:
+            self.master_advertisement_interval = advert.interval
+        self.master = advert
+        self.phase = Backup(master_down_at=now + self.master_down_interval, heard_at=now, expects=advert.source)
+        return [*before, *actions]
+
+    def _leave_master(self, reason: str, now: float) -> list[Action]:
+        entered = self._enter(State.BACKUP, reason)
+        self.phase = Backup(master_down_at=now + self.master_down_interval, heard_at=now, expects="anyone")
+        return [ReleaseAddresses(), *entered]
+
+    def _assert_against(self, master: Master, advert: Advertisement, now: float) -> list[Action]:
+        announcing = self.configuration.announcing
+        actions: list[Action] = []
+        if not self.configuration.lower_prio_no_advert:
+            actions.append(SendAdvert(self.priority))
+        if announcing.lower_prio_repeat:
+            actions.append(Announce(announcing.lower_prio_repeat))
+            if announcing.lower_prio_delay:
+                master.lower_priority_again_at = now + announcing.lower_prio_delay
+        return [*actions, TellLowerPriority(advert)]
+
+    def _fall_due_as_master(self, master: Master, now: float) -> list[Action]:
+        configuration, announcing = self.configuration, self.configuration.announcing
+        actions: list[Action] = []
+        if master.advert_at <= now:
+            actions.append(SendAdvert(self.priority))
+            master.advert_at += configuration.advertisement_interval
+            if master.advert_at <= now:
+                master.advert_at = now + configuration.advertisement_interval
+        if master.announce_again_at is not None and master.announce_again_at <= now:
+            master.announce_again_at = None
+            actions.append(Announce(announcing.master_repeat))
+        if master.lower_priority_again_at is not None and master.lower_priority_again_at <= now:
+            master.lower_priority_again_at = None
+            actions.append(Announce(announcing.lower_prio_repeat))
+        if master.refresh_at is not None and master.refresh_at <= now:
+            master.refresh_at = now + announcing.master_refresh if announcing.master_refresh else None
+            actions.append(Announce(announcing.master_refresh_repeat))
+        return actions
+
+    # any state
+
+    def _take_priority(self, priority: int, reason: str) -> list[Action]:
+        if priority == self.priority:
+            return []
+        old, self.priority = self.priority, priority
+        return [ChangePriority(old, priority, reason)]
+
+    def _reconfigure(self, configuration: VrrpInstance, now: float) -> list[Action]:
+        old, self.configuration = self.configuration, configuration
+        if configuration.version == 2 or isinstance(self.phase, Master):
+            self.master_advertisement_interval = configuration.advertisement_interval
+        match self.phase:
+            case Backup() as backup:
+                backup.master_down_at = min(
+                    max(backup.heard_at + self.master_down_interval, now), now + self.master_down_interval
+                )
+                return []
+            case Master() as master:
+                master.advert_at = min(master.advert_at, now + configuration.advertisement_interval)
+                held = (old.virtual_addresses, old.excluded_addresses)
+                if held == (configuration.virtual_addresses, configuration.excluded_addresses):
+                    return []
+                return [HoldAddresses(), Announce(configuration.announcing.master_repeat)]
+            case _:
+                return []
+
+    def _earliest(self) -> float | None:
+        match self.phase:
+            case Backup(master_down_at=at):
+                return at
+            case Master() as master:
+                moments = (
+                    master.advert_at,
+                    master.announce_again_at,
+                    master.refresh_at,
+                    master.lower_priority_again_at,
+                )
+                return min(moment for moment in moments if moment is not None)
+            case _:
+                return None
