@@ -1,4 +1,4 @@
-"""What the watchdog is given, and the words of the file that speak of the daemon itself."""
+"""What the watchdog is given; nothing here needs the parser."""
 
 from __future__ import annotations
 

@@ -1,8 +1,13 @@
-"""One tracked thing as an instance or a group names it."""
+"""One tracked thing as an instance or a group names it, and the words that say so."""
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+
+from kad.config.tree import Word
+from kad.config.values import WORD, Clamped, Value, Words, Wrong
 
 
 class TrackItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,3 +20,89 @@ class TrackItem(msgspec.Struct, frozen=True, kw_only=True):
     """0: a failure is a fault; above 0 added while good; below 0 subtracted while failing. Already resolved."""
     reverse: bool = False
     """Good and failing change places."""
+
+
+class Weight(msgspec.Struct, frozen=True, kw_only=True):
+    """weight N [reverse]"""
+
+    number: int = 0
+    reverse: bool = False
+
+
+class TrackLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a track_ block: a name and, where written, its weight."""
+
+    name: str
+    weight: int | None = None
+    """None: the weight of what is tracked."""
+    reverse: bool | None = None
+
+
+def _to_weight(word: Word, most: int, index: int) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]+", word.text):
+        raise Wrong(f"the weight {word.text} is not a whole number", index)
+    number = int(word.text)
+    if abs(number) > most:
+        raise Wrong(f"the weight {number} is not in -{most}..{most}", index)
+    return number
+
+
+def weight(most: int) -> Value:
+    """N [reverse]; one more than `most` is taken for `most`."""
+
+    def read(words: Words) -> Weight:
+        number = _to_weight(words[0], max(most, 254), 0)
+        if len(words) > 1 and words[1].text not in ("reverse", "noreverse"):
+            raise Wrong(f"{words[1].text} is not reverse", 1)
+        found = Weight(number=max(-most, min(most, number)), reverse=len(words) > 1 and words[1].text == "reverse")
+        if abs(number) > most:
+            raise Clamped(f"the weight {number} is not in -{most}..{most}", found, f"{found.number} is used")
+        return found
+
+    return Value(
+        arguments=f"<-{most}..{most}> [reverse]",
+        pattern=r"\s+([+-]?[0-9]{1,9})(?:\s+(reverse))?",
+        read=read,
+        write=lambda value: f"{value.number}{' reverse' if value.reverse else ''}",
+        most=2,
+    )
+
+
+def track_line(most: int) -> Value:
+    """NAME [weight N [reverse or noreverse]]"""
+
+    def read(words: Words) -> TrackLine:
+        name = words[0].text
+        number, reverse, at = None, None, 1
+        while at < len(words):
+            match words[at].text:
+                case "weight" if at + 1 < len(words):
+                    at += 1
+                    number = max(-most, min(most, _to_weight(words[at], max(most, 254), at)))
+                case "weight":
+                    raise Wrong("weight needs a number", at)
+                case "reverse":
+                    reverse = True
+                case "noreverse":
+                    reverse = False
+                case other:
+                    raise Wrong(f"{other} is none of weight reverse noreverse", at)
+            at += 1
+        return TrackLine(name=name, weight=number, reverse=reverse)
+
+    return Value(
+        arguments=f"<NAME> [weight <-{most}..{most}> [reverse or noreverse]]",
+        pattern=rf"\s+({WORD})(?:\s+(weight)\s+([+-]?[0-9]{{1,9}})(?:\s+(reverse|noreverse))?)?",
+        read=read,
+        write=_write,
+        most=None,
+    )
+
+
+def _write(line: TrackLine) -> str:
+    words = [line.name]
+    if line.weight is not None:
+        words += ["weight", str(line.weight)]
+    if line.reverse is not None:
+        words.append("reverse" if line.reverse else "noreverse")
+    return " ".join(words)

@@ -13,7 +13,7 @@ class CheckedServer(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     port: int = 0
     checks: tuple[str, ...] = ()
-    """TCP_CHECK, HTTP_GET …, in the order of the file."""
+    """TCP_CHECK, HTTP_GET …, each once a block."""
 
 
 class CheckerSlice(msgspec.Struct, frozen=True, kw_only=True):

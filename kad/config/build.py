@@ -1,0 +1,232 @@
+"""The tree into blocks: each line gives its field a value, and what cannot is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from kad.config.grammar import words_of
+from kad.config.host import Host
+from kad.config.keyword import Block, Entry, Keyword, Layout
+from kad.config.nearest import Nearest
+from kad.config.tree import Complaint, Node, Place, Report, Word
+from kad.config.values import Clamped, Value, Wrong
+
+B = TypeVar("B", bound=Block)
+
+
+class Places:
+    """Where each field of each block was written."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, tuple[Block, dict[str, list[Place]]]] = {}
+
+    def record(self, block: Block, places: dict[str, list[Place]]) -> None:
+        self._of[id(block)] = (block, places)
+
+    def of(self, block: Block, name: str = "", index: int = 0) -> Place:
+        """The place of a field (of its item `index`), or of the block where the field was not written."""
+        _, places = self._of[id(block)]
+        found = places.get(name) or places[""]
+        return found[min(index, len(found) - 1)]
+
+    def find(self, name: str, *blocks: Block) -> Place:
+        """The place of a field in whichever of these it was written; of the first block otherwise."""
+        for block in blocks:
+            _, places = self._of[id(block)]
+            if name in places:
+                return places[name][-1]
+        return self.of(blocks[0])
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What every stage after the tree needs at hand."""
+
+    host: Host
+    report: Report
+    places: Places = field(default_factory=Places)
+
+
+class _Bag:
+    """Values and places of one struct that is being filled."""
+
+    __slots__ = ("collected", "places", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.collected: dict[str, list[Any]] = {}
+        self.places: dict[str, list[Place]] = {}
+
+
+_Bags = dict[tuple[str, ...], _Bag]
+"""By the inlined structs that lead to it."""
+
+
+class Builder:
+    """Fills the structs of one configuration."""
+
+    def __init__(self, scope: Scope, layout: Layout) -> None:
+        self._scope = scope
+        self._report = scope.report
+        self._nearest = Nearest(layout)
+        self._noted: set[tuple[str, str]] = set()
+        self._merged: dict[Keyword, _Bags] = {}
+
+    def build(self, node: Node, layout: Layout, head: tuple[Word, ...] = (), keyword: Keyword | None = None) -> Block:
+        """The struct of a block, from its lines; raises Wrong when its head is."""
+        bags: _Bags = {}
+        if keyword is not None and keyword.merged:
+            bags = self._merged.setdefault(keyword, bags)
+        bags.setdefault((), _Bag())
+        if layout.head is not None:
+            name, value = layout.head
+            bags[()].values[name] = value.read(head)
+        for child in node.children or ():
+            entry = child.meaning
+            if entry is None:
+                self._unknown(child, layout)
+                continue
+            self._note(child, entry, layout)
+            if entry.is_opaque and entry.layout is not None:
+                self.build(child, entry.layout)
+            elif not entry.is_opaque:
+                bag = bags.get(entry.path)
+                if bag is None:
+                    bag = bags[entry.path] = _Bag()
+                self._fill(bag, child, entry, layout)
+        return self._make(layout, bags, (), node.place)
+
+    def _make(self, layout: Layout, bags: dict[tuple[str, ...], _Bag], path: tuple[str, ...], place: Place) -> Block:
+        bag = bags.get(path) or _Bag()
+        for name, inner in layout.inlines:
+            bag.values[name] = self._make(inner, bags, (*path, name), place)
+        collected = {name: tuple(values) for name, values in bag.collected.items()}
+        made = layout.struct(**bag.values, **collected)
+        bag.places[""] = [place]
+        self._scope.places.record(made, bag.places)
+        return made
+
+    def _fill(self, bag: _Bag, node: Node, entry: Entry, layout: Layout) -> None:
+        keyword = entry.keyword
+        name = entry.field
+        if keyword.is_entries:
+            assert keyword.value is not None
+            for child in node.children or ():
+                self._keep(bag, name, self._read(child, "", keyword.value, entry), child.place, True)
+            bag.collected.setdefault(name, [])
+        elif entry.layout is not None:
+            head = self._head(node, entry)
+            if head is None:
+                return
+            if keyword.unique and self._is_repeated(bag, entry, head):
+                self._report.warning(node.place, f"{node.line.text} is already defined; this block is ignored")
+                return
+            try:
+                built = self.build(node, entry.layout, head, keyword)
+            except Wrong as wrong:
+                self._wrong(node, entry, head, wrong)
+                return
+            self._keep(bag, name, built, node.place, keyword.collected)
+        elif keyword.value is not None:
+            if keyword.unique and name in bag.values:
+                self._report.warning(node.place, f"{node.keyword} is given a second time; the first one counts")
+                return
+            value = self._read(node, node.keyword, keyword.value, entry, layout)
+            self._keep(bag, name, value, node.place, keyword.collected)
+
+    def _keep(self, bag: _Bag, name: str, value: Any, place: Place, collected: bool) -> None:
+        if value is None:
+            return
+        if collected:
+            bag.collected.setdefault(name, []).append(value)
+            bag.places.setdefault(name, []).append(place)
+        else:
+            bag.values[name] = value
+            bag.places[name] = [place]
+
+    def _head(self, node: Node, entry: Entry) -> tuple[Word, ...] | None:
+        assert entry.layout is not None
+        if entry.layout.head is None:
+            return ()
+        value = entry.layout.head[1]
+        words = words_of(node.keyword, value, node.line.text)
+        if len(words) < value.least:
+            self._missing(node, entry, value)
+            return None
+        return words
+
+    def _is_repeated(self, bag: _Bag, entry: Entry, head: tuple[Word, ...]) -> bool:
+        assert entry.layout is not None
+        if entry.layout.head is None:
+            return entry.field in bag.values
+        name = entry.layout.head[0]
+        return any(getattr(block, name) == head[0].text for block in bag.collected.get(entry.field, ()))
+
+    def _read(self, node: Node, keyword: str, value: Value, entry: Entry, layout: Layout | None = None) -> Any:
+        text = node.line.text if keyword else f" {node.line.text}"
+        words = words_of(keyword, value, text)
+        if len(words) < value.least:
+            self._missing(node, entry, value)
+            return None
+        if value.most is not None and len(words) > value.most:
+            rest = " ".join(word.text for word in words[value.most :])
+            self._report.note(
+                self._place(node, words[value.most], keyword), f"{node.keyword} takes no more words; {rest} is ignored"
+            )
+        try:
+            return value.read(words)
+        except Clamped as clamped:
+            place = self._place(node, words[0], keyword)
+            self._report.warning(place, f"{node.keyword}: {clamped.text}; {clamped.consequence}")
+            return clamped.value
+        except Wrong as wrong:
+            self._wrong(node, entry, words, wrong, layout)
+            return None
+
+    def _place(self, node: Node, word: Word, keyword: str) -> Place:
+        return node.line.place_of(word.offset if keyword else word.offset - 1)
+
+    def _missing(self, node: Node, entry: Entry, value: Value) -> None:
+        klass = entry.keyword.missing
+        text = f"{node.keyword} needs {value.arguments}, and nothing stands there"
+        if klass is Complaint.MISSING_WORD:
+            self._report.error(node.place, text, klass=klass)
+        else:
+            self._report.warning(node.place, f"{text}; the line is ignored", klass=klass)
+
+    def _wrong(
+        self, node: Node, entry: Entry, words: tuple[Word, ...], wrong: Wrong, layout: Layout | None = None
+    ) -> None:
+        shift = 1 if entry.keyword.is_entries else 0
+        at = words[wrong.index].offset - shift if wrong.index < len(words) else 0
+        name = entry.name
+        default = entry.keyword.default
+        consequence = f"the default ({default}) holds" if default else "it is ignored"
+        proposal = wrong.proposal
+        if layout is not None and not proposal:
+            sibling = self._nearest.sibling(node.keyword, words, layout)
+            proposal = f"did you mean {sibling}?" if sibling else ""
+        elif proposal:
+            proposal = f"did you mean {proposal}?"
+        self._report.warning(node.line.place_of(at), f"{name}: {wrong.text}; {consequence}", proposal=proposal)
+
+    def _note(self, node: Node, entry: Entry, layout: Layout) -> None:
+        if entry.is_deprecated:
+            self._report.warning(node.place, f"{node.keyword} is an old spelling", proposal=f"write {entry.name}")
+        if entry.is_silent:
+            return
+        if (entry.is_opaque or not entry.keyword.effect) and (layout.context, entry.name) not in self._noted:
+            self._noted.add((layout.context, entry.name))
+            self._report.note(node.place, f"{node.keyword}: known to keepalived, has no effect in kad yet")
+
+    def _unknown(self, node: Node, layout: Layout) -> None:
+        if not node.keyword:
+            return
+        where = f"in {layout.context.rpartition('/')[2]}" if layout.context else "here"
+        dropped = "the block is ignored" if node.children is not None else "the line is ignored"
+        self._report.warning(
+            node.place,
+            f"{node.keyword} is no keyword {where}; {dropped}",
+            proposal=self._nearest.proposal(node.keyword, layout),
+        )

@@ -1,0 +1,84 @@
+"""The machine that a configuration is judged for, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+
+class Interface(msgspec.Struct, frozen=True, kw_only=True):
+    """A network interface."""
+
+    name: str
+    index: int
+    flags: int = 0
+    """IFF_ bits of the kernel."""
+    mtu: int = 1500
+    addresses: tuple[str, ...] = ()
+    """ADDRESS/PREFIX, canonical."""
+
+    @property
+    def is_loopback(self) -> bool:
+        return bool(self.flags & 0x8)
+
+
+class FileLook(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be seen of a file without reading it; symbolic links are followed."""
+
+    kind: str
+    """file, directory or other."""
+    mode: int
+    uid: int
+    gid: int
+
+
+class Files(Protocol):
+    """The file system, read only."""
+
+    def read(self, path: str) -> bytes:
+        """The content; raises OSError."""
+
+    def look(self, path: str) -> FileLook | None:
+        """None when there is no such file, or it may not be seen."""
+
+    def glob(self, pattern: str) -> Sequence[str]:
+        """Sorted matches of * ? and []; names that begin with a dot need one in the pattern."""
+
+    def resolve(self, path: str) -> str:
+        """The path without symbolic links."""
+
+
+class NoFiles:
+    """A machine without any file."""
+
+    def read(self, path: str) -> bytes:
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    def look(self, path: str) -> FileLook | None:
+        return None
+
+    def glob(self, pattern: str) -> Sequence[str]:
+        return ()
+
+    def resolve(self, path: str) -> str:
+        return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """Everything that the analyzer may ask about the machine."""
+
+    interfaces: dict[str, Interface] = field(default_factory=dict)
+    users: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Name to uid and primary gid."""
+    groups: dict[str, int] = field(default_factory=dict)
+    name: str = "localhost"
+    environment: dict[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    uid: int = 0
+    seed: int = 0
+    """Where ${_RANDOM} begins; equal seeds give equal numbers."""
+    files: Files = field(default_factory=NoFiles)

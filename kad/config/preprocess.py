@@ -1,0 +1,173 @@
+"""Bytes of files to logical lines: comments, conditions, definitions, includes, and the cut at braces."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Iterator
+
+from kad.config.definitions import Definitions
+from kad.config.host import Host
+from kad.config.tree import Complaint, Line, Place, Report
+
+LONGEST_LINE = 1023
+"""Bytes of a line that keepalived can read."""
+
+_SPACES = " \t\f\v\r"
+_PLAIN = re.compile(r'[^"#!{}$@~\\]*\Z')
+_CODE = re.compile(r'(?:[^"#!\\]+|\\[#!]?|"[^"]*"?)*+')
+_ESCAPED = re.compile(r'("[^"]*"?)|\\([#!])')
+_PIECE = re.compile(r'[{}]|(?:[^"{}]|"[^"]*"?)+')
+_INCLUDE = re.compile(r"include([a-z]?)[ \t](.*)\Z", re.DOTALL)
+_WILD = re.compile(r"[*?\[]")
+_DEEPEST = 64
+
+CHECKS = {"": "", "r": "r", "m": "rm", "w": "rmw", "b": "rb", "a": "rmwb"}
+"""Which failures of an include are errors, by its letter: reading, no match, no wildcard match, no brace match."""
+
+
+class Preprocessor:
+    """Reads files, and what they include, into one sequence of logical lines."""
+
+    def __init__(self, host: Host, config_id: str, report: Report) -> None:
+        self._host = host
+        self._config_id = config_id
+        self._report = report
+        self._definitions = Definitions(host, config_id, report)
+        self._open: list[str] = []
+        self.sources: dict[str, list[str]] = {}
+        """The lines of each file that was read, for quoting them."""
+
+    def read(self, pattern: str) -> Iterator[Line]:
+        """Every logical line of the files that match, in order; says what cannot be read."""
+        path = os.path.join(self._host.cwd, pattern)
+        names = self._expand(path)
+        if not names:
+            self._report.error(Place(pattern), "no such file", klass=Complaint.FILES)
+            return
+        readable = [name for name in names if self._may_read(name, Place(name), "r")]
+        if len(readable) > 1:
+            self._report.warning(Place(pattern), f"{len(readable)} files match; they are read in order")
+        for name in readable:
+            yield from self._file(name, Place(name), "rm")
+
+    def _may_read(self, name: str, place: Place, checks: str) -> bool:
+        look = self._host.files.look(name)
+        if look is None:
+            problem = "no such file, or it may not be read"
+        elif look.kind != "file":
+            problem = "is a directory" if look.kind == "directory" else "is not a regular file"
+        elif look.mode & 0o111:
+            problem = "is executable, so it is not taken for a configuration (chmod -x makes it one)"
+        else:
+            return True
+        self._cannot(place, name, problem, "r" in checks)
+        return False
+
+    def _cannot(self, place: Place, name: str, problem: str, is_error: bool) -> None:
+        text = problem if place.file == name and not place.line else f"{name}: {problem}"
+        if is_error:
+            self._report.error(place, text, klass=Complaint.FILES)
+        else:
+            self._report.note(place, f"{text}; the include is passed over")
+
+    def _file(self, name: str, place: Place, checks: str) -> Iterator[Line]:
+        real = self._host.files.resolve(name)
+        if real in self._open or len(self._open) >= _DEEPEST:
+            reason = "includes itself" if real in self._open else f"is included more than {_DEEPEST} files deep"
+            self._report.error(place, f"{name} {reason}", klass=Complaint.FILES)
+            return
+        try:
+            data = self._host.files.read(name)
+        except OSError as error:
+            self._cannot(place, name, f"cannot be read: {error.strerror}", "r" in checks)
+            return
+        lines = data.decode(errors="surrogateescape").split("\n")
+        self.sources[name] = lines
+        self._open.append(real)
+        self._definitions.enter(os.path.dirname(name))
+        for number, raw in enumerate(lines, 1):
+            if _PLAIN.match(raw) and not self._definitions.in_value and "include" not in raw:
+                text = raw.strip(_SPACES)
+                if text and len(raw) <= LONGEST_LINE // 4:
+                    yield Line("", text, Place(name, number, raw.index(text[0]) + 1))
+                    continue
+            yield from self._line(raw, Place(name, number, 1))
+        self._definitions.leave(Place(name, len(lines), 1))
+        self._open.pop()
+
+    def _line(self, raw: str, place: Place) -> Iterator[Line]:
+        raw = raw.rstrip("\r")
+        if "\0" in raw:
+            self._report.warning(place, "a line with a NUL byte is not read")
+            return
+        length = len(raw.encode(errors="surrogateescape"))
+        if length > LONGEST_LINE:
+            self._report.warning(
+                place,
+                f"the line has {length} bytes; keepalived drops what stands before the {LONGEST_LINE}th",
+                proposal="split it, or put the long part into a file of its own",
+            )
+        text = self._without_comment(raw, place)
+        start = len(text) - len(text.lstrip(_SPACES))
+        text = text.strip(_SPACES)
+        first = place._replace(column=start + 1)
+        for line, exact in self._definitions.expand(text, first):
+            yield from self._directive(line, first, exact)
+
+    def _without_comment(self, raw: str, place: Place) -> str:
+        matched = _CODE.match(raw)
+        text = raw[: matched.end()] if matched else raw
+        if text.count('"') % 2:
+            self._report.error(
+                place._replace(column=text.rindex('"') + 1),
+                "this quote has no closing quote on the line",
+                proposal='close it with "',
+            )
+        if "\\" in text:
+            text = _ESCAPED.sub(lambda found: found[1] or found[2], text)
+        return text
+
+    def _directive(self, text: str, place: Place, exact: bool) -> Iterator[Line]:
+        included = _INCLUDE.match(text) if text.startswith("include") else None
+        if included and included[1] in CHECKS:
+            yield from self._include(included[2].strip(_SPACES), place, CHECKS[included[1]])
+            return
+        for piece in _PIECE.finditer(text):
+            part = piece[0]
+            if part in ("{", "}"):
+                yield Line(part, part, place._replace(column=place.column + piece.start()) if exact else place, exact)
+                continue
+            bare = part.strip(_SPACES)
+            if bare:
+                offset = piece.start() + part.index(bare[0])
+                where = place._replace(column=place.column + offset) if exact else place
+                yield Line("", bare, where, exact)
+
+    def _include(self, pattern: str, place: Place, checks: str) -> Iterator[Line]:
+        name = pattern.strip('"')
+        base = os.path.dirname(place.file)
+        for alternative in _braces(name):
+            path = os.path.join(self._host.cwd, base, alternative)
+            found = self._expand(path)
+            if not found:
+                wild = bool(_WILD.search(alternative))
+                letter = "b" if "{" in name else "w" if wild else "m"
+                self._cannot(place, alternative, "no file matches", letter in checks)
+            for file in found:
+                if self._may_read(file, place, checks):
+                    yield from self._file(file, place, checks)
+
+    def _expand(self, path: str) -> list[str]:
+        if _WILD.search(path):
+            return list(self._host.files.glob(path))
+        return [path] if self._host.files.look(path) else []
+
+
+def _braces(pattern: str) -> list[str]:
+    """The alternatives of {a,b} in a pattern, as glob(3) expands them."""
+    found = re.search(r"\{([^{}]*)\}", pattern)
+    if found is None or "," not in found[1]:
+        return [pattern]
+    head, tail = pattern[: found.start()], pattern[found.end() :]
+    return [whole for part in found[1].split(",") for whole in _braces(head + part + tail)]

@@ -1,0 +1,177 @@
+"""From a command line of the file to a program that can be run: shell, path, user, and how safe it is."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from dataclasses import dataclass, field
+
+from kad.config.build import Scope
+from kad.config.command import Command, is_for_shell, split
+from kad.config.host import FileLook
+from kad.config.tree import Complaint, Place
+from kad.run.keywords import Program
+
+_STICKY, _GROUP_WRITES, _OTHERS_WRITE, _SETUID = 0o1000, 0o020, 0o002, 0o4000
+_SHELLS = ("/bin/bash", "/bin/sh")
+_DEFAULT_PATH = "/bin:/usr/bin"
+_SHELL_OWN = re.compile(r"(?:\[\[?|!|\(|\{|if|while|for|until|case|test|exit|true|false|cd|set|export|:|\.|\w+=.*)\Z")
+
+
+@dataclass
+class Programs:
+    """Makes the programs of one configuration, with the user and the security that global_defs ask for."""
+
+    scope: Scope
+    user: str | None = None
+    group: str | None = None
+    secure: bool = False
+    """enable_script_security."""
+    first: Place | None = None
+    """Where the first script stands, if there is any."""
+    made: list[Program] = field(default_factory=list)
+    """Every program so far, in the order of the file."""
+
+    def make(self, command: Command, identity: str, place: Place, user: Command | None = None) -> Program | None:
+        """The program, or None when it cannot run, which has then been said."""
+        self.first = self.first or place
+        name, group = self._names(command, user)
+        if not self._exists(name, group, place):
+            return None
+        shell = is_for_shell(command.text)
+        words = split(command.text)
+        program = self._shell(command.text, place) if shell else self._found(words, place, name)
+        if program is None:
+            return None
+        if not self._is_safe(words[0], name, place):
+            return None
+        made = Program(id=identity, text=command.text, argv=program, shell=shell, user=name, group=group)
+        self.made.append(made)
+        return made
+
+    def _names(self, command: Command, user: Command | None) -> tuple[str | None, str | None]:
+        for source in (command, user):
+            if source is not None and source.user is not None:
+                return source.user, source.group
+        if self.user is not None:
+            return self.user, self.group
+        return ("keepalived_script", None) if "keepalived_script" in self.scope.host.users else (None, None)
+
+    def _exists(self, user: str | None, group: str | None, place: Place) -> bool:
+        host = self.scope.host
+        for name, known, what in ((user, host.users, "user"), (group, host.groups, "group")):
+            if name is not None and name not in known and not name.isdecimal():
+                self._absent(place, f"there is no {what} {name} on this host; the program is not run")
+                return False
+        return True
+
+    def _absent(self, place: Place, text: str) -> None:
+        self.scope.report.warning(place, text, about_host=True)
+
+    def _shell(self, text: str, place: Place) -> tuple[str, ...] | None:
+        for shell in _SHELLS:
+            if self.scope.host.files.look(shell) is not None:
+                unescaped = text.replace('\\"', '"')
+                self.scope.report.note(place, f"{text}: this is meant for a shell, and {shell} runs it")
+                self._look_inside(text, place)
+                return (shell, "-c", unescaped)
+        self._absent(place, f"{text}: this is meant for a shell, and this host has none of {' '.join(_SHELLS)}")
+        return None
+
+    def _look_inside(self, text: str, place: Place) -> None:
+        """Say when the first program that the shell would start is not there."""
+        name = _first_word(text)
+        if _SHELL_OWN.match(name) or "$" in name or "`" in name:
+            return
+        if self._search(name) is None:
+            self.scope.report.note(place, f"{name} is not found on this host", about_host=True)
+
+    def _found(self, words: tuple[str, ...], place: Place, user: str | None) -> tuple[str, ...] | None:
+        path = self._search(words[0])
+        if path is None:
+            self._absent(place, f"{words[0]} is not found on this host; the program is not run")
+            return None
+        look = self.scope.host.files.look(path)
+        if look is None or look.kind != "file" or not self._executable(look, user):
+            self._absent(place, f"{path} cannot be executed by {user or 'this user'}; the program is not run")
+            return None
+        return (path, *words[1:])
+
+    def _search(self, name: str) -> str | None:
+        host = self.scope.host
+        if "/" in name:
+            path = os.path.normpath(os.path.join(host.cwd, name))
+            return path if host.files.look(path) is not None else None
+        for directory in host.environment.get("PATH", _DEFAULT_PATH).split(":"):
+            path = os.path.join(directory or host.cwd, name)
+            look = host.files.look(path)
+            if look is not None and look.kind == "file" and look.mode & 0o111:
+                return path
+        return None
+
+    def _uid(self, user: str | None) -> int:
+        if user is None:
+            return self.scope.host.uid
+        return self.scope.host.users[user][0] if user in self.scope.host.users else int(user)
+
+    def _executable(self, look: FileLook, user: str | None) -> bool:
+        uid = self._uid(user)
+        if uid == 0:
+            return bool(look.mode & 0o111)
+        if look.uid == uid:
+            return bool(look.mode & 0o100)
+        gid = self.scope.host.users[user][1] if user in self.scope.host.users else None
+        return bool(look.mode & (0o010 if look.gid == gid else 0o001))
+
+    def _is_safe(self, name: str, user: str | None, place: Place) -> bool:
+        """A script that root runs may be changed by root alone."""
+        path = self._search(name)
+        if path is None or not path.startswith("/"):
+            return True
+        real = self.scope.host.files.resolve(path)
+        look = self.scope.host.files.look(real)
+        if look is None or (self._uid(user) != 0 and not (look.uid == 0 and look.mode & _SETUID)):
+            return True
+        open_part = next((part for part in _parts(real) if self._is_open(part)), None)
+        if open_part is None:
+            return True
+        consequence = "enable_script_security forbids to run it" if self.secure else "it is run all the same"
+        self.scope.report.warning(
+            place,
+            f"others than root can change {open_part}, so root running {path} is not safe; {consequence}",
+            klass=Complaint.SECURITY,
+            about_host=True,
+        )
+        return not self.secure
+
+    def _is_open(self, path: str) -> bool:
+        look = self.scope.host.files.look(path)
+        if look is None:
+            return False
+        if look.kind == "directory" and look.mode & _STICKY:
+            return False
+        return look.uid != 0 or bool(look.mode & _OTHERS_WRITE) or (bool(look.mode & _GROUP_WRITES) and look.gid != 0)
+
+    def conclude(self) -> None:
+        """Say once that scripts run without enable_script_security."""
+        if self.first is not None and not self.secure:
+            self.scope.report.warning(
+                self.first,
+                "scripts are run, and nobody asked for enable_script_security",
+                proposal="put enable_script_security and script_user into global_defs",
+                klass=Complaint.SECURITY,
+                about_host=True,
+            )
+
+
+def _first_word(text: str) -> str:
+    words = split(text)
+    return words[0] if words else ""
+
+
+def _parts(path: str) -> list[str]:
+    """The path and every directory above it."""
+    parts = [path]
+    while parts[-1] != "/":
+        parts.append(os.path.dirname(parts[-1]))
+    return parts

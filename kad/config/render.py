@@ -1,0 +1,28 @@
+"""Diagnostics as text for a person: the place, the sentence, the line with a caret, the proposal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kad.config.tree import Diagnostic, Place
+
+
+def where(place: Place) -> str:
+    """FILE:LINE:COLUMN, or the file alone."""
+    return f"{place.file}:{place.line}:{place.column}" if place.line else place.file
+
+
+def render(diagnostics: Iterable[Diagnostic]) -> str:
+    """Each finding, one after the other; empty when there is none."""
+    return "".join(_one(diagnostic) for diagnostic in diagnostics)
+
+
+def _one(found: Diagnostic) -> str:
+    lines = [f"{where(found.place)}: {found.severity}: {found.text}"]
+    if found.source.strip():
+        source = found.source.expandtabs(4)
+        caret = len(found.source[: found.place.column - 1].expandtabs(4))
+        lines += [f"    {source}", f"    {' ' * caret}^"]
+    if found.proposal:
+        lines.append(f"    {found.proposal}")
+    return "\n".join(lines).encode(errors="replace").decode() + "\n"

@@ -1,0 +1,142 @@
+"""What every stage of the analysis shares: places in files, the tree of lines, and diagnostics as values."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    from kad.config.keyword import Entry
+
+
+class Place(NamedTuple):
+    """A character of a file; line and column count from 1, line 0 means the file as a whole."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+
+class Complaint(enum.IntEnum):
+    """keepalived's classes of complaint, in its order; the highest decides the exit code of -t."""
+
+    NONE = 0
+    HOST = 1
+    """An interface that fails the whole file, and other fatal findings."""
+    GENERAL = 2
+    """Unknown word, brace, quote, number, and everything else that is dropped or defaulted."""
+    SECURITY = 3
+    FILES = 4
+    """A file of the configuration cannot be read."""
+    MISSING_WORD = 5
+    """A mandatory word is missing: keepalived exits at once."""
+
+    @property
+    def exit_code(self) -> int:
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    Complaint.NONE: 0,
+    Complaint.HOST: 4,
+    Complaint.GENERAL: 5,
+    Complaint.SECURITY: 6,
+    Complaint.FILES: 6,
+    Complaint.MISSING_WORD: 2,
+}
+
+
+class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding about a configuration."""
+
+    severity: str
+    """error, warning or note."""
+    place: Place
+    text: str
+    """One plain sentence, without the place."""
+    proposal: str = ""
+    """What was probably meant, where that is likely."""
+    klass: Complaint = Complaint.NONE
+    about_host: bool = False
+    """It speaks of this host (interface, user, script), not of the text: it never refuses a reload."""
+    source: str = ""
+    """The line of the file, as it stands there."""
+
+
+class Report:
+    """Collects the findings of one analysis; an equal finding is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Place, str], Diagnostic] = {}
+
+    def error(self, place: Place, text: str, *, proposal: str = "", klass: Complaint = Complaint.GENERAL) -> None:
+        self._add(Diagnostic(severity="error", place=place, text=text, proposal=proposal, klass=klass))
+
+    def warning(
+        self,
+        place: Place,
+        text: str,
+        *,
+        proposal: str = "",
+        klass: Complaint = Complaint.GENERAL,
+        about_host: bool = False,
+    ) -> None:
+        self._add(
+            Diagnostic(
+                severity="warning", place=place, text=text, proposal=proposal, klass=klass, about_host=about_host
+            )
+        )
+
+    def note(self, place: Place, text: str, *, proposal: str = "", about_host: bool = False) -> None:
+        self._add(Diagnostic(severity="note", place=place, text=text, proposal=proposal, about_host=about_host))
+
+    def _add(self, diagnostic: Diagnostic) -> None:
+        self._found.setdefault((diagnostic.place, diagnostic.text), diagnostic)
+
+    @property
+    def diagnostics(self) -> Iterable[Diagnostic]:
+        return self._found.values()
+
+
+class Word(NamedTuple):
+    """One word of a line, quotes removed."""
+
+    text: str
+    offset: int
+    """Where it begins in the text of its line."""
+    quoted: bool = False
+
+
+class Line(NamedTuple):
+    """One logical line: comments, conditions and definitions resolved, cut at braces."""
+
+    kind: str
+    """`{`, `}`, or empty for text."""
+    text: str
+    place: Place
+    """Of its first character."""
+    exact: bool = True
+    """The text stands in the file as it is; otherwise columns inside it say nothing."""
+
+    def place_of(self, offset: int) -> Place:
+        return self.place._replace(column=self.place.column + offset) if self.exact else self.place
+
+
+class Node:
+    """A line of the file with, if it opened a block, the lines in it."""
+
+    __slots__ = ("children", "keyword", "line", "meaning")
+
+    def __init__(self, line: Line, keyword: str, meaning: Entry | None) -> None:
+        self.line = line
+        self.keyword = keyword
+        self.meaning = meaning
+        """The entry of the vocabulary that it stands for; None when the word is unknown there."""
+        self.children: list[Node] | None = None
+
+    @property
+    def place(self) -> Place:
+        return self.line.place

@@ -1,0 +1,234 @@
+"""What can stand behind a keyword: each kind of value has a grammar, a reader, and a printer."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kad.config.tree import Word
+
+WORD = r'[^\s"]+'
+
+
+class Wrong(ValueError):
+    """The words do not say a value; `index` is the word to point at."""
+
+    def __init__(self, text: str, index: int = 0, proposal: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.index = index
+        self.proposal = proposal
+
+
+Words = tuple[Word, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """A kind of value."""
+
+    arguments: str
+    """For people: <INTEGER 1..255>."""
+    pattern: str
+    """Regex of well-formed words after the keyword, one group a word; what it refuses is looked at word by word."""
+    read: Callable[[Words], Any]
+    """The value; raises Wrong."""
+    write: Callable[[Any], str] = str
+    """The words again."""
+    least: int = 1
+    """Words that must be there."""
+    most: int | None = 1
+    """Words that are looked at; keepalived ignores more, silently."""
+    is_command: bool = False
+    """The first word keeps its quotes and backslashes: a program and its arguments."""
+
+
+def quote(text: str) -> str:
+    """The text as one word of a configuration."""
+    return f'"{text}"' if not text or re.search(r'[\s"{}#!]', text) else text
+
+
+def integer(low: int, high: int | None = None, *, raised: bool = False) -> Value:
+    """A whole number; with `raised`, a smaller one becomes `low` rather than being refused."""
+    bounds = f"{low}..{high}" if high is not None else f">={low}"
+
+    def read(words: Words) -> int:
+        text = words[0].text
+        if not re.fullmatch(r"\s*[+-]?[0-9]+", text):
+            raise Wrong(f"{text} is not a whole number", proposal=_leading_number(text))
+        number = int(text)
+        if number < low and raised and number >= 0:
+            raise Clamped(f"{text} is below {low}", low)
+        if number < low or (high is not None and number > high):
+            raise Wrong(f"{text} is not in {bounds}")
+        return number
+
+    sign = "[+-]?" if low < 0 else r"\+?"
+    return Value(arguments=f"<INTEGER {bounds}>", pattern=rf"\s+({sign}[0-9]{{1,18}})", read=read)
+
+
+class Clamped(ValueError):
+    """The words say a value that is not allowed, and another one stands for it."""
+
+    def __init__(self, text: str, value: Any, consequence: str | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.value = value
+        self.consequence = f"{value} is used" if consequence is None else consequence
+
+
+def _leading_number(text: str) -> str:
+    matched = re.match(r"[+-]?[0-9]+", text)
+    return matched[0] if matched else ""
+
+
+def seconds(low: float = 0.0, high: float | None = None, *, places: int = 6) -> Value:
+    """Seconds with at most `places` decimals; more are rounded."""
+    bounds = f"{low:g}..{high:g}" if high is not None else f">={low:g}"
+
+    def read(words: Words) -> float:
+        text = words[0].text
+        if not re.fullmatch(r"\s*\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)", text):
+            raise Wrong(f"{text} is not a number of seconds", proposal=_leading_number(text))
+        number = float(text)
+        if number < low or (high is not None and number > high):
+            raise Wrong(f"{text} is not in {bounds}")
+        rounded = round(number, places)
+        if rounded != number and len(text.partition(".")[2]) > places:
+            raise Clamped(f"{text} has more than {places} decimals", rounded)
+        return number
+
+    return Value(
+        arguments=f"<SECONDS {bounds}>", pattern=r"\s+(\+?[0-9]{1,12}(?:\.[0-9]{0,12})?)", read=read, write=decimal
+    )
+
+
+def decimal(number: float) -> str:
+    """A number without exponent and without trailing zeros."""
+    text = f"{number:.6f}".rstrip("0").rstrip(".")
+    return text or "0"
+
+
+def flag() -> Value:
+    """A word that says everything by being there."""
+    return Value(arguments="", pattern="", read=lambda words: True, write=lambda value: "", least=0, most=0)
+
+
+_TRUTH = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
+
+
+def boolean() -> Value:
+    """true on yes, false off no; nothing means true."""
+
+    def read(words: Words) -> bool:
+        if not words:
+            return True
+        if words[0].text not in _TRUTH:
+            near = words[0].text.lower()
+            raise Wrong(f"{words[0].text} is none of true on yes false off no", proposal=near if near in _TRUTH else "")
+        return _TRUTH[words[0].text]
+
+    return Value(
+        arguments="[<BOOL>]",
+        pattern=r"(?:\s+(true|on|yes|false|off|no))?",
+        read=read,
+        write=lambda value: "true" if value else "false",
+        least=0,
+    )
+
+
+def one_of(*choices: str, ignore_case: bool = False) -> Value:
+    """One of these words."""
+
+    def read(words: Words) -> str:
+        text = words[0].text.upper() if ignore_case else words[0].text
+        if text not in choices:
+            folded = [choice for choice in choices if choice.lower() == text.lower()]
+            raise Wrong(f"{words[0].text} is none of {' '.join(choices)}", proposal=folded[0] if folded else "")
+        return text
+
+    pattern = "|".join(re.escape(choice) for choice in sorted(choices, key=len, reverse=True))
+    return Value(arguments=f"<{' or '.join(choices)}>", pattern=rf"\s+({pattern})", read=read)
+
+
+def text(what: str = "STRING", *, longest: int | None = None) -> Value:
+    """One word, as it is."""
+
+    def read(words: Words) -> str:
+        word = words[0].text
+        if longest is not None and len(word) > longest:
+            raise Clamped(f"{word} has more than {longest} characters", word[:longest])
+        return word
+
+    return Value(arguments=f"<{what}>", pattern=rf"\s+({WORD})", read=read, write=quote)
+
+
+def optional(inner: Value, bare: Any) -> Value:
+    """The value may be missing, and then means `bare`."""
+
+    def read(words: Words) -> Any:
+        return inner.read(words) if words else bare
+
+    return Value(
+        arguments=f"[{inner.arguments}]",
+        pattern=f"(?:{inner.pattern})?",
+        read=read,
+        write=lambda value: "" if value == bare else inner.write(value),
+        least=0,
+        most=inner.most,
+        is_command=inner.is_command,
+    )
+
+
+def texts(what: str, *, least: int = 1) -> Value:
+    """Words, as many as are written."""
+    return Value(
+        arguments=f"<{what}> ...",
+        pattern="".join([rf"(?:\s+({WORD})"] * 4) + ")?" * 4,
+        read=lambda words: tuple(word.text for word in words),
+        write=lambda value: " ".join(map(quote, value)),
+        least=least,
+        most=None,
+    )
+
+
+def to_address(text: str, *, family: int | None = None, index: int = 0) -> str:
+    """The canonical text of an IP address; raises Wrong."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        raise Wrong(f"{text} is not an IP address", index) from None
+    if family is not None and found.version != family:
+        raise Wrong(f"{text} is not an IPv{family} address", index)
+    return str(found)
+
+
+def address(family: int | None = None, *, multicast: bool = False) -> Value:
+    """An IP address, canonical."""
+
+    def read(words: Words) -> str:
+        found = to_address(words[0].text, family=family)
+        if multicast and not ipaddress.ip_address(found).is_multicast:
+            raise Wrong(f"{found} is not a multicast address")
+        return found
+
+    return Value(
+        arguments=f"<{'MULTICAST ' if multicast else ''}IP{f'v{family}' if family else ''}>",
+        pattern=r"\s+([0-9A-Fa-f.:]+(?:%[\w.-]+)?)",
+        read=read,
+    )
+
+
+def to_prefix(text: str, index: int = 0) -> tuple[str, int]:
+    """ADDRESS[/PREFIX] as canonical address and prefix length; raises Wrong."""
+    name, slash, length = text.partition("/")
+    found = ipaddress.ip_address(to_address(name, index=index))
+    longest = found.max_prefixlen
+    if not slash:
+        return str(found), longest
+    if not length.isdecimal() or int(length) > longest:
+        raise Wrong(f"/{length} is not a prefix length of 0..{longest}", index)
+    return str(found), int(length)

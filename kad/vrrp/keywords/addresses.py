@@ -1,0 +1,176 @@
+"""The lines of virtual_ipaddress and of unicast_peer."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import msgspec
+
+from kad.config.values import Clamped, Value, Words, Wrong, quote, to_address, to_prefix
+from kad.vrrp.keywords import UnicastPeer, VirtualAddress
+
+SCOPES = {"global": 0, "nowhere": 255, "host": 254, "link": 253, "site": 200}
+_FLAGS = {
+    "home": ("home", True),
+    "-nodad": ("nodad", False),
+    "mngtmpaddr": ("mngtmpaddr", True),
+    "noprefixroute": ("noprefixroute", True),
+    "autojoin": ("autojoin", True),
+    "no_track": ("no_track", True),
+    "use_vmac": ("use_vmac", True),
+}
+_WITH_VALUE = ("dev", "scope", "brd", "broadcast", "label", "peer", "preferred_lft", "track_group")
+
+
+class AddressLine(msgspec.Struct, frozen=True, kw_only=True):
+    """An address with the options written behind it."""
+
+    address: VirtualAddress
+    has_scope: bool = False
+    track_group: str | None = None
+
+
+def address_line() -> Value:
+    """ADDRESS[/PREFIX] [dev IF] [scope S] [brd B] [label L] [peer A] and flags."""
+    return Value(
+        arguments="<IP>[/<PREFIX>] [dev <IFNAME>] [scope <SCOPE>] [brd <IPv4> or + or -] [label <LABEL>] [peer <IP>]",
+        pattern=r"\s+([0-9A-Fa-f.:]+(?:/[0-9]+)?)(?:\s+(dev)\s+([^\s\"]+))?(?:\s+(label)\s+([^\s\"]+))?",
+        read=_read,
+        write=_write,
+        most=None,
+    )
+
+
+def _read(words: Words) -> AddressLine:
+    address, prefix = to_prefix(words[0].text)
+    version = ipaddress.ip_address(address).version
+    options: dict[str, Any] = {}
+    more: dict[str, Any] = {}
+    complaints: list[str] = []
+    at = 1
+    while at < len(words):
+        word = words[at].text
+        at += 1
+        if word in _FLAGS:
+            name, value = _FLAGS[word]
+            options[name] = value
+        elif word in _WITH_VALUE and at < len(words):
+            try:
+                _option(word, words[at].text, at, version, prefix, address, options, more)
+            except Wrong as wrong:
+                complaints.append(wrong.text)
+            at += 1
+        else:
+            complaints.append(f"{word} needs a value" if word in _WITH_VALUE else f"{word} is no option of an address")
+    if version == 6 and prefix == 128:
+        options.setdefault("preferred_lft", 0)
+    line = AddressLine(address=VirtualAddress(address=address, prefix=prefix, **options), **more)
+    if complaints:
+        raise Clamped("; ".join(complaints), line, "the address is kept without it")
+    return line
+
+
+def _option(
+    word: str,
+    text: str,
+    at: int,
+    version: int,
+    prefix: int,
+    address: str,
+    options: dict[str, Any],
+    more: dict[str, Any],
+) -> None:
+    match word:
+        case "dev":
+            options["device"] = text
+        case "scope":
+            if version == 6:
+                raise Wrong("an IPv6 address takes its scope from itself", at)
+            if text not in SCOPES and not (text.isdecimal() and int(text) <= 255):
+                raise Wrong(f"{text} is none of {' '.join(SCOPES)}", at)
+            options["scope"] = SCOPES[text] if text in SCOPES else int(text)
+            more["has_scope"] = True
+        case "brd" | "broadcast":
+            if version == 6:
+                raise Wrong("an IPv6 address has no broadcast address", at)
+            options["broadcast"] = _broadcast(text, address, prefix, at)
+        case "label":
+            if len(text) > 15:
+                raise Wrong(f"the label {text} has more than 15 characters", at)
+            if version == 6:
+                raise Wrong("an IPv6 address has no label", at)
+            options["label"] = text
+        case "peer":
+            peer, length = to_prefix(text, at)
+            options["peer"] = f"{peer}/{length}" if "/" in text else peer
+        case "preferred_lft":
+            if text != "forever" and not text.isdecimal():
+                raise Wrong(f"{text} is neither forever nor a number of seconds", at)
+            options["preferred_lft"] = None if text == "forever" else int(text)
+        case "track_group":
+            more["track_group"] = text
+
+
+def _broadcast(text: str, address: str, prefix: int, at: int) -> str:
+    if text not in ("+", "-"):
+        return to_address(text, family=4, index=at)
+    network = ipaddress.ip_network(f"{address}/{prefix}", strict=False)
+    return str(network.broadcast_address if text == "+" else network.network_address)
+
+
+def _write(line: AddressLine) -> str:
+    found = line.address
+    names = {number: name for name, number in SCOPES.items()}
+    words = [f"{found.address}/{found.prefix}"]
+    if found.broadcast is not None:
+        words += ["brd", found.broadcast]
+    if found.device is not None:
+        words += ["dev", quote(found.device)]
+    if line.has_scope:
+        words += ["scope", names.get(found.scope, str(found.scope))]
+    if found.label is not None:
+        words += ["label", quote(found.label)]
+    if found.peer is not None:
+        words += ["peer", found.peer]
+    words += [word for word, (name, value) in _FLAGS.items() if getattr(found, name) is value]
+    if found.preferred_lft is not None:
+        words += ["preferred_lft", str(found.preferred_lft)]
+    elif ":" in found.address and found.prefix == 128:
+        words += ["preferred_lft", "forever"]
+    if line.track_group is not None:
+        words += ["track_group", line.track_group]
+    return " ".join(words)
+
+
+def peer_line() -> Value:
+    """ADDRESS [min_ttl N] [max_ttl N]"""
+
+    def read(words: Words) -> UnicastPeer:
+        address = to_address(words[0].text)
+        limits: dict[str, int] = {}
+        for at in range(1, len(words), 2):
+            name = words[at].text
+            if name not in ("min_ttl", "max_ttl"):
+                raise Clamped(
+                    f"{name} is none of min_ttl max_ttl", UnicastPeer(address=address, **limits), "the peer is kept"
+                )
+            number = words[at + 1].text if at + 1 < len(words) else ""
+            if not number.isdecimal() or int(number) > 255:
+                raise Clamped(
+                    f"{name} needs a number of 0..255", UnicastPeer(address=address, **limits), "the peer is kept"
+                )
+            limits[name] = int(number)
+        return UnicastPeer(address=address, **limits)
+
+    def write(peer: UnicastPeer) -> str:
+        limits = [("min_ttl", peer.min_ttl), ("max_ttl", peer.max_ttl)]
+        return " ".join([peer.address, *(f"{name} {limit}" for name, limit in limits if limit is not None)])
+
+    return Value(
+        arguments="<IP> [min_ttl <0..255>] [max_ttl <0..255>]",
+        pattern=r"\s+([0-9A-Fa-f.:]+)(?:\s+(min_ttl)\s+([0-9]+))?(?:\s+(max_ttl)\s+([0-9]+))?",
+        read=read,
+        write=write,
+        most=None,
+    )

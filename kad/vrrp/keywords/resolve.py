@@ -1,0 +1,302 @@
+"""One vrrp_instance from the words of the file: inheritance, and the rules that join several words."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from typing import TypeVar
+
+from kad.config.build import Scope
+from kad.config.keyword import Block
+from kad.config.tree import Place
+from kad.track.items import TrackItem
+from kad.vrrp.keywords import Announcing, Authentication, UnicastPeer, VirtualAddress, VrrpInstance
+from kad.vrrp.keywords.addresses import AddressLine
+from kad.vrrp.keywords.globals import VrrpGlobals
+from kad.vrrp.keywords.instance import InstanceBlock
+
+OWNER = 255
+_LONGEST_V3_INTERVAL = 40.95
+_V = TypeVar("_V")
+
+
+def first(default: _V, *written: _V | None) -> _V:
+    """The first value that was written, else the default."""
+    return next((value for value in written if value is not None), default)
+
+
+class InstanceResolver:
+    """Resolves one block."""
+
+    def __init__(self, block: InstanceBlock, defaults: VrrpGlobals, scope: Scope) -> None:
+        self._block = block
+        self._said = block.protocol
+        self._defaults = defaults
+        self._scope = scope
+        self._strict = bool(first(False, block.protocol.strict_mode, defaults.vrrp_strict))
+        self._family = self._find_family()
+        self._version = 2
+
+    def resolve(
+        self, tracks: tuple[TrackItem, ...], notifies: tuple[str, ...], smtp_alert: bool
+    ) -> VrrpInstance | None:
+        """The router; None when it cannot run, which has then been said."""
+        said, defaults, block = self._said, self._defaults, self._block
+        if said.virtual_router_id is None:
+            self._warn("", "it has no virtual_router_id; it is ignored", "add virtual_router_id with 1..255")
+            return None
+        interface = self._interface()
+        if interface is None:
+            return None
+        self._version = self._find_version()
+        own = self._addresses(block.virtual_ipaddress, "virtual_ipaddress")
+        excluded = self._addresses(block.virtual_ipaddress_excluded, "virtual_ipaddress_excluded")
+        if not own and not self._may_be_empty():
+            return None
+        priority = self._priority()
+        peers = self._peers()
+        state = "MASTER" if said.state == "MASTER" or (said.state is None and priority == OWNER) else "BACKUP"
+        authentication = self._authentication()
+        if authentication is not None and authentication.type == "AH" and state == "MASTER" and priority != OWNER:
+            self._warn(
+                "auth_type", "with AH a router may not begin as MASTER; it begins as BACKUP", at=block.authentication
+            )
+            state = "BACKUP"
+        source = self._source()
+        return VrrpInstance(
+            name=block.name,
+            state=state,
+            interface=interface,
+            virtual_router_id=said.virtual_router_id,
+            version=self._version,
+            family=self._family,
+            priority=priority,
+            advertisement_interval=self._interval(),
+            source_address=source,
+            track_source=said.track_src_ip and source is not None,
+            multicast_group=self._group(),
+            unicast_peers=peers,
+            unicast_ttl=first(255, said.unicast_ttl),
+            unicast_fault_no_peer=said.unicast_fault_no_peer,
+            check_unicast_src=said.check_unicast_src
+            or defaults.vrrp_check_unicast_src
+            or any(peer.min_ttl is not None or peer.max_ttl is not None for peer in peers),
+            preempt=self._preempts(state, priority),
+            preempt_delay=self._preempt_delay(state),
+            track_primary=not block.dont_track_primary,
+            authentication=authentication,
+            virtual_addresses=own,
+            excluded_addresses=excluded,
+            announcing=self._announcing(),
+            down_timer_adverts=3
+            if self._strict
+            else first(3, said.down_timer_adverts, defaults.vrrp_down_timer_adverts),
+            lower_prio_no_advert=self._strict
+            or first(False, said.lower_prio_no_advert, defaults.vrrp_lower_prio_no_advert),
+            higher_prio_send_advert=not self._strict
+            and first(False, said.higher_prio_send_advert, defaults.vrrp_higher_prio_send_advert),
+            skip_check_adv_addr=said.skip_check_adv_addr is not None or first(False, defaults.vrrp_skip_check_adv_addr),
+            v3_checksum_as_v2=first(defaults.v3_checksum_as_v2, said.v3_checksum_as_v2),
+            old_unicast_checksum=first("auto", said.old_unicast_checksum),
+            owner_ignore_adverts=self._strict
+            or first(False, said.owner_ignore_adverts, defaults.vrrp_owner_ignore_adverts),
+            accept=said.accept or not (said.no_accept or self._strict),
+            strict=self._strict,
+            promote_secondaries=block.promote_secondaries,
+            tracks=tracks,
+            notifies=notifies,
+            notify_deleted=block.notify_deleted is not None,
+            notify_priority_changes=first(False, block.notify_priority_changes, defaults.vrrp_notify_priority_changes),
+            smtp_alert=first(smtp_alert, block.smtp_alert),
+        )
+
+    def _at(self, name: str) -> Place:
+        return self._scope.places.find(name, self._block, self._said, self._block.announcing)
+
+    def _warn(
+        self, name: str, text: str, proposal: str = "", *, at: Block | None = None, about_host: bool = False
+    ) -> None:
+        place = self._scope.places.of(at, name) if at is not None else self._at(name)
+        self._scope.report.warning(place, f"{self._block.name}: {text}", proposal=proposal, about_host=about_host)
+
+    def _find_family(self) -> int:
+        if self._said.native_ipv6:
+            return 6
+        texts = [line.address.address for line in self._block.virtual_ipaddress]
+        texts += [text for text in (self._said.mcast_src_ip, self._said.unicast_src_ip) if text]
+        texts += [peer.address for peer in self._said.unicast_peer or ()]
+        return ipaddress.ip_address(texts[0]).version if texts else 4
+
+    def _find_version(self) -> int:
+        said = self._said.version
+        if self._family == 6:
+            if said == "2":
+                self._warn("version", "version 2 knows no IPv6; version 3 is used")
+            return 3
+        return int(first("2", said, self._defaults.vrrp_version))
+
+    def _interface(self) -> str | None:
+        name = self._said.interface
+        known = self._scope.host.interfaces
+        if name is None:
+            self._warn("", "it has no interface; it is ignored", "add interface IFNAME")
+            return None
+        if name in known and known[name].is_loopback:
+            self._warn("interface", f"{name} is a loopback interface, where no other router is; it is ignored")
+            return None
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            proposal = f"did you mean {near[0]}?" if near else ""
+            self._warn("interface", f"there is no interface {name} on this host", proposal, about_host=True)
+        return name
+
+    def _priority(self) -> int:
+        if self._said.priority is not None:
+            return self._said.priority
+        if self._said.state == "MASTER":
+            self._scope.report.note(
+                self._at("state"),
+                f"{self._block.name}: state MASTER without priority means priority 255, the owner of the addresses",
+                proposal="add priority 100, or another one, if it does not own them",
+            )
+            return OWNER
+        return 100
+
+    def _interval(self) -> float:
+        asked = first(1.0, self._said.advert_int)
+        if self._version == 2:
+            whole = max(1, int(asked + 0.5))
+            if whole != asked:
+                self._warn("advert_int", f"version 2 counts whole seconds; advert_int {asked:g} becomes {whole}")
+            return float(whole)
+        if asked > _LONGEST_V3_INTERVAL:
+            self._warn("advert_int", f"version 3 cannot say more than {_LONGEST_V3_INTERVAL} s; that is used")
+            return _LONGEST_V3_INTERVAL
+        rounded = max(1, int(asked * 100 + 0.5)) / 100
+        if abs(rounded - asked) > 1e-9:
+            self._warn(
+                "advert_int", f"version 3 counts hundredths of a second; advert_int {asked:g} becomes {rounded:g}"
+            )
+        return rounded
+
+    def _addresses(self, lines: tuple[AddressLine, ...], name: str) -> tuple[VirtualAddress, ...]:
+        kept: dict[VirtualAddress, None] = {}
+        for index, line in enumerate(lines):
+            place = self._scope.places.of(self._block, name, index)
+            found = line.address
+            device = found.device
+            if name == "virtual_ipaddress" and ipaddress.ip_address(found.address).version != self._family:
+                text = f"{self._block.name}: the instance is IPv{self._family}, {found.address} is not; it is ignored"
+                self._scope.report.warning(place, text, proposal="put it into virtual_ipaddress_excluded")
+                continue
+            if found in kept:
+                self._scope.report.warning(place, f"{self._block.name}: {found.address} stands here twice; once counts")
+            elif device is not None and device not in self._scope.host.interfaces and device != self._said.interface:
+                self._scope.report.warning(
+                    place, f"{self._block.name}: there is no interface {device} on this host", about_host=True
+                )
+            kept[found] = None
+        return tuple(kept)
+
+    def _may_be_empty(self) -> bool:
+        """A router without addresses: version 2 may, others are ignored."""
+        if self._version == 3 or self._strict:
+            rule = "strict mode" if self._strict else "version 3"
+            self._warn("", f"{rule} needs a virtual_ipaddress; it is ignored", "add virtual_ipaddress { ADDRESS }")
+            return False
+        if not self._block.no_virtual_ipaddress:
+            self._warn(
+                "", "it has no virtual_ipaddress to hold", "add virtual_ipaddress { ADDRESS }, or no_virtual_ipaddress"
+            )
+        return True
+
+    def _source(self) -> str | None:
+        name = "unicast_src_ip" if self._said.unicast_src_ip is not None else "mcast_src_ip"
+        source = first(None, self._said.unicast_src_ip, self._said.mcast_src_ip)
+        if source is not None and ipaddress.ip_address(source).version != self._family:
+            self._warn(name, f"{source} is not of the family of the instance, IPv{self._family}; it is ignored")
+            return None
+        return source
+
+    def _group(self) -> str:
+        said = self._said.mcast_dst_ip
+        if said is not None and ipaddress.ip_address(said).version == self._family:
+            return said
+        if said is not None:
+            self._warn("mcast_dst_ip", f"{said} is not of the family of the instance, IPv{self._family}; it is ignored")
+        if self._family == 6:
+            return first("ff02::12", self._defaults.vrrp_mcast_group6)
+        return first("224.0.0.18", self._defaults.vrrp_mcast_group4)
+
+    def _peers(self) -> tuple[UnicastPeer, ...]:
+        peers = self._said.unicast_peer
+        if peers is None and self._said.unicast_src_ip is None:
+            return ()
+        kept = []
+        for index, peer in enumerate(peers or ()):
+            if ipaddress.ip_address(peer.address).version == self._family:
+                kept.append(peer)
+                continue
+            place = self._scope.places.of(self._said, "unicast_peer", index)
+            self._scope.report.warning(
+                place, f"{self._block.name}: {peer.address} is not of the family of the instance; it is ignored"
+            )
+        if not kept and not self._said.unicast_fault_no_peer:
+            word = "unicast_src_ip" if peers is None else "unicast_peer"
+            self._warn(
+                word, "unicast is asked for, and no peer is given; it speaks multicast", "add unicast_peer { ADDRESS }"
+            )
+        return tuple(kept)
+
+    def _preempts(self, state: str, priority: int) -> bool:
+        if not self._said.nopreempt:
+            return True
+        if state == "MASTER" or priority == OWNER:
+            reason = "state MASTER" if state == "MASTER" else f"priority {OWNER}"
+            self._warn("nopreempt", f"nopreempt does not go with {reason}; it is ignored", "write state BACKUP")
+            return True
+        return False
+
+    def _preempt_delay(self, state: str) -> float:
+        delay = first(0.0, self._said.preempt_delay)
+        if not delay:
+            return 0.0
+        if self._strict or state == "MASTER":
+            reason = "strict mode" if self._strict else "state MASTER"
+            self._warn("preempt_delay", f"preempt_delay does not go with {reason}; it is ignored")
+            return 0.0
+        return delay
+
+    def _authentication(self) -> Authentication | None:
+        block = self._block.authentication
+        if block is None:
+            return None
+        if self._version == 3 or self._strict:
+            rule = "strict mode" if self._strict else "version 3"
+            self._warn("authentication", f"{rule} knows no authentication; it is ignored")
+            return None
+        if block.auth_type is None or block.auth_pass is None:
+            absent = "auth_type" if block.auth_type is None else "auth_pass"
+            self._warn(
+                "", f"the authentication has no {absent}; adverts are not authenticated", f"add {absent}", at=block
+            )
+            return None
+        return Authentication(type=block.auth_type, password=block.auth_pass)
+
+    def _announcing(self) -> Announcing:
+        said, defaults = self._block.announcing, self._defaults
+        least = bool(defaults.vrrp_min_garp)
+        delay = first(0 if least else 5, said.garp_master_delay, defaults.vrrp_garp_master_delay)
+        repeat = first(1 if least else 5, said.garp_master_repeat, defaults.vrrp_garp_master_repeat)
+        lower_delay = first(delay, said.garp_lower_prio_delay, defaults.vrrp_garp_lower_prio_delay)
+        lower_repeat = first(repeat, said.garp_lower_prio_repeat, defaults.vrrp_garp_lower_prio_repeat)
+        return Announcing(
+            master_delay=float(delay),
+            master_repeat=repeat,
+            master_refresh=float(first(0, said.garp_master_refresh, defaults.vrrp_garp_master_refresh)),
+            master_refresh_repeat=first(1, said.garp_master_refresh_repeat, defaults.vrrp_garp_master_refresh_repeat),
+            lower_prio_delay=0.0 if self._strict else float(lower_delay),
+            lower_prio_repeat=0 if self._strict else lower_repeat,
+            garp_interval=first(0.0, defaults.vrrp_garp_interval),
+            gna_interval=first(0.0, defaults.vrrp_gna_interval),
+        )

@@ -1,0 +1,169 @@
+"""All virtual routers of a configuration: what they track, what they run, their groups, and their conflicts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from kad.config.build import Scope
+from kad.config.command import Command
+from kad.config.keyword import Block
+from kad.config.programs import Programs
+from kad.track.items import TrackItem, TrackLine, Weight
+from kad.vrrp.keywords import SyncGroup, VrrpInstance, VrrpSlice
+from kad.vrrp.keywords.globals import VrrpGlobals
+from kad.vrrp.keywords.group import GroupBlock
+from kad.vrrp.keywords.instance import InstanceBlock, NotifyWords, TrackWords
+from kad.vrrp.keywords.resolve import InstanceResolver
+
+
+class Routers:
+    """Resolves every vrrp_instance and vrrp_sync_group of one configuration."""
+
+    def __init__(
+        self,
+        defaults: VrrpGlobals,
+        smtp_alert: bool,
+        weights: Mapping[str, Weight],
+        programs: Programs,
+        scope: Scope,
+    ) -> None:
+        self._defaults = defaults
+        self._smtp_alert = smtp_alert
+        self._weights = weights
+        self._make = programs
+        self._scope = scope
+
+    def slice(self, blocks: Iterable[InstanceBlock], groups: Iterable[GroupBlock]) -> VrrpSlice:
+        """All of them; what cannot run has been said and is left out."""
+        made: dict[str, VrrpInstance] = {}
+        seen: dict[tuple[str, int, int, str], InstanceBlock] = {}
+        for block in blocks:
+            resolver = InstanceResolver(block, self._defaults, self._scope)
+            tracks = self._tracks(block, block.tracks, block.protocol.interface)
+            instance = resolver.resolve(tracks, self._notifies(block), self._smtp_alert)
+            if instance is not None:
+                self._tell_conflict(instance, block, seen)
+                made[instance.name] = instance
+        synced = [group for block in groups if (group := self._group(block, made)) is not None]
+        defaults = self._defaults
+        return VrrpSlice(
+            instances=tuple(made.values()),
+            groups=tuple(synced),
+            startup_delay=defaults.vrrp_startup_delay or 0.0,
+            log_unknown_vrids=defaults.log_unknown_vrids,
+            priority=defaults.vrrp_priority,
+            rt_priority=defaults.vrrp_rt_priority,
+            rlimit_rttime=defaults.vrrp_rlimit_rttime or 10000,
+            no_swap=defaults.vrrp_no_swap,
+            cpu_affinity=tuple(int(cpu) for cpu in defaults.vrrp_cpu_affinity or () if cpu.isdecimal()),
+        )
+
+    def _tell_conflict(
+        self, instance: VrrpInstance, block: InstanceBlock, seen: dict[tuple[str, int, int, str], InstanceBlock]
+    ) -> None:
+        speaks_to = " ".join(sorted(peer.address for peer in instance.unicast_peers)) or "multicast"
+        key = (instance.interface, instance.family, instance.virtual_router_id, speaks_to)
+        other = seen.setdefault(key, block)
+        if other is not block:
+            self._scope.report.error(
+                self._scope.places.find("virtual_router_id", block, block.protocol),
+                f"{block.name} and {other.name} both use virtual_router_id {instance.virtual_router_id}"
+                f" on {instance.interface}",
+                proposal="give one of them another number",
+            )
+
+    def _notifies(self, block: InstanceBlock) -> tuple[str, ...]:
+        commands = block.notifies.commands()
+        if block.notify_deleted is not None and block.notify_deleted.text:
+            commands["notify_deleted"] = block.notify_deleted
+        if block.notify_master_rx_lower_pri is not None:
+            commands["notify_master_rx_lower_pri"] = block.notify_master_rx_lower_pri
+        return self._keep(block, block.name, block.notifies, commands)
+
+    def _keep(self, block: Block, owner: str, words: NotifyWords, commands: Mapping[str, Command]) -> tuple[str, ...]:
+        kept = []
+        for name, command in commands.items():
+            place = self._scope.places.find(name, block, words)
+            program = self._make.make(command, f"{owner}/{name}", place)
+            if program is not None:
+                kept.append(name)
+        return tuple(kept)
+
+    def _tracks(
+        self, block: InstanceBlock | GroupBlock, words: TrackWords, own_interface: str | None
+    ) -> tuple[TrackItem, ...]:
+        items: dict[tuple[str, str], TrackItem] = {}
+        for kind, lines in (("interface", words.track_interface), ("script", words.track_script)):
+            for index, line in enumerate(lines):
+                place = self._scope.places.of(words, f"track_{kind}", index)
+                item = self._item(kind, line)
+                problem, proposal, about_host = "", "", False
+                if (kind, line.name) in items:
+                    problem = f"{line.name} is tracked twice; the first one counts"
+                elif kind == "script" and line.name not in self._weights:
+                    near = difflib.get_close_matches(line.name, self._weights, n=1)
+                    problem = f"there is no vrrp_script {line.name}, or it cannot run; it is not tracked"
+                    proposal = f"did you mean {near[0]}?" if near else ""
+                elif kind == "interface" and line.name not in self._scope.host.interfaces:
+                    about_host = True
+                    problem = f"there is no interface {line.name} on this host"
+                    if line.name != own_interface:
+                        items[kind, line.name] = item
+                else:
+                    items[kind, line.name] = item
+                if problem:
+                    self._scope.report.warning(
+                        place, f"{block.name}: {problem}", proposal=proposal, about_host=about_host
+                    )
+        return tuple(items.values())
+
+    def _item(self, kind: str, line: TrackLine) -> TrackItem:
+        own = self._weights.get(line.name) if kind == "script" else None
+        own = own or Weight()
+        weight = line.weight if line.weight is not None else own.number
+        reverse = line.reverse if line.reverse is not None else own.reverse
+        return TrackItem(kind=kind, name=line.name, weight=weight, reverse=reverse)
+
+    def _group(self, block: GroupBlock, made: dict[str, VrrpInstance]) -> SyncGroup | None:
+        report, place = self._scope.report, self._scope.places.of(block, "group")
+        members = []
+        for name in (name for line in block.group for name in line):
+            if name not in made:
+                near = difflib.get_close_matches(name, made, n=1)
+                proposal = f"did you mean {near[0]}?" if near else ""
+                report.warning(place, f"{block.name}: there is no vrrp_instance {name}", proposal=proposal)
+            elif name not in members:
+                members.append(name)
+        if not members:
+            report.warning(place, f"{block.name}: the sync group has no member; it is ignored")
+            return None
+        if len(members) == 1:
+            report.warning(place, f"{block.name}: the sync group has one member, {members[0]}")
+        own = self._tracks(block, block.tracks, None)
+        for name in members:
+            made[name] = self._joined(made[name], block, own)
+        return SyncGroup(
+            name=block.name,
+            members=tuple(members),
+            notifies=self._keep(block, f"group:{block.name}", block.notifies, block.notifies.commands()),
+            tracking_weight=block.sync_group_tracking_weight,
+            smtp_alert=block.smtp_alert if block.smtp_alert is not None else self._smtp_alert,
+        )
+
+    def _joined(self, instance: VrrpInstance, block: GroupBlock, own: tuple[TrackItem, ...]) -> VrrpInstance:
+        """The member with what the group tracks; weights count only where the group says so."""
+        known = {(item.kind, item.name) for item in instance.tracks}
+        tracks = [*instance.tracks, *(item for item in own if (item.kind, item.name) not in known)]
+        if not block.sync_group_tracking_weight:
+            weighted = [item.name for item in tracks if item.weight]
+            if weighted:
+                self._scope.report.warning(
+                    self._scope.places.of(block),
+                    f"{instance.name}: inside {block.name} the weight of {' '.join(weighted)} does not count",
+                    proposal="add sync_group_tracking_weight",
+                )
+            tracks = [item for item in tracks if not item.weight]
+        return msgspec.structs.replace(instance, tracks=tuple(tracks))
