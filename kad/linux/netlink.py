@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from kad.linux.refused import Refused, refusing
+from kad.linux.refused import Refused, closed_on_failure, refusing
 
 NLM_F_REQUEST = 0x1
 NLM_F_ACK = 0x4
@@ -114,8 +114,11 @@ class Netlink:
     @classmethod
     def open(cls, groups: Sequence[int] = (), receive_buffer: int = 1024 * 1024) -> Netlink:
         """With groups (RTNLGRP_ numbers) a monitor that never blocks; without, a socket for request() and dump()."""
-        with refusing("netlink socket"):
-            sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        with (
+            refusing("netlink socket"),
+            closed_on_failure(socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)) as sock,
+        ):
             enlarge_receive_buffer(sock, receive_buffer)
             sock.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
             sock.bind((0, 0))

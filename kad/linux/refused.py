@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,3 +27,13 @@ def refusing(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise Refused(what, error.errno or 0) from error
+
+
+@contextmanager
+def closed_on_failure(sock: socket.socket) -> Iterator[socket.socket]:
+    """Close the socket when the block that prepares it fails."""
+    try:
+        yield sock
+    except BaseException:
+        sock.close()
+        raise

@@ -6,7 +6,7 @@ import socket
 import struct
 
 from kad.linux.netlink import enlarge_receive_buffer
-from kad.linux.refused import refusing
+from kad.linux.refused import closed_on_failure, refusing
 
 VRRP = 112
 AH = 51
@@ -33,8 +33,9 @@ def open_receiver(
 
     It hears unicast, and those groups alone that it joined itself: one socket serves all instances of the interface.
     """
-    with refusing(f"VRRP receive socket on {ifname}"):
-        sock = _raw_socket(ifname, family, protocol)
+    raw = _raw_socket(family, protocol)
+    with refusing(f"VRRP receive socket on {ifname}"), closed_on_failure(raw) as sock:
+        _bind_to_device(sock, ifname)
         enlarge_receive_buffer(sock, receive_buffer)
         if family == 4:
             sock.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
@@ -42,8 +43,8 @@ def open_receiver(
             sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-    if group is not None:
-        join(sock, ifindex, group)
+        if group is not None:
+            join(sock, ifindex, group)
     return sock
 
 
@@ -62,8 +63,9 @@ def open_sender(ifindex: int, ifname: str, family: int, *, multicast: bool) -> s
 
     Multicast packets are not routed and never come back to this host.
     """
-    with refusing(f"VRRP send socket on {ifname}"):
-        sock = _raw_socket(ifname, family, socket.IPPROTO_RAW)
+    raw = _raw_socket(family, socket.IPPROTO_RAW)
+    with refusing(f"VRRP send socket on {ifname}"), closed_on_failure(raw) as sock:
+        _bind_to_device(sock, ifname)
         sock.setsockopt(socket.SOL_SOCKET, _SO_PRIORITY, _PRIORITY_INTERNETWORK_CONTROL)
         if multicast:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_DONTROUTE, 1)
@@ -77,15 +79,14 @@ def open_sender(ifindex: int, ifname: str, family: int, *, multicast: bool) -> s
     return sock
 
 
-def _raw_socket(ifname: str, family: int, protocol: int) -> socket.socket:
+def _raw_socket(family: int, protocol: int) -> socket.socket:
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-    sock = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, kind, protocol)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, ifname.encode() + b"\0")
-    except OSError:
-        sock.close()
-        raise
-    return sock
+    with refusing("raw socket"):
+        return socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, kind, protocol)
+
+
+def _bind_to_device(sock: socket.socket, ifname: str) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, ifname.encode() + b"\0")
 
 
 def _membership(receiver: socket.socket, ifindex: int, group: str, ipv4_option: int, ipv6_option: int) -> None:
