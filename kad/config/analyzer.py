@@ -1,7 +1,7 @@
 """A configuration as a whole: files in, diagnostics and one slice a child out.
 
 `analyze(files, host, options)` is synchronous and keeps nothing: the watchdog calls it in a child that then ends,
-`kad -t` calls it directly. `render(diagnostics)` is what a person reads. An Analysis can be sent as msgpack.
+`kad -t` calls it directly. `render(diagnostics)` is what a person reads, `to_message(analysis)` what the parent hears.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from kad.config.host import Host
 from kad.config.language import File, VirtualServerBlock, language
 from kad.config.preprocess import Preprocessor
 from kad.config.programs import Programs
-from kad.config.render import render
+from kad.config.render import render, summary
 from kad.config.root import DaemonGlobals, to_watchdog
 from kad.config.tree import Complaint, Diagnostic, Place, Report
 from kad.ipvs.keywords import IpvsSlice, RealServer, VirtualServer
+from kad.messages import Analyzed
 from kad.run.keywords import RunnerSlice, VrrpScript
 from kad.run.keywords.script import to_script
 from kad.track.items import Weight
@@ -29,7 +30,9 @@ from kad.vrrp.keywords import VrrpSlice
 from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.routers import Routers
 
-__all__ = ["Analysis", "Options", "analyze", "render"]
+__all__ = ["Analysis", "Options", "analyze", "render", "to_message"]
+
+EXIT_CONFIGURATION = 2
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +43,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     test: bool = False
     """-t: nothing will be run."""
     vrrp: bool = True
-    checkers: bool = True
+    checker: bool = True
     """Which parts are wanted (-P, -C)."""
 
 
@@ -80,6 +83,20 @@ def analyze(files: str, host: Host, options: Options | None = None) -> Analysis:
     )
 
 
+def to_message(analysis: Analysis) -> Analyzed:
+    """What the parent is told; the slices travel apart."""
+    found = analysis.diagnostics
+    worst = max((one.klass for one in found if one.severity == "error"), default=Complaint.NONE)
+    status = Complaint.FILES.exit_code if worst is Complaint.FILES else EXIT_CONFIGURATION
+    return Analyzed(
+        exit_code=analysis.exit_code,
+        fatal=status if analysis.fatal else 0,
+        watchdog=msgspec.msgpack.encode(analysis.watchdog),
+        diagnostics=tuple(summary(one) for one in found),
+        refusals=tuple(one.text for one in found if one.severity != "note" and not one.about_host),
+    )
+
+
 def _slices(file: File, scope: Scope, options: Options) -> tuple[WatchdogSlice, dict[str, msgspec.Struct]]:
     defaults = file.global_defs
     daemon = defaults.daemon if defaults else DaemonGlobals()
@@ -103,7 +120,7 @@ def _slices(file: File, scope: Scope, options: Options) -> tuple[WatchdogSlice, 
     if vrrp.instances and options.vrrp:
         slices["vrrp"] = vrrp
         slices["runner"] = _runner(vrrp, scripts, programs)
-    if file.virtual_server and options.checkers:
+    if file.virtual_server and options.checker:
         slices["ipvs"] = _ipvs(file.virtual_server)
         slices["checker"] = _checker(file.virtual_server)
     return watchdog, slices

@@ -12,6 +12,12 @@ def where(place: Place) -> str:
     return f"{place.file}:{place.line}:{place.column}" if place.line else place.file
 
 
+def summary(found: Diagnostic) -> str:
+    """One finding on one line, for a log."""
+    proposal = f" ({found.proposal})" if found.proposal else ""
+    return f"{where(found.place)}: {found.severity}: {found.text}{proposal}".encode(errors="replace").decode()
+
+
 def render(diagnostics: Iterable[Diagnostic]) -> str:
     """Each finding, one after the other; empty when there is none."""
     return "".join(_one(diagnostic) for diagnostic in diagnostics)
