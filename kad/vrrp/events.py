@@ -28,10 +28,40 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """An earlier life of the process died; this is what the router was then.
+
+    `spoke_at` is the moment of its last advert; a MASTER that was not missed yet goes on as if nothing had happened.
+    """
+
+    state: State
+    spoke_at: float
+    faults: frozenset[str] = frozenset()
+    pending: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
-    """The daemon ends or the instance is gone; with release False the addresses stay and nothing is said."""
+    """The daemon ends or the instance is gone; with release False the addresses stay and nothing is said.
+
+    With `handover_until` a MASTER keeps its addresses until another router has taken over, but never beyond that
+    moment (make before break).
+    """
 
     release: bool = True
+    handover_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """The process did not run for so long that another router may have taken over; what it said was not read yet."""
+
+    gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """After Woken: everything that waited on the sockets was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +122,10 @@ class Demoted:
 
 Event = (
     Started
+    | Resumed
     | Stopped
+    | Woken
+    | CaughtUp
     | AdvertReceived
     | DeadlineReached
     | PriorityChanged

@@ -9,6 +9,7 @@ from kad.vrrp.events import (
     Action,
     AdvertReceived,
     Announce,
+    CaughtUp,
     ChangePriority,
     ChangeState,
     Complain,
@@ -21,12 +22,14 @@ from kad.vrrp.events import (
     Promoted,
     Reconfigured,
     ReleaseAddresses,
+    Resumed,
     SendAdvert,
     SourceChanged,
     Started,
     State,
     Stopped,
     TellLowerPriority,
+    Woken,
 )
 from kad.vrrp.keywords import VrrpInstance
 
@@ -66,6 +69,19 @@ class Master:
     announce_again_at: float | None = None
     refresh_at: float | None = None
     lower_priority_again_at: float | None = None
+    slept: float = 0.0
+    """Seconds for which the process did not run, while it is not known yet who took over; 0 otherwise."""
+
+
+@dataclass(slots=True)
+class Leaving:
+    """MASTER that gave up with priority 0 and keeps its addresses until somebody else has them."""
+
+    until: float
+
+
+_OVERLAP = 0.1
+"""Seconds that both routers hold the addresses at a handover: the switches learn before the old place goes silent."""
 
 
 class Router:
@@ -92,7 +108,7 @@ class Router:
         self.grouped = grouped
         """A sync group decides together: timer expiry is reported, not acted on."""
         self.state = State.INIT
-        self.phase: Waiting | Backup | Master = Waiting()
+        self.phase: Waiting | Backup | Master | Leaving = Waiting()
         self.priority = configuration.priority
         self.master_advertisement_interval = configuration.advertisement_interval
         self.master: Advertisement | None = None
@@ -113,6 +129,7 @@ class Router:
 
     @property
     def holds_addresses(self) -> bool:
+        """A router that is leaving is still MASTER to the world, until somebody else is."""
         return self.state is State.MASTER
 
     @property
@@ -128,8 +145,14 @@ class Router:
                 actions = self._fall_due(now)
             case Started(faults, pending):
                 actions = self._start(faults, pending, now)
-            case Stopped(release):
-                actions = self._stop(release)
+            case Resumed():
+                actions = self._resume(event, now)
+            case Stopped(release, handover_until):
+                actions = self._stop(release, handover_until, now)
+            case Woken(gap):
+                actions = self._doubt(gap)
+            case CaughtUp():
+                actions = self._stop_doubting()
             case PriorityChanged(priority, reason):
                 actions = self._take_priority(priority, reason)
             case FaultsChanged(faults, pending):
@@ -203,16 +226,44 @@ class Router:
             case _ if not faults:
                 return []
             case State.MASTER:
-                return [*self._give_up(), *self._enter(State.FAULT, "; ".join(sorted(faults)))]
+                said = [] if isinstance(self.phase, Leaving) else [SendAdvert(GIVING_UP)]
+                return [*said, ReleaseAddresses(), *self._enter(State.FAULT, "; ".join(sorted(faults)))]
             case _:
                 return self._enter(State.FAULT, "; ".join(sorted(faults)))
 
     def _give_up(self) -> list[Action]:
         return [SendAdvert(GIVING_UP), ReleaseAddresses()]
 
-    def _stop(self, release: bool) -> list[Action]:
-        actions: list[Action] = self._give_up() if release and self.state is State.MASTER else []
-        return [*actions, *self._enter(State.STOP, "stopped")]
+    def _resume(self, event: Resumed, now: float) -> list[Action]:
+        """Nothing is said again that was said by the earlier life; what it must no longer hold goes."""
+        self.faults, self.pending = event.faults, event.pending
+        before, self.state = event.state, event.state
+        configuration = self.configuration
+        in_time = now - event.spoke_at < configuration.down_timer_adverts * configuration.advertisement_interval
+        if before is State.MASTER and in_time and not self.faults:
+            refresh = configuration.announcing.master_refresh
+            self.phase = Master(
+                advert_at=now + configuration.advertisement_interval, refresh_at=now + refresh if refresh else None
+            )
+            return [SendAdvert(self.priority), HoldAddresses()]
+        if before is State.BACKUP and not self.faults:
+            self.phase = Backup(master_down_at=now + self.master_down_interval, heard_at=now, expects="anyone")
+            return [ReleaseAddresses()]
+        if before is State.FAULT and self.faults:
+            return [ReleaseAddresses()]
+        return [ReleaseAddresses(), *self._leave_waiting("the process was replaced too late to go on", now)]
+
+    def _stop(self, release: bool, handover_until: float | None, now: float) -> list[Action]:
+        if not isinstance(self.phase, Master) or not release:
+            return [*self._end_leaving(), *self._enter(State.STOP, "stopped")]
+        if handover_until is None:
+            return [*self._give_up(), *self._enter(State.STOP, "stopped")]
+        longest = self.skew_time + self.configuration.advertisement_interval
+        self.phase = Leaving(until=min(now + longest, handover_until))
+        return [SendAdvert(GIVING_UP)]
+
+    def _end_leaving(self) -> list[Action]:
+        return [ReleaseAddresses()] if isinstance(self.phase, Leaving) else []
 
     # BACKUP
 
@@ -222,6 +273,9 @@ class Router:
                 return self._hear_as_backup(backup, advert, now)
             case Master() as master:
                 return self._hear_as_master(master, advert, now)
+            case Leaving() as leaving if advert.priority != GIVING_UP:
+                leaving.until = min(leaving.until, now + _OVERLAP)
+                return []
             case _:
                 return []
 
@@ -270,6 +324,8 @@ class Router:
                 return []
             case Master() as master:
                 return self._fall_due_as_master(master, now)
+            case Leaving(until) if until <= now:
+                return [ReleaseAddresses(), *self._enter(State.STOP, "stopped")]
             case _:
                 return []
 
@@ -298,6 +354,8 @@ class Router:
         if advert.priority == GIVING_UP:
             master.advert_at = now + self.configuration.advertisement_interval
             return [SendAdvert(self.priority)]
+        if master.slept:
+            return self._yield_after_sleep(advert, master.slept, now)
         equal = advert.priority == self.priority
         if advert.priority > self.priority or (equal and advert.source_number > self.source_number):
             return self._yield_to(advert, now)
@@ -317,6 +375,21 @@ class Router:
         self.master = advert
         self.phase = Backup(master_down_at=now + self.master_down_interval, heard_at=now, expects=advert.source)
         return [*before, *actions]
+
+    def _doubt(self, gap: float) -> list[Action]:
+        if isinstance(self.phase, Master):
+            self.phase.slept = gap
+        return [Complain("warning", f"this process did not run for {gap:.2f} s")]
+
+    def _stop_doubting(self) -> list[Action]:
+        if isinstance(self.phase, Master):
+            self.phase.slept = 0.0
+        return []
+
+    def _yield_after_sleep(self, advert: Advertisement, gap: float, now: float) -> list[Action]:
+        """Whoever speaks has taken over meanwhile, whatever its priority: it is not disturbed."""
+        actions = self._leave_master(f"did not run for {gap:.2f} s, and {advert.source} took over", now)
+        return [*actions, *self._hear(advert, now)]
 
     def _leave_master(self, reason: str, now: float) -> list[Action]:
         entered = self._enter(State.BACKUP, reason)
@@ -382,7 +455,7 @@ class Router:
 
     def _earliest(self) -> float | None:
         match self.phase:
-            case Backup(master_down_at=at):
+            case Backup(master_down_at=at) | Leaving(until=at):
                 return at
             case Master() as master:
                 moments = (
