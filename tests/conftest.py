@@ -10,6 +10,10 @@ import pytest
 _NOTHING_SKIPPED = os.environ.get("KAD_NOTHING_SKIPPED", "") not in ("", "0")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "timing: measures milliseconds; never beside other tests")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "soak" in (config.option.markexpr or ""):
         return

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 from tests.lab.lab import Lab, Node
 from tests.lab.namespaces import environment, missing
+from tests.lab.texts import router
 
 
 @functools.cache
@@ -20,10 +22,12 @@ def _lacking() -> str:
 
 @functools.cache
 def _kad_lacking() -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "kad", "-v"], capture_output=True, text=True, check=False, env=environment(), cwd="/"
-    )
-    return "" if done.returncode == 0 else f"a kad that starts ({done.stderr.strip().splitlines()[-1:]})"
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write(router(interface="lo", version=2, advert_int=1))
+        file.flush()
+        command = [sys.executable, "-m", "kad", "-t", "-f", file.name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), cwd="/")
+    return "" if done.returncode in (0, 5) else f"a kad that starts ({done.stderr.strip().splitlines()[-1:]})"
 
 
 @pytest.fixture

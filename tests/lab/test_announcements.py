@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.lab.lab import Lab, Node
@@ -104,7 +106,7 @@ def test_addresses_are_held_as_written(pair: Pair, program: str) -> None:
         lab.wait_holder(address, seconds=1)
 
 
-SUBJECTS: dict[str, dict[str, object]] = {
+SUBJECTS: dict[str, dict[str, Any]] = {
     "version 2 without authentication": {"version": 2, "advert_int": 1},
     "version 2 with a password": {
         "version": 2,

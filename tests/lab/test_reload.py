@@ -1,0 +1,129 @@
+"""HUP: only what changed is touched, and a file with an error changes nothing."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import pytest
+
+from tests.lab.lab import Lab, Node
+from tests.lab.texts import BOTH, global_defs, instance, router
+
+pytestmark = pytest.mark.lab
+
+VIP, MORE = "10.77.0.100", "10.77.0.101"
+Pair = tuple[Lab, Node, Node]
+
+
+def largest_gap(lab: Lab, node: Node, vrid: int, since: float) -> float:
+    """Seconds; the longest silence of a router between two of its adverts."""
+    times = [advert.time for advert in lab.wire.adverts(node=node.name, vrid=vrid, since=since)]
+    return max(later - earlier for earlier, later in pairwise(times))
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_a_changed_priority_moves_no_address(pair: Pair, program: str) -> None:
+    lab, a, _ = pair
+    daemon = lab.start(program, a, router(priority=100))
+    lab.wait_holder(VIP, a, seconds=5)
+    begin = daemon.reload(router(priority=120))
+    lab.wire.wait_advert(node="a", priority=120, seconds=5, since=begin)
+    lab.stays(VIP, a, 0.5)
+    assert lab.moves(VIP, begin) == []
+    assert not lab.wire.adverts(node="a", priority=0)
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_an_address_more_and_less_without_a_transition(pair: Pair, program: str) -> None:
+    lab, a, _ = pair
+    daemon = lab.start(program, a, router())
+    lab.wait_holder(VIP, a, seconds=5)
+    begin = daemon.reload(router(addresses=(f"{VIP}/24", f"{MORE}/24")))
+    lab.wait_holder(MORE, a, seconds=5)
+    lab.wire.wait_announcements(1, node="a", address=MORE, seconds=2)
+    lab.hub.until(lambda: lab.wire.adverts(node="a")[-1].addresses == (VIP, MORE), 2, "both are announced")
+    daemon.reload(router())
+    lab.wait_holder(MORE, seconds=5)
+    lab.hub.until(lambda: lab.wire.adverts(node="a")[-1].addresses == (VIP,), 2, "one is announced")
+    assert lab.moves(VIP, begin) == []
+    assert not lab.wire.adverts(node="a", priority=0)
+    assert not daemon.logged("Entering", since=begin)
+
+
+@pytest.mark.usefixtures("kad")
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param("vrrp_instance VI_1 {\n    state MASTER\n", id="a brace is missing"),
+        pytest.param(router(priority=120).replace("virtual_router_id 51", ""), id="no virtual_router_id"),
+        pytest.param(router(priority=120).replace("priority 120", "priority 1000"), id="a priority of 1000"),
+        pytest.param(router(priority=120).replace("priority 120", "prioriti 120"), id="an unknown keyword"),
+        pytest.param("", id="an empty file"),
+    ],
+)
+def test_a_file_with_an_error_leaves_everything_as_it_was(pair: Pair, broken: str) -> None:
+    lab, a, _ = pair
+    daemon = lab.start_kad(a, router(priority=100))
+    lab.wait_holder(VIP, a, seconds=5)
+    family = daemon.family()
+    begin = daemon.reload(broken)
+    refused = daemon.wait_log("Reload refused", since=begin)
+    lab.stays(VIP, a, 0.5)
+    assert {advert.priority for advert in lab.wire.adverts(node="a", since=refused.time)} == {100}
+    assert lab.moves(VIP, begin) == []
+    assert daemon.family() == family
+    daemon.reload(router(priority=130))
+    lab.wire.wait_advert(node="a", priority=130, seconds=5, since=begin)
+    assert lab.moves(VIP, begin) == []
+
+
+@pytest.mark.usefixtures("kad")
+def test_no_advert_is_late_for_a_reload(pair: Pair) -> None:
+    lab, a, _ = pair
+    text = global_defs() + instance("one", vrid=1, advert_int=0.5)
+    more = instance("two", vrid=2, advert_int=0.5, addresses=("10.77.0.102",))
+    daemon = lab.start_kad(a, text)
+    lab.wait_holder(VIP, a, seconds=5)
+    begin = lab.wire.wait_advert(node="a", vrid=1, seconds=2).time
+    for round_ in range(4):
+        moment = daemon.reload(text + more if round_ % 2 == 0 else text)
+        daemon.wait_log("Reload complete", since=moment)
+        lab.wire.wait_advert(node="a", vrid=1, seconds=2)
+    # A tenth of the interval; the rest is for a test machine that is busy with other things.
+    assert largest_gap(lab, a, 1, begin) < 0.5 * 1.1 + 0.05
+    assert lab.moves(VIP, begin) == []
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_instances_come_and_go_beside_one_that_stays(pair: Pair, program: str) -> None:
+    lab, a, _ = pair
+    stays = global_defs() + instance("stays", vrid=1)
+    daemon = lab.start(program, a, stays + instance("leaves", vrid=2, addresses=(MORE,)))
+    lab.wait_holder(VIP, a, seconds=5)
+    lab.wait_holder(MORE, a, seconds=5)
+    begin = daemon.reload(stays + instance("comes", vrid=3, addresses=("10.77.0.103",)))
+    lab.wait_holder(MORE, seconds=5)
+    lab.wire.wait_advert(node="a", vrid=2, priority=0, seconds=2, since=begin)
+    lab.wait_holder("10.77.0.103", a, seconds=5)
+    lab.hub.never(lambda: lab.wire.adverts(node="a", vrid=2, since=time.time()), 0.3, "the one that left speaks")
+    assert lab.moves(VIP, begin) == []
+    assert not lab.wire.adverts(node="a", vrid=1, priority=0)
+
+
+@pytest.mark.usefixtures("kad")
+def test_a_reload_of_the_same_text_changes_nothing_but_the_generation(pair: Pair) -> None:
+    lab, a, _ = pair
+    daemon = lab.start_kad(a, router())
+    lab.wait_holder(VIP, a, seconds=5)
+    before = daemon.dump()
+    begin = daemon.reload()
+    daemon.wait_log("Reload complete", since=begin)
+    after = daemon.dump()
+    assert after["generation"] == before["generation"] + 1
+    [old], [new] = before["vrrp"]["instances"], after["vrrp"]["instances"]
+    assert (new["state"], new["since"], new["reason"]) == ("MASTER", old["since"], old["reason"])
+    assert {name: each["pid"] for name, each in after["processes"].items()} == {
+        name: each["pid"] for name, each in before["processes"].items()
+    }
+    assert lab.moves(VIP, begin) == []
