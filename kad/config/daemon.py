@@ -28,3 +28,7 @@ class WatchdogSlice(msgspec.Struct, frozen=True, kw_only=True):
     reload_repeat: bool = False
     reload_file: str | None = None
     umask: int = 0o177
+    handover: bool = True
+    """A MASTER that stops keeps its addresses until another router has taken over; False: keepalived's order."""
+    deaf_after: float = 2.0
+    """Seconds without a sign of life after which a child is replaced; one that holds addresses sooner."""

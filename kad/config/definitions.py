@@ -1,103 +1,225 @@
-"""$NAME definitions and @conditions: what a line says once its names are replaced."""
+"""$NAME definitions, ~SEQ and ~LST, and @ID conditions: the lines that a line stands for."""
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kad.config.host import Host
 from kad.config.tree import Place, Report
 
-_DEFINE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)=(.*)\Z", re.DOTALL)
-_USE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)(?=[ \t,)]|\Z)|\{([A-Za-z_][A-Za-z0-9_]*)((?:[ \t]+\w+)*)\})")
-_CONDITION = re.compile(r"@(\^?)(\S*)[ \t]*(.*)\Z", re.DOTALL)
-_MOST_REPLACEMENTS = 1000
+_DEFINE = re.compile(r"\$([A-Za-z_]\w*)=(.*)\Z", re.DOTALL | re.ASCII)
+_USE = re.compile(r"\$(?:([A-Za-z_]\w*)(?=[ \t,)]|\Z)|\{([A-Za-z_]\w*)((?:[ \t]+\w+)*)\})", re.ASCII)
+_CONDITION = re.compile(r"@(\^?)(\S*)\s*(.*)\Z", re.DOTALL)
+_SEQUENCE = re.compile(r"~(SEQx?|LST)\s*\(([^()]*)\)\s*(.*)\Z", re.DOTALL)
+_COMMA = re.compile(r",(?![^{}]*\})")
+_NUMBER = re.compile(r"[+-]?(0[xX][0-9A-Fa-f]+|[0-9]+)\Z")
+_NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
+_QUOTED = re.compile(r'"[^"]*"?')
+
+LONGEST_EXPANSION = 1024
+_MOST_REPLACEMENTS = 200
+_MOST_STEPS = 500_000
+"""Over a whole analysis: a small file must not stand for an endless one."""
+
+_Assigned = dict[str, str]
+_Pending = tuple[str, int, _Assigned]
+"""A text that is still to be looked at, how many replacements made it, and what is to be defined before."""
+
+
+class BadSequence(ValueError):
+    """~SEQ or ~LST says nothing that can be counted."""
 
 
 class Definitions:
-    """The names that are defined so far; text is scanned again after each replacement."""
+    """The names that are defined so far; a text is looked at again after each replacement."""
 
     def __init__(self, host: Host, config_id: str, report: Report) -> None:
         self._host = host
         self._config_id = config_id
         self._report = report
         self._random = random.Random(host.seed)
-        self._values: dict[str, str] = {}
+        self._values: dict[str, tuple[str, ...]] = {}
         self._directories: list[str] = []
-        self.in_value = False
+        self._growing: tuple[str, list[str]] | None = None
+        """A definition whose last line ended with a backslash."""
+        self._steps = 0
+
+    @property
+    def in_value(self) -> bool:
+        """The next line, even a blank one, belongs to a definition."""
+        return self._growing is not None
 
     def enter(self, directory: str) -> None:
         """A file of that directory is being read from now on."""
         self._directories.append(directory)
 
-    def leave(self, place: Place) -> None:
+    def leave(self) -> None:
         """It has ended."""
         self._directories.pop()
 
     def expand(self, text: str, place: Place) -> Iterator[tuple[str, bool]]:
-        """The lines that stand for this one, and whether they are exactly it; none for a definition."""
-        original = text
-        for _ in range(_MOST_REPLACEMENTS):
-            if text.startswith("@"):
-                kept = self._condition(text)
-                if kept is None:
-                    return
-                text = kept
+        """The lines that stand for this one, each with whether it is exactly it; none for a definition."""
+        waiting: list[Iterator[_Pending]] = [iter([(text, 0, {})])]
+        while waiting:
+            pending = next(waiting[-1], None)
+            if pending is None:
+                waiting.pop()
                 continue
-            defined = _DEFINE.match(text)
-            if defined:
-                self._values[defined[1]] = defined[2].strip()
+            current, depth, assigned = pending
+            for name, value in assigned.items():
+                self._values[name] = (value,)
+            self._steps += 1
+            if depth > _MOST_REPLACEMENTS or self._steps > _MOST_STEPS:
+                self._report.error(place, "the definitions used here never come to an end")
                 return
-            replaced = self._replace(text, place)
-            if replaced == text:
-                if text:
-                    yield text, text == original
-                return
-            text = replaced
-        self._report.error(
-            place, "the definitions used here never come to an end", proposal="do not define them by each other"
-        )
+            more = self._look(current.strip(), depth, place)
+            if more is None:
+                self._tell_unknown(current, place)
+                yield current.strip(), current == text
+            else:
+                waiting.append(iter(more))
 
-    def _condition(self, text: str) -> str | None:
-        matched = _CONDITION.match(text)
-        if matched is None:
-            return None
-        inverted, word, rest = matched[1], matched[2], matched[3]
-        return rest if (word == self._config_id) != bool(inverted) else None
+    def _look(self, text: str, depth: int, place: Place) -> Iterable[_Pending] | None:
+        """What stands for the text; None when it stands for itself."""
+        if self._growing is not None:
+            self._grow(text)
+            return ()
+        if not text:
+            return ()
+        if text[0] == "@" and (condition := _CONDITION.match(text)):
+            holds = (condition[2] == self._config_id) != bool(condition[1])
+            return [(condition[3], depth + 1, {})] if holds else ()
+        if text[0] == "$" and (defined := _DEFINE.match(text)):
+            self._growing = (defined[1], [])
+            self._grow(defined[2].strip())
+            return ()
+        if text.startswith(("~SEQ", "~LST")):
+            return self._repeat(text, depth, place)
+        return self._replace(text, depth, place) if "$" in text else None
 
-    def _replace(self, text: str, place: Place) -> str:
+    def _grow(self, text: str) -> None:
+        assert self._growing is not None
+        name, lines = self._growing
+        if text.endswith("\\"):
+            text = text[:-1].rstrip()
+        else:
+            self._growing = None
+        if text:
+            lines.append(text)
+        self._values[name] = tuple(lines) or ("",)
+
+    def _replace(self, text: str, depth: int, place: Place) -> Iterable[_Pending] | None:
         """The text with its first known name replaced."""
         for used in _USE.finditer(text):
-            name = used[1] or used[2]
-            value = self._value(name, (used[3] or "").split(), place)
-            if value is not None:
-                return text[: used.start()] + value + text[used.end() :]
-        return text
+            lines = self._value(used[1] or used[2], (used[3] or "").split(), place)
+            if lines is None or (len(lines) > 1 and used.end() < len(text)):
+                continue
+            whole = text[: used.start()] + lines[0] + text[used.end() :]
+            if len(whole) > LONGEST_EXPANSION:
+                self._report.warning(
+                    place, f"with {used[0]} replaced the line has more than {LONGEST_EXPANSION} characters"
+                )
+                return None
+            return [(whole, depth + 1, {}), *((line, depth + 1, {}) for line in lines[1:])]
+        return None
 
-    def _value(self, name: str, parameters: list[str], place: Place) -> str | None:
+    def _value(self, name: str, parameters: list[str], place: Place) -> tuple[str, ...] | None:
         if name in self._values:
             return self._values[name]
-        match name:
-            case "_PWD":
-                return self._directories[-1]
-            case "_INSTANCE":
-                return self._config_id
-            case "_HASH":
-                return "#"
-            case "_BANG":
-                return "!"
-            case "_ENV" if len(parameters) == 1:
-                if parameters[0] not in self._host.environment:
-                    self._report.warning(place, f"the environment has no {parameters[0]}; nothing stands for it")
-                return self._host.environment.get(parameters[0], "")
-            case "_RANDOM" if len(parameters) <= 2 and all(word.isdecimal() for word in parameters):
-                bounds = [int(word) for word in parameters]
-                low, high = (0, *bounds)[-2:] if bounds else (0, 32767)
-                if low > high:
-                    self._report.warning(
-                        place, f"${{_RANDOM {low} {high}}}: the bounds are the wrong way round; {low} is used"
-                    )
-                    high = low
-                return str(self._random.randint(low, high))
+        match name, parameters:
+            case "_PWD", []:
+                return (self._directories[-1],)
+            case "_INSTANCE", []:
+                return (self._config_id,)
+            case "_HASH", []:
+                return ("#",)
+            case "_BANG", []:
+                return ("!",)
+            case "_ENV", [variable]:
+                if variable not in self._host.environment:
+                    self._report.warning(place, f"the environment has no {variable}; nothing stands for it")
+                return (self._host.environment.get(variable, ""),)
+            case "_RANDOM", [*bounds] if len(bounds) <= 2 and all(bound.isdecimal() for bound in bounds):
+                return (str(self._draw([int(bound) for bound in bounds], place)),)
         return None
+
+    def _draw(self, bounds: list[int], place: Place) -> int:
+        low = bounds[0] if len(bounds) == 2 else 0
+        high = bounds[-1] if bounds else 32767
+        if low > high:
+            self._report.warning(place, f"${{_RANDOM {low} {high}}}: the first number is the larger one; it is used")
+            return low
+        return self._random.randint(low, high)
+
+    def _repeat(self, text: str, depth: int, place: Place) -> Iterable[_Pending]:
+        matched = _SEQUENCE.match(text)
+        try:
+            if matched is None:
+                raise BadSequence("needs (NAME, VALUE ...) and a text behind it")
+            kind, inside, rest = matched[1], matched[2], matched[3]
+            assigned = tuples(inside) if kind == "LST" else sequence(inside, kind == "SEQx")
+        except BadSequence as bad:
+            self._report.warning(place, f"{text[:4]} {bad}; the line is ignored")
+            return ()
+        return ((rest, depth + 1, values) for values in assigned)
+
+    def _tell_unknown(self, text: str, place: Place) -> None:
+        if "$" not in text:
+            return
+        for used in _USE.finditer(_QUOTED.sub("", text)):
+            name = used[1] or used[2]
+            lines = self._values.get(name)
+            if lines is None:
+                self._report.note(place, f"{used[0]} is not defined here, and stands for itself")
+            elif len(lines) > 1:
+                self._report.note(place, f"{used[0]} has several lines, so nothing may follow it; it stands for itself")
+
+
+def sequence(inside: str, hexadecimal: bool) -> Iterator[_Assigned]:
+    """NAME, [FIRST, [STEP,]] LAST as one assignment a number; raises BadSequence."""
+    name, *texts = (part.strip() for part in inside.split(","))
+    if not _NAME.match(name) or not 1 <= len(texts) <= 3 or not all(map(_NUMBER.match, texts)):
+        raise BadSequence("needs a name and one to three numbers")
+    numbers = [_to_number(text) for text in texts]
+    last = numbers[-1]
+    first = numbers[0] if len(numbers) > 1 else -1 if last < 0 else 1
+    step = numbers[1] if len(numbers) == 3 else 1 if last >= first else -1
+    if step == 0 or (last - first) * step < 0:
+        raise BadSequence(f"cannot count from {first} to {last} by {step}")
+    if hexadecimal and min(first, last) < 0:
+        raise BadSequence("counts hexadecimal numbers, which cannot be negative")
+    count = (last - first) // step + 1
+    return (
+        {name: f"{number:x}" if hexadecimal else str(number)}
+        for number in itertools.islice(itertools.count(first, step), count)
+    )
+
+
+def _to_number(text: str) -> int:
+    digits = text.lstrip("+-")
+    base = 16 if digits[:2].lower() == "0x" else 8 if len(digits) > 1 and digits[0] == "0" else 10
+    try:
+        return int(text, base)
+    except ValueError:
+        raise BadSequence(f"{text} is not a number") from None
+
+
+def tuples(inside: str) -> Iterator[_Assigned]:
+    """NAME, VALUE ... or {NAME, NAME}, {VALUE, VALUE} ... as one assignment a value; raises BadSequence."""
+    rows: list[list[str]] = []
+    for part in map(str.strip, _COMMA.split(inside)):
+        if part.startswith("{") and part.endswith("}"):
+            rows.append([value.strip() for value in part[1:-1].split(",")])
+        elif re.search(r"[\s{}]", part):
+            raise BadSequence(f"cannot take {part} for a value")
+        else:
+            rows.append([part])
+    if not all(map(_NAME.match, rows[0])):
+        raise BadSequence("needs a name first")
+    names = rows[0]
+    if any(len(row) > len(names) for row in rows):
+        raise BadSequence(f"has more values than the names {' '.join(names)}")
+    return (dict(itertools.zip_longest(names, row, fillvalue="")) for row in rows[1:])

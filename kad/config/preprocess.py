@@ -14,13 +14,13 @@ LONGEST_LINE = 1023
 """Bytes of a line that keepalived can read."""
 
 _SPACES = " \t\f\v\r"
-_PLAIN = re.compile(r'[^"#!{}$@~\\]*\Z')
+_PLAIN = re.compile(r'[^"#!{}$@~\\\0]*\Z')
 _CODE = re.compile(r'(?:[^"#!\\]+|\\[#!]?|"[^"]*"?)*+')
 _ESCAPED = re.compile(r'("[^"]*"?)|\\([#!])')
 _PIECE = re.compile(r'[{}]|(?:[^"{}]|"[^"]*"?)+')
 _INCLUDE = re.compile(r"include([a-z]?)[ \t](.*)\Z", re.DOTALL)
 _WILD = re.compile(r"[*?\[]")
-_DEEPEST = 64
+_DEEPEST, _MOST_FILES = 64, 20_000
 
 CHECKS = {"": "", "r": "r", "m": "rm", "w": "rmw", "b": "rb", "a": "rmwb"}
 """Which failures of an include are errors, by its letter: reading, no match, no wildcard match, no brace match."""
@@ -35,6 +35,7 @@ class Preprocessor:
         self._report = report
         self._definitions = Definitions(host, config_id, report)
         self._open: list[str] = []
+        self._read = 0
         self.sources: dict[str, list[str]] = {}
         """The lines of each file that was read, for quoting them."""
 
@@ -73,8 +74,9 @@ class Preprocessor:
 
     def _file(self, name: str, place: Place, checks: str) -> Iterator[Line]:
         real = self._host.files.resolve(name)
-        if real in self._open or len(self._open) >= _DEEPEST:
-            reason = "includes itself" if real in self._open else f"is included more than {_DEEPEST} files deep"
+        self._read += 1
+        if real in self._open or len(self._open) >= _DEEPEST or self._read > _MOST_FILES:
+            reason = "includes itself" if real in self._open else "comes after too many included files"
             self._report.error(place, f"{name} {reason}", klass=Complaint.FILES)
             return
         try:
@@ -93,7 +95,7 @@ class Preprocessor:
                     yield Line("", text, Place(name, number, raw.index(text[0]) + 1))
                     continue
             yield from self._line(raw, Place(name, number, 1))
-        self._definitions.leave(Place(name, len(lines), 1))
+        self._definitions.leave()
         self._open.pop()
 
     def _line(self, raw: str, place: Place) -> Iterator[Line]:
