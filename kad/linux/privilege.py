@@ -78,8 +78,6 @@ _CAP_DATA = struct.Struct("=6I")  # effective, permitted, inheritable; low words
 _PR_SET_KEEPCAPS = 8
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
-_PR_CAP_AMBIENT = 47
-_PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 _capget, _capset, _prctl = LIBC["capget"], LIBC["capset"], LIBC["prctl"]
 _prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
@@ -116,12 +114,10 @@ def drop_to(
     wanted = sum(1 << capability for capability in set(capabilities))
     if bounding:
         _drop_bounding(wanted)
-    with suppress(Refused):  # kernels before 4.3 have no ambient capabilities
-        _control("ambient capabilities", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     if user is not None:
         _become(user)
     kept = wanted & _get().permitted
-    _set(_Sets(kept, kept, 0))
+    _set(_Sets(kept, kept, inheritable=0))  # what is not inheritable is no longer ambient either
     if no_new_privs:
         _control("no new privileges", _PR_SET_NO_NEW_PRIVS, 1)
     return Standing(_name(os.geteuid()), os.geteuid(), effective())
@@ -167,8 +163,8 @@ def _drop_bounding(wanted: int) -> None:
             return
 
 
-def _control(what: str, option: int, argument: int, second: int = 0) -> None:
-    call(what, _prctl, option, argument, second, 0, 0)
+def _control(what: str, option: int, argument: int) -> None:
+    call(what, _prctl, option, argument, 0, 0, 0)
 
 
 def _get() -> _Sets:

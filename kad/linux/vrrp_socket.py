@@ -13,7 +13,6 @@ AH = 51
 
 _SO_BINDTODEVICE = 25
 _IP_MULTICAST_ALL = 49
-_IPV6_MULTICAST_ALL = 29
 _SO_PRIORITY = 12
 _PRIORITY_INTERNETWORK_CONTROL = 6
 _MREQN = struct.Struct("=4s4si")  # group, local address, interface
@@ -31,7 +30,8 @@ def open_receiver(
 ) -> socket.socket:
     """A non-blocking socket for the packets of a protocol that reach an interface; family 4 or 6.
 
-    It hears unicast, and those groups alone that it joined itself: one socket serves all instances of the interface.
+    It hears unicast and the groups that it joined: one socket serves all instances of the interface. An IPv6 raw
+    socket also hears what others on the interface joined; the destination tells.
     """
     raw = _raw_socket(family, protocol)
     with refusing(f"VRRP receive socket on {ifname}"), closed_on_failure(raw) as sock:
@@ -40,7 +40,6 @@ def open_receiver(
         if family == 4:
             sock.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
         else:
-            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         if group is not None:

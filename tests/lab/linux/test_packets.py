@@ -134,10 +134,26 @@ def test_a_receiver_hears_its_protocol_and_its_interface_alone(nodes: tuple[Node
     b.run("ip", "link", "add", "other", "type", "bridge")
     b.run("ip", "link", "set", "other", "up")
     elsewhere = ends.receiver(b, interface="other")
+    assert ends.sender(a, multicast=False).send([advert("10.77.0.1", "10.77.0.2")]) == []
     assert ends.sender(a).send([advert("10.77.0.1", GROUP, protocol=AH), advert("10.77.0.1", GROUP)]) == []
-    assert [packet[9] for packet, *_ in arrived(vrrp, 1)] == [112]
+    assert [packet[9] for packet, *_ in arrived(vrrp, 2)] == [112, 112]
     assert [packet[9] for packet, *_ in arrived(authenticated, 1)] == [51]
     assert elsewhere.receive() == []
+
+
+def test_adverts_have_priority_and_no_route_leads_the_group_away(nodes: tuple[Node, Node], ends: Ends) -> None:
+    a, b = nodes
+    a.run("ip", "route", "add", GROUP, "via", "10.77.0.2")
+    with b.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as wire:
+        wire.bind(("eth0", 0x0800))
+        wire.settimeout(5)
+        batch = ends.sender(a)
+        assert batch.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY) == 6
+        assert batch.send([advert("10.77.0.1", GROUP)]) == []
+        frame = wire.recv(2000)
+        while frame[23] != 112:
+            frame = wire.recv(2000)
+        assert frame[:6].hex() == "01005e000012"
 
 
 def test_a_thousand_adverts_in_one_go(nodes: tuple[Node, Node], ends: Ends) -> None:
@@ -213,9 +229,14 @@ def test_frames_are_whole_and_failures_told(pair: tuple[Lab, Node, Node], ends: 
     mac = bytes.fromhex("020000000077")
     garp, gna = gratuitous_arp(mac, "10.77.0.100"), unsolicited_advertisement(mac, "fd00::64")
     frames = ends.frames(a)
-    with b.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as wire:
+    with (
+        b.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as wire,
+        a.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as at_home,
+    ):
         wire.bind(("eth0", 3))
+        at_home.bind(("eth0", 3))
         wire.settimeout(5)
+        at_home.settimeout(5)
         unsent = frames.send([on_interface(index(a), garp), on_interface(999, garp), on_interface(index(a), gna)])
         assert unsent == [(1, errno.ENXIO)]
         seen: list[bytes] = []
@@ -224,5 +245,11 @@ def test_frames_are_whole_and_failures_told(pair: tuple[Lab, Node, Node], ends: 
             if frame[6:12] == mac:
                 seen.append(frame)
         assert seen == [garp, gna]
+        ethertypes: list[int] = []
+        while len(ethertypes) < 2:
+            frame, (_, ethertype, *_) = at_home.recvfrom(2000)
+            if frame[6:12] == mac:
+                ethertypes.append(ethertype)
+        assert ethertypes == [0x0806, 0x86DD]
     a.run("ip", "link", "set", "eth0", "down")
     assert frames.send([on_interface(index(a), garp)]) == [(0, errno.ENETDOWN)]

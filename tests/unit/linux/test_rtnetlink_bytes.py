@@ -147,24 +147,90 @@ def test_a_deleted_interface_and_a_port_that_left_its_bridge() -> None:
     assert parse_link(Message(17, 0, 0, left_bridge)) is None
 
 
-class Deaf:
-    """A monitor's socket that overflowed."""
+class Scripted:
+    """A netlink socket whose kernel says what the test says; sequence numbers are those of the last request."""
+
+    def __init__(self, *answers: tuple[int, bytes] | int) -> None:
+        """(port, datagram) is received from that port, a number is the errno of receiving."""
+        self.answers = list(answers)
+        self.sent: list[bytes] = []
 
     def getsockopt(self, level: int, option: int) -> int:
-        return 4096
+        return 1 << 20
+
+    def send(self, data: bytes) -> None:
+        self.sent.append(bytes(data))
 
     def recvfrom(self, size: int) -> tuple[bytes, tuple[int, int]]:
-        raise OSError(self.reason, "")
+        answer = self.answers.pop(0) if self.answers else errno.EAGAIN
+        if isinstance(answer, int):
+            raise OSError(answer, "")
+        return answer[1], (answer[0], 0)
 
-    def __init__(self, reason: int) -> None:
-        self.reason = reason
+
+def scripted(*answers: tuple[int, bytes] | int) -> tuple[Netlink, Scripted]:
+    sock = Scripted(*answers)
+    return Netlink(sock), sock  # type: ignore[arg-type]
+
+
+DONE = "14000000 0300 0200 {:02x}000000 00000000 00000000"
+ACK = "24000000 0200 0001 {:02x}000000 00000000 {} 14000000 1400 0500 {:02x}000000 00000000"
+ROW = "14000000 1400 {}00 {:02x}000000 00000000 {}"
+OK, EEXIST = "00000000", "efffffff"
+KERNEL, PROCESS = 0, 4711
+
+
+def test_answers_are_found_by_their_sequence_number() -> None:
+    """A late answer to an earlier request, and the answers of a process that pretends, are not ours."""
+    netlink, sock = scripted(
+        (KERNEL, hexed(ACK.format(1, OK, 1))),
+        (PROCESS, hexed(ACK.format(2, EEXIST, 2))),
+        (KERNEL, hexed(ACK.format(1, EEXIST, 1))),
+        (KERNEL, hexed(ACK.format(3, EEXIST, 3))),
+        (KERNEL, hexed(ACK.format(2, OK, 2))),
+    )
+    one = message(20, 4, b"")
+    assert netlink.request([one]) == [0]
+    assert netlink.request([one, one]) == [0, errno.EEXIST]
+    assert [data.hex() for data in sock.sent] == [
+        "10000000140005000100000000000000",
+        "10000000140005000200000000000000" + "10000000140005000300000000000000",
+    ]
+
+
+def test_a_request_without_an_answer_is_refused_and_its_late_answer_ignored() -> None:
+    netlink, _ = scripted(
+        errno.EAGAIN, (KERNEL, hexed(ACK.format(1, EEXIST, 1))), (KERNEL, hexed(ACK.format(2, OK, 2)))
+    )
+    with pytest.raises(Refused, match="netlink answer"):
+        netlink.request([message(20, 4, b"")])
+    assert netlink.request([message(20, 4, b"")]) == [0]
+
+
+def test_an_interrupted_dump_is_made_again() -> None:
+    whole, interrupted = "02", "12"
+    netlink, _ = scripted(
+        (KERNEL, hexed(ROW.format(interrupted, 1, "aaaaaaaa"))),
+        (KERNEL, hexed(ROW.format(whole, 1, "bbbbbbbb") + DONE.format(1))),
+        (KERNEL, hexed(ROW.format(whole, 1, "99999999"))),
+        (KERNEL, hexed(ROW.format(whole, 2, "cccccccc") + ROW.format(whole, 2, "dddddddd"))),
+        (KERNEL, hexed(DONE.format(2))),
+    )
+    assert [answer.body.hex() for answer in netlink.dump(message(22, 0x300, b""))] == ["cccccccc", "dddddddd"]
+
+
+def test_a_monitor_believes_the_kernel_alone() -> None:
+    netlink, _ = scripted(
+        (PROCESS, hexed(ROW.format("00", 0, "aaaaaaaa"))), (KERNEL, hexed(ROW.format("00", 0, "bbbbbbbb")))
+    )
+    assert [told.body.hex() for told in netlink.receive()] == ["bbbbbbbb"]
 
 
 def test_what_a_monitor_missed_is_an_overrun() -> None:
     with pytest.raises(Overrun):
-        Netlink(Deaf(errno.ENOBUFS)).receive()  # type: ignore[arg-type]
+        scripted(errno.ENOBUFS)[0].receive()
     with pytest.raises(Refused) as refused:
-        Netlink(Deaf(errno.EBADF)).receive()  # type: ignore[arg-type]
+        scripted(errno.EBADF)[0].receive()
     assert refused.value.errno == errno.EBADF
 
 
