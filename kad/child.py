@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import signal
@@ -23,6 +24,7 @@ from kad.linux.refused import Refused
 from kad.log import Logger
 from kad.messages import BadFrame, Frame, Message
 from kad.mux import Mux
+from kad.page import Page
 from kad.supervision import EXIT_NO_PERMISSION, EXIT_OK, EXIT_SOFTWARE
 
 _IGNORED_SIGNALS = (
@@ -39,6 +41,7 @@ _IGNORED_SIGNALS = (
 """Ctrl-C and `systemctl stop` reach the whole group; a child obeys the channel alone."""
 
 
+TRACE_SIGNAL = signal.SIGRTMIN + 10
 UNPRIVILEGED_USER = "kad"
 """Children become this user where it exists."""
 
@@ -64,8 +67,8 @@ class Room(Protocol):
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         """Everything about this room, as JSON can print it."""
 
-    async def stop(self, release: bool) -> None:
-        """Leave in order."""
+    async def stop(self, release: bool, handover: float) -> None:
+        """Leave in order; `handover` seconds at most until another router has the addresses."""
 
     async def orphaned(self) -> None:
         """The parent is gone: leave in order, without being told."""
@@ -77,10 +80,10 @@ RoomFactory = Callable[[Mux, Callable[[Message], None], Logger], Room]
 class Child:
     """Joins one Room to the channel."""
 
-    def __init__(self, name: str, channel: Channel, factory: RoomFactory, log: Logger) -> None:
+    def __init__(self, name: str, channel: Channel, factory: RoomFactory, log: Logger, page: Page) -> None:
         self.name = name
         self._log = log
-        self._mux = Mux()
+        self._mux = Mux(page)
         self._channel = channel
         self._room = factory(self._mux, self.say, log)
         self._started = time.time()
@@ -91,7 +94,7 @@ class Child:
     def run(self) -> int:
         """Serve until told to stop; returns the exit status."""
         self._mux.loop.set_exception_handler(self._fail)
-        self._mux.watch(self._channel.fileno(), self._read)
+        self._mux.watch(self._channel.fileno(), self._read, "obeying the parent")
         self._mux.run()
         return self.status
 
@@ -143,8 +146,8 @@ class Child:
                 self._room.tell_all()
             case messages.SnapshotWanted(number=number, clear_statistics=clear):
                 self._send(messages.SnapshotTaken(number=number, json=self._snapshot(clear)))
-            case messages.Stop(release=release):
-                self._leave(self._room.stop(release))
+            case messages.Stop(release=release, handover=handover):
+                self._leave(self._room.stop(release, handover))
             case message:
                 self._room.receive(message)
 
@@ -219,17 +222,23 @@ def live(
     *,
     process_title: str,
     capabilities: Sequence[privilege.Capability] | None,
+    page: Page,
+    trace: int,
 ) -> NoReturn:
-    """What a freshly forked process does until it exits; `capabilities` None keeps every privilege."""
+    """What a freshly forked process does until it exits; `capabilities` None keeps every privilege.
+
+    TRACE_SIGNAL makes it write to `trace` where it is, even from inside an endless loop.
+    """
     status = EXIT_SOFTWARE
     try:
         signal.set_wakeup_fd(-1)
         for number in _IGNORED_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        faulthandler.register(TRACE_SIGNAL, file=trace, all_threads=False)
         set_title(process_title)
         if capabilities is not None:
             privilege.drop_to(capabilities, UNPRIVILEGED_USER)
-        status = Child(name, channel, factory, log).run()
+        status = Child(name, channel, factory, log, page).run()
     except BadFrame as error:
         log.error(f"the parent sent rubbish: {error}")
     except Refused as error:

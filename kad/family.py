@@ -19,6 +19,7 @@ from kad.linux.memory import write_memory_file
 from kad.linux.privilege import Capability
 from kad.linux.process import set_title
 from kad.log import Logger
+from kad.page import Page
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Supervision
 
 DEAF_AFTER = 2.0
@@ -100,6 +101,9 @@ class Member:
         self.pidfd: int | None = None
         self.channel: Channel | None = None
         self.configured_generation: int | None = None
+        self.page = Page()
+        self.trace: int | None = None
+        """Where a child that does not answer writes what it is doing."""
 
     @property
     def name(self) -> str:
@@ -115,15 +119,15 @@ class Birth:
     end: socket.socket
 
 
-def fork(live: Callable[[socket.socket], NoReturn]) -> Birth:
-    """Fork a process that keeps the standard descriptors and its end of a channel, and nothing else."""
+def fork(live: Callable[[socket.socket], NoReturn], kept: frozenset[int] = frozenset()) -> Birth:
+    """Fork a process that keeps the standard descriptors, its end of a channel, and `kept`; nothing else."""
     gc.collect()
     gc.freeze()
     ours, theirs = unix.pair()
     pid = os.fork()
     if pid == 0:
         try:
-            _close_all_but({0, 1, 2, theirs.fileno()})
+            _close_all_but({0, 1, 2, theirs.fileno(), *kept})
             live(theirs)
         except BaseException:
             traceback.print_exc()
@@ -148,6 +152,8 @@ def fork_member(member: Member, log: Logger, process_title: str | None) -> None:
     kind = member.kind
     room = factory(kind)
     own_log = log.named(kind.ident)
+    member.page.clear()
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def live(end: socket.socket) -> NoReturn:
         child.live(
@@ -157,9 +163,13 @@ def fork_member(member: Member, log: Logger, process_title: str | None) -> None:
             own_log,
             process_title=process_title or f"kad: {kind.name}",
             capabilities=kind.capabilities,
+            page=member.page,
+            trace=writer,
         )
 
-    birth = fork(live)
+    birth = fork(live, frozenset({writer}))
+    os.close(writer)
+    member.trace = reader
     member.pid, member.pidfd, member.channel = birth.pid, birth.pidfd, Channel(birth.end)
     member.configured_generation = None
 

@@ -8,7 +8,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from kad import VERSION, control, messages, report
 from kad.control import ControlError, Conversation
 from kad.linux import systemd
 from kad.linux.memory import resident_memory
+from kad.page import Page
 from kad.supervision import EXIT_OK
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ class Collection:
     done: Callable[[dict[str, Plain]], None]
     waiting: set[str]
     taken: dict[str, Plain] = field(default_factory=dict)
+
+
+def deaf_after(states: Iterable[messages.RouterState]) -> float:
+    """Seconds of silence after which the vrrp process is replaced: before a peer would miss what it holds."""
+    held = [state.advertisement_interval for state in states if state.holds_addresses]
+    return min(max(1.5 * min(held), 0.3), 2.0) if held else 2.0
 
 
 class Inquiries:
@@ -111,10 +118,21 @@ class Inquiries:
             self._states.pop(state.name, None)
         else:
             self._states[state.name] = state
+        vrrp = self._watchdog.members["vrrp"].supervision
+        vrrp.listen_closer(deaf_after(self._states.values()))
+        self._watchdog.doubt_again(vrrp)
         counts: dict[str, int] = {}
         for each in self._states.values():
             counts[each.state] = counts.get(each.state, 0) + 1
         systemd.notify("STATUS=" + ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), reverse=True)))
+
+    def earlier_lives(self, page: Page) -> tuple[messages.Earlier, ...]:
+        """What every router was, for the process that replaces the one that ran it."""
+        lives = []
+        for state in self._states.values():
+            spoken = page.spoken(state.slot)
+            lives.append(messages.Earlier(state=state, spoke_at=spoken.at, sent=spoken.sent, received=spoken.received))
+        return tuple(lives)
 
     # the control socket
 

@@ -105,6 +105,8 @@ class Stop(Message, frozen=True, kw_only=True):
 
     KIND: ClassVar[int] = 9
     release: bool = True
+    handover: float = 0.0
+    """Seconds for which a MASTER may keep its addresses until another router has taken over."""
 
 
 class SnapshotWanted(Message, frozen=True, kw_only=True):
@@ -167,17 +169,33 @@ class RouterState(Message, frozen=True, kw_only=True):
     """Effective priority, 0..255."""
     holds_addresses: bool
     deleted: bool = False
+    slot: int = 0
+    """Where kad.page tells when it last spoke."""
+    advertisement_interval: float = 1.0
+    transitions: int = 0
+    counters: dict[str, int] = {}
+    """Of the sending process, as they were when this was said."""
 
     @property
     def key(self) -> str:
         return self.name
 
 
+class Earlier(msgspec.Struct, frozen=True, kw_only=True):
+    """What a router was when the process that ran it died."""
+
+    state: RouterState
+    spoke_at: float
+    """Monotonic moment of its last advert; 0.0: never."""
+    sent: int
+    received: int
+
+
 class Resume(Message, frozen=True, kw_only=True):
     """Parent to vrrp, after a crash: what each instance was when it was last heard of."""
 
     KIND: ClassVar[int] = 21
-    routers: tuple[RouterState, ...]
+    routers: tuple[Earlier, ...]
 
 
 class Observation(Message, frozen=True, kw_only=True):

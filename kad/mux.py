@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from kad.linux.timer import Timer
+from kad.page import Page, activity_bytes
 
 T = TypeVar("T")
 
@@ -17,13 +18,13 @@ T = TypeVar("T")
 class Moment:
     """A callback that was asked for at some time; cancel() forgets it."""
 
-    __slots__ = ("_handle", "_mux", "callback", "when")
+    __slots__ = ("_handle", "_mux", "_noted", "when")
 
     def __init__(self, mux: Mux, when: float, callback: Callable[[], None]) -> None:
         self._mux = mux
         self.when = when
-        self.callback = callback
         self._handle: asyncio.TimerHandle | None = None
+        self._noted = mux.noted(callback, "serving a moment")
         self.arm()
 
     def arm(self) -> None:
@@ -40,20 +41,31 @@ class Moment:
             self.arm()
         else:
             self._handle = None
-            self.callback()
+            self._noted()
 
 
 class Mux:
     """One uvloop loop; all times are seconds of CLOCK_MONOTONIC."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: Page | None = None) -> None:
+        self.page = page or Page()
         self.loop = uvloop.new_event_loop()
         self.now: Callable[[], float] = time.monotonic
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
-        """Call whenever the descriptor can be read."""
-        self.loop.add_reader(descriptor, callback)
+    def watch(self, descriptor: int, callback: Callable[[], None], activity: str = "reading") -> None:
+        """Call whenever the descriptor can be read; the page tells that this is what the process does then."""
+        self.loop.add_reader(descriptor, self.noted(callback, activity))
+
+    def noted(self, callback: Callable[[], None], activity: str) -> Callable[[], None]:
+        """The callback, with a note on the page that it began."""
+        turn, now, words = self.page.turn, self.now, activity_bytes(activity)
+
+        def begin() -> None:
+            turn(now(), words)
+            callback()
+
+        return begin
 
     def unwatch(self, descriptor: int) -> None:
         self.loop.remove_reader(descriptor)
@@ -98,7 +110,7 @@ class Alarm:
         self._timer = Timer()
         self._callback = callback
         self._when: float | None = None
-        mux.watch(self._timer.fileno(), self._come)
+        mux.watch(self._timer.fileno(), self._come, "serving deadlines")
 
     def set(self, when: float | None) -> None:
         if when != self._when:

@@ -44,6 +44,10 @@ class Rollout:
     def __post_init__(self) -> None:
         self._waiting = set(self.configuration.slices)
 
+    def prepares(self, generation: int) -> bool:
+        """Whether a child that is ready for this generation still has to wait for the others."""
+        return self.stage is Stage.PREPARING and generation == self.configuration.generation
+
     def ready(self, name: str) -> bool:
         """That child can run it; True when now all can and it must be committed."""
         if self.stage is not Stage.PREPARING:

@@ -16,6 +16,8 @@ BACK_OFF = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 """Seconds before the next try, by the number of early deaths in a row."""
 _EARLY = 1.0
 """A death this soon (seconds) after the child was configured says that it cannot live."""
+_BIRTH = 10.0
+"""Seconds without a sign of life that a child has before it is configured."""
 _LATE = 0.25
 """A deadline that is served later than this (seconds) says that the parent itself was not scheduled."""
 
@@ -49,7 +51,9 @@ class Configured:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The child gave a sign of life."""
+    """The child gave a sign of life, at this moment; None: now."""
+
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,13 @@ class Supervision:
         self._ever_configured = False
         self._kill_said = False
 
+    def listen_closer(self, deaf_after: float) -> None:
+        """The child holds something now that others would miss sooner, or no longer does (seconds)."""
+        if deaf_after != self.deaf_after:
+            self.deaf_after = deaf_after
+            if self.phase is Phase.RUNNING:
+                self.deadline = self._heard_at + deaf_after / 2
+
     def handle(self, event: Event, now: float) -> list[Action]:
         match event:
             case Wanted():
@@ -145,8 +156,8 @@ class Supervision:
                 self._configured_at = now
                 self._ever_configured = True
                 return self._hear(now)
-            case Answered():
-                return self._hear(now)
+            case Answered(at):
+                return self._hear(now if at is None else at)
             case Died(status):
                 return self._bury(status, now)
             case DeadlineReached():
@@ -156,14 +167,21 @@ class Supervision:
         self.phase = Phase.STARTING
         self._configured_at = None
         self._kill_said = False
+        self._heard_at, self.deadline = now, None
         self._hear(now)
         return [Fork()]
 
-    def _hear(self, now: float) -> list[Action]:
-        if self.phase in (Phase.STARTING, Phase.RUNNING):
-            self._heard_at = now
-            self.deadline = now + self.deaf_after / 2
+    def _hear(self, at: float) -> list[Action]:
+        news = at > self._heard_at or self.deadline is None
+        if news and self.phase in (Phase.STARTING, Phase.RUNNING) and not self._kill_said:
+            self._heard_at = at
+            self.deadline = at + self._patience / 2
         return []
+
+    @property
+    def _patience(self) -> float:
+        """A child that is only just born imports and reads; it holds nothing yet."""
+        return max(self.deaf_after, _BIRTH) if self.phase is Phase.STARTING else self.deaf_after
 
     def _stop(self, patience: float, now: float) -> list[Action]:
         match self.phase:
@@ -220,10 +238,10 @@ class Supervision:
     def _doubt(self, now: float, late: float) -> list[Action]:
         """Half of the patience is gone: ask; all of it: replace, unless it was the parent that slept."""
         if late > _LATE:
-            self._heard_at = now - self.deaf_after / 2
+            self._heard_at = now - self._patience / 2
         silence = now - self._heard_at
-        if silence < self.deaf_after - 0.001:
-            self.deadline = self._heard_at + self.deaf_after
+        if silence < self._patience - 0.001:
+            self.deadline = self._heard_at + self._patience
             return [AskAlive()]
         self.deadline = now + 1.0
         if self._kill_said:

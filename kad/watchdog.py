@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import signal
 import socket
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from kad import VERSION, control, family, messages, supervision
+from kad import VERSION, child, control, family, messages, supervision
 from kad.config.daemon import WatchdogSlice
 from kad.family import KINDS, Member
 from kad.inquiry import Inquiries
@@ -31,6 +32,8 @@ from kad.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase, S
 _PREPARE_PATIENCE = 30.0
 """Seconds that the children have to understand a new configuration."""
 _ANALYZE_PATIENCE = 60.0
+_TRACE_PATIENCE = 0.02
+"""Seconds that a child that does not answer has to say where it is."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class Watchdog:
                 key.data()
         now = time.monotonic()
         for machine in self._deadlines.due(now):
-            self._supervise(self.members[machine.name], supervision.DeadlineReached())
+            self._doubt(self.members[machine.name], now)
         self.inquiries.fall_due(now)
         if self.rollout is not None and self.rollout.stage is Stage.PREPARING and now >= self.rollout.deadline:
             self._abandon("the children were not ready in time")
@@ -381,7 +384,7 @@ class Watchdog:
         rollout, now = self.rollout, time.monotonic()
         match message:
             case messages.Ready(generation=generation):
-                if rollout is not None and generation == rollout.configuration.generation:
+                if rollout is not None and rollout.prepares(generation):
                     if rollout.ready(member.name):
                         self._commit()
                 elif self.current is not None and generation == self.current.generation:
@@ -403,14 +406,12 @@ class Watchdog:
                 case supervision.Fork():
                     self._fork(member)
                 case supervision.TellStop():
-                    self.send(member, messages.Stop(release=self.options.release_at_stop))
+                    self.send(member, self._farewell())
                 case supervision.AskAlive():
                     self._ping += 1
                     self.send(member, messages.Ping(number=self._ping))
                 case supervision.Kill(reason):
-                    self.log.error(f"killing the {member.name} process {member.pid}: {reason}")
-                    if member.pidfd is not None:
-                        signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
+                    self._kill(member, reason)
                 case supervision.GiveUp(status, reason):
                     self.stop(status, reason)
                 case supervision.Complain(level, text):
@@ -421,7 +422,38 @@ class Watchdog:
         if self._stopping:
             self._stop_next()
 
+    def _farewell(self) -> messages.Stop:
+        """Addresses stay until another router has them, but not so long that this child would be killed."""
+        watchdog = self.current.watchdog if self.current else WatchdogSlice()
+        handover = 0.8 * watchdog.child_wait_time if watchdog.handover else 0.0
+        return messages.Stop(release=self.options.release_at_stop, handover=handover)
+
+    def doubt_again(self, machine: Supervision) -> None:
+        """Its deadline may be an earlier one now."""
+        self._deadlines.watch(machine)
+
+    def _doubt(self, member: Member, now: float) -> None:
+        """A child whose loop was seen to turn need not answer."""
+        turned_at = member.page.turned_at
+        if turned_at:
+            member.supervision.handle(supervision.Answered(turned_at), now)
+        self._supervise(member, supervision.DeadlineReached())
+
+    def _kill(self, member: Member, reason: str) -> None:
+        """Ask where it is, then end it."""
+        if member.pidfd is None:
+            return
+        doing = member.page.activity or "starting"
+        self.log.error(f"killing the {member.name} process {member.pid}: {reason}; it was last {doing}")
+        with contextlib.suppress(ProcessLookupError):
+            if member.supervision.phase is Phase.RUNNING and member.trace is not None:
+                signal.pidfd_send_signal(member.pidfd, child.TRACE_SIGNAL)
+                if select.select([member.trace], [], [], _TRACE_PATIENCE)[0]:
+                    self.log.error(os.read(member.trace, 16384).decode(errors="replace"))
+            signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
+
     def _fork(self, member: Member) -> None:
+        earlier = self.inquiries.earlier_lives(member.page) if member.name == "vrrp" else ()
         configuration = self._configuration_for(member.name)
         titles = configuration.watchdog.process_names if configuration else {}
         family.fork_member(member, self.log, titles.get(member.name))
@@ -436,6 +468,8 @@ class Watchdog:
                 self._pass_on(member, frame, state=True)
         if configuration is not None and member.name in configuration.slices:
             self._send_prepare(member, configuration)
+            if earlier:
+                self.send(member, messages.Resume(routers=earlier))
 
     def _write_child_pid(self, member: Member) -> None:
         path = self.options.child_pid_files[member.name]
@@ -453,7 +487,9 @@ class Watchdog:
         status = reap(member.pidfd) or EXIT_OK
         os.close(member.pidfd)
         member.channel.close()
-        member.pid = member.pidfd = member.channel = None
+        if member.trace is not None:
+            os.close(member.trace)
+        member.pid = member.trace = member.pidfd = member.channel = None
         self.options.child_pid_files[member.name].unlink(missing_ok=True)
         self.inquiries.lose(member.name)
         rollout = self.rollout

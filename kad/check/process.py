@@ -40,7 +40,7 @@ class Room:
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         return {"served": False, "servers": [to_plain(server) for server in self._slice.servers]}
 
-    async def stop(self, release: bool) -> None:
+    async def stop(self, release: bool, handover: float) -> None:
         """Nothing was begun."""
 
     async def orphaned(self) -> None:

@@ -41,7 +41,7 @@ class Room:
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         return {"served": False, "virtual_servers": [to_plain(server) for server in self._slice.virtual_servers]}
 
-    async def stop(self, release: bool) -> None:
+    async def stop(self, release: bool, handover: float) -> None:
         """The kernel's table was not touched."""
 
     async def orphaned(self) -> None:

@@ -241,7 +241,7 @@ class Room:
             "notifications": waiting,
         }
 
-    async def stop(self, release: bool) -> None:
+    async def stop(self, release: bool, handover: float) -> None:
         """End the scripts; what is asked for in farewell gets a second."""
         self._quiet = asyncio.Event()
         for name in list(self._scripts):
@@ -260,7 +260,7 @@ class Room:
 
     async def orphaned(self) -> None:
         """The parent is gone: nobody asks any more, and what was asked for gets its second."""
-        await self.stop(release=True)
+        await self.stop(release=True, handover=0.0)
 
     def _add(self, entry: VrrpScript) -> None:
         watched = self._scripts[entry.name] = Watched(ScriptCheck(entry), time.time())

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from kad.messages import RouterState, to_plain
+from kad.messages import Earlier, RouterState, to_plain
 from kad.track.priority import Verdict
 from kad.vrrp.advert import Expectation, Finding
 from kad.vrrp.events import State
 from kad.vrrp.expectation import expectation
 from kad.vrrp.group import SyncGroup
+from kad.vrrp.guard import AddressGuard
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.router import Backup, Router
 
@@ -48,6 +49,11 @@ class Instance:
         self.discarded: Counter[Finding] = Counter()
         self.complained: dict[str, float] = {}
         """When a complaint was last logged; at most once a minute each."""
+        self.slot = 0
+        """Where kad.page tells when the router last spoke."""
+        self.guard = AddressGuard()
+        self.hopeless = False
+        """Somebody takes its addresses away faster than they are worth putting back."""
         self.old_unicast_checksum = configuration.old_unicast_checksum == "always"
 
     @property
@@ -80,7 +86,20 @@ class Instance:
             priority=self.router.priority,
             holds_addresses=self.router.holds_addresses,
             deleted=deleted,
+            slot=self.slot,
+            advertisement_interval=self.configuration.advertisement_interval,
+            transitions=self.transitions,
+            counters=dict(self.counters),
         )
+
+    def remember(self, earlier: Earlier) -> None:
+        """Go on counting where the process that died left off."""
+        state = earlier.state
+        self.slot = state.slot
+        self.since, self.reason, self.transitions = state.since, state.reason, state.transitions
+        self.counters.update(state.counters)
+        self.counters["advert_sent"] = earlier.sent
+        self.counters["advert_rcvd"] = earlier.received
 
     def snapshot(self, now: float, held: frozenset[tuple[str, int]]) -> dict[str, Any]:
         """Plain truth for `--dump`; `held` are the (address, prefix) pairs that the kernel has."""

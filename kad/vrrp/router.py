@@ -132,6 +132,12 @@ class Router:
         """A router that is leaving is still MASTER to the world, until somebody else is."""
         return self.state is State.MASTER
 
+    def may_be_replaced_after(self, late: float) -> bool:
+        """A MASTER whose advert is this many seconds late: another router may have presumed it dead."""
+        return isinstance(self.phase, Master) and late > (
+            (self.configuration.down_timer_adverts - 1) * self.configuration.advertisement_interval
+        )
+
     @property
     def wants_master(self) -> bool:
         return isinstance(self.phase, Backup) and self.phase.wants_master
@@ -283,7 +289,6 @@ class Router:
         if advert.priority == GIVING_UP:
             backup.master_down_at = now + self.skew_time
             backup.heard_at = now
-            backup.expects = f"{advert.source}, which gave up with priority 0"
             backup.preempt_at = None
             self.master = advert
             return [Complain("info", f"Backup received priority 0 advertisement from {advert.source}")]
@@ -334,6 +339,8 @@ class Router:
             return "priority 255 owns the addresses"
         if backup.overruled is not None:
             return f"priority {self.priority} > {backup.overruled.priority} of {backup.overruled.source}"
+        if self.master is not None and self.master.priority == GIVING_UP:
+            return f"{self.master.source} gave up with priority 0"
         return f"no advert from {backup.expects} for {now - backup.heard_at:.2f} s"
 
     # MASTER

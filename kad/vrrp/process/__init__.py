@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -13,19 +16,23 @@ from kad.linux.frame import FrameSender
 from kad.linux.network import AddressChanged, Network
 from kad.log import Logger
 from kad.machine import Deadlines
-from kad.messages import Message, Observation
+from kad.messages import Earlier, Message, Observation, Resume
 from kad.mux import Mux
+from kad.page import SLOTS
 from kad.track.priority import Value, Verdict, judge
 from kad.vrrp.events import (
+    CaughtUp,
     DeadlineReached,
     Event,
     FaultsChanged,
     PriorityChanged,
     Reconfigured,
+    Resumed,
     SourceChanged,
     Started,
     State,
     Stopped,
+    Woken,
 )
 from kad.vrrp.expectation import expectation, identity
 from kad.vrrp.group import SyncGroup
@@ -35,6 +42,9 @@ from kad.vrrp.process.conversations import Conversations
 from kad.vrrp.process.deeds import Deeds
 from kad.vrrp.router import Backup
 
+_LATE = 0.05
+"""A deadline served later than this many seconds is counted; the process may not have run."""
+_TAKEN_AWAY = "its addresses are removed again and again by somebody else"
 _SLACK = 0.001
 """Adverts that fall due within this many seconds leave together."""
 
@@ -55,9 +65,13 @@ class Room:
         self._deadlines: Deadlines[Instance] = Deadlines()
         self._alarm = mux.alarm(self._fall_due)
         self._starts_at: float | None = None
-        self._conversations = Conversations(mux, self._hear, log)
+        self._slots: set[int] = set()
+        self._earlier: dict[str, Earlier] = {}
+        self._leaving: asyncio.Future[None] | None = None
+        self._counters: Counter[str] = Counter()
+        self._conversations = Conversations(mux, self._hear, self._turn, log)
         self._deeds = Deeds(mux, say, log, self.network, FrameSender.open(), self._conversations)
-        mux.watch(self.network.fileno(), self._read_network)
+        mux.watch(self.network.fileno(), self._read_network, "reading what the kernel says of interfaces")
 
     # configuration
 
@@ -72,7 +86,7 @@ class Room:
         new, self._prepared = self._prepared, None
         old_instances = {identity(instance.configuration): instance for instance in self.instances}
         wanted = {identity(configuration): configuration for configuration in new.instances}
-        first = not self.instances and generation == 1
+        first = generation == 1 and not self._earlier
         for key, instance in old_instances.items():
             if key not in wanted:
                 self._remove(instance)
@@ -92,6 +106,7 @@ class Room:
         for instance in self.instances:
             if instance.router.state is State.INIT and self._starts_at is None:
                 self._start(instance)
+        self._earlier = {}
         self._finish()
 
     def _end_startup_delay(self) -> None:
@@ -102,7 +117,14 @@ class Room:
         self._finish()
 
     def _add(self, configuration: VrrpInstance) -> Instance:
-        return Instance(configuration, time.time())
+        instance = Instance(configuration, time.time())
+        earlier = self._earlier.get(configuration.name)
+        if earlier is not None:
+            instance.remember(earlier)
+        else:
+            instance.slot = next(slot for slot in range(SLOTS) if slot not in self._slots)
+        self._slots.add(instance.slot)
+        return instance
 
     def _keep(self, instance: Instance, configuration: VrrpInstance) -> Instance:
         if configuration != instance.configuration:
@@ -121,6 +143,7 @@ class Room:
         self._tell(instance, Stopped())
         if instance.group is not None:
             instance.group.remove(instance.router)
+        self._slots.discard(instance.slot)
         self._deadlines.forget(instance)
         self._deeds.forget(instance)
         self._say(instance.state_message(deleted=True))
@@ -148,7 +171,13 @@ class Room:
         verdict = self._judge(instance)
         instance.verdict = verdict
         self._tell(instance, PriorityChanged(verdict.priority, "; ".join(verdict.contributions)))
-        self._tell(instance, Started(verdict.faults | instance.own_faults, verdict.pending))
+        faults = verdict.faults | instance.own_faults
+        earlier = self._earlier.get(instance.name)
+        if earlier is None:
+            self._tell(instance, Started(faults, verdict.pending))
+        else:
+            state = State(earlier.state.state)
+            self._tell(instance, Resumed(state, earlier.spoke_at, faults, verdict.pending))
         self._say(instance.state_message())
 
     # events
@@ -170,6 +199,7 @@ class Room:
                 self._deadlines.watch(by_router[id(router)])
 
     def _fall_due(self) -> None:
+        self._look_for_gap()
         now = self._mux.now()
         due = list(self._deadlines.due(now + _SLACK))
         waiting = [instance for instance in due if isinstance(instance.router.phase, Backup)]
@@ -184,17 +214,43 @@ class Room:
                 self._tell(instance, DeadlineReached(), max(deadline, now))
         self._finish()
 
-    def _hear(self, instance: Instance, event: Event | None) -> None:
-        """An advert that counts; None after the last one of this turn."""
-        if event is None:
-            self._finish()
-        elif self._starts_at is None:
+    def _hear(self, instance: Instance, event: Event) -> None:
+        """An advert that counts."""
+        if self._starts_at is None:
             self._tell(instance, event)
+
+    def _turn(self, read: Callable[[], None]) -> None:
+        self._look_for_gap()
+        read()
+        self._finish()
+
+    def _look_for_gap(self) -> None:
+        """Before anything is decided: whether this process slept, and if it did, what was said meanwhile."""
+        earliest, now = self._deadlines.next(), self._mux.now()
+        if earliest is None or now - earliest < _LATE:
+            return
+        self._counters["late_timers"] += 1
+        late = now - earliest
+        self._counters["longest_gap_ms"] = max(self._counters["longest_gap_ms"], round(late * 1000))
+        asleep = [instance for instance in self.instances if instance.router.may_be_replaced_after(late)]
+        if not asleep:
+            return
+        self._log.warning(f"This process did not run for {late:.2f} s")
+        for instance in asleep:
+            self._tell(instance, Woken(late))
+        self._conversations.drain(asleep)
+        for instance in asleep:
+            self._tell(instance, CaughtUp())
 
     def _finish(self) -> None:
         """The end of a turn: what was posted leaves, and the alarm is set."""
         self._deeds.flush()
         self._alarm.set(self._deadlines.next())
+        if self._leaving is not None and not self._leaving.done() and self._all_stopped():
+            self._leaving.set_result(None)
+
+    def _all_stopped(self) -> bool:
+        return all(instance.router.state is State.STOP for instance in self.instances)
 
     def receive(self, message: Message) -> None:
         match message:
@@ -209,6 +265,8 @@ class Room:
                     )
                 )
                 self._finish()
+            case Resume(routers=routers):
+                self._earlier = {earlier.state.name: earlier for earlier in routers}
             case _:
                 pass
 
@@ -216,13 +274,23 @@ class Room:
 
     def _read_network(self) -> None:
         changes = self.network.read()
-        for change in changes:
-            if isinstance(change, AddressChanged):
-                self._deeds.notice(change, self.instances)
-        if changes:
+        if not changes:
+            return
+        self._look_at_interfaces()
+        self._judge_again(self.instances)
+        gone = [change.address for change in changes if isinstance(change, AddressChanged) and change.gone]
+        for instance in self._deeds.notice(gone, self.instances):
+            instance.hopeless = True
+            self._mux.at(instance.guard.may_try_again_at(), partial(self._hope_again, instance))
             self._look_at_interfaces()
-            self._judge_again(self.instances)
-            self._finish()
+            self._judge_again([instance])
+        self._finish()
+
+    def _hope_again(self, instance: Instance) -> None:
+        instance.hopeless = False
+        self._look_at_interfaces()
+        self._judge_again([instance])
+        self._finish()
 
     def _look_at_interfaces(self) -> None:
         """Bring sockets, sources and faults of every instance in line with what the kernel has."""
@@ -234,7 +302,7 @@ class Room:
         }
         for instance in self.instances:
             faults, source = self._conversations.standing(self.network, instance, virtual)
-            instance.own_faults = faults
+            instance.own_faults = faults | {_TAKEN_AWAY} if instance.hopeless else faults
             if source != instance.source:
                 instance.source = source
                 self._deeds.readdress(instance)
@@ -296,7 +364,7 @@ class Room:
                 {"name": link.name, "index": link.index, "up": link.up, "mac": link.mac.hex(":")}
                 for link in self.network.links()
             ],
-            "counters": {**self._conversations.counters, "netlink_overruns": self.network.overruns},
+            "counters": {**self._conversations.counters, **self._counters, "netlink_overruns": self.network.overruns},
         }
 
     def _with_values(self, plain: dict[str, Any]) -> dict[str, Any]:
@@ -305,10 +373,13 @@ class Room:
             track["value"], track["reason"] = value.number, value.reason
         return plain
 
-    async def stop(self, release: bool) -> None:
+    async def stop(self, release: bool, handover: float) -> None:
+        self._leaving = self._mux.loop.create_future()
+        until = self._mux.now() + handover if handover else None
         for instance in self.instances:
-            self._tell(instance, Stopped(release))
+            self._tell(instance, Stopped(release, until))
         self._finish()
+        await self._leaving
 
     async def orphaned(self) -> None:
-        await self.stop(release=True)
+        await self.stop(release=True, handover=0.0)

@@ -41,9 +41,13 @@ class Known:
 class Conversations:
     """All sockets of the process that carry VRRP."""
 
-    def __init__(self, mux: Mux, hear: Callable[[Instance, Event | None], None], log: Logger) -> None:
+    def __init__(
+        self, mux: Mux, hear: Callable[[Instance, Event], None], turn: Callable[[Callable[[], None]], None], log: Logger
+    ) -> None:
+        """`hear` is told each advert that counts; every reading is handed to `turn`, which runs it."""
         self._mux = mux
         self._hear = hear
+        self._turn = turn
         self._log = log
         self._segments: dict[SegmentKey, Segment] = {}
         self._failures: dict[SegmentKey, str] = {}
@@ -84,7 +88,7 @@ class Conversations:
             segment = self._segments.get(key)
             if segment is None:
                 segment = self._segments[key] = Segment(link, key[1])
-                self._mux.watch(segment.fileno(), lambda: self._read(key))
+                self._mux.watch(segment.fileno(), lambda: self._read(key), f"receiving on {link.name}")
             segment.listen_to(groups)
         except Refused as refused:
             if refused.errno in (errno.EPERM, errno.EACCES):
@@ -170,13 +174,7 @@ class Conversations:
 
     def _read(self, key: SegmentKey) -> None:
         if key in self._segments:
-            self._take_all(key)
-            self._hear_end()
-
-    def _hear_end(self) -> None:
-        for listeners in self._listeners.values():
-            self._hear(listeners[0], None)
-            return
+            self._turn(lambda: self._take_all(key))
 
     def _take_all(self, key: SegmentKey) -> None:
         segment = self._segments[key]
@@ -200,8 +198,10 @@ class Conversations:
             return
         known = self._known.get((key, virtual_router_id, source))
         if known is not None and known.content == datagram[12:] and known.ttl == ttl:
-            known.instance.counters["advert_rcvd"] += 1
-            if known.instance.router.repeat(now):
+            instance = known.instance
+            if instance.router.repeat(now):
+                instance.counters["advert_rcvd"] += 1
+                self._mux.page.hear(instance.slot, instance.counters["advert_rcvd"])
                 return
         listeners = self._listeners.get((key, virtual_router_id))
         if listeners is None:
@@ -240,6 +240,7 @@ class Conversations:
             self.forget(instance)
         advert = examined.advert
         instance.counters["advert_rcvd"] += 1
+        self._mux.page.hear(instance.slot, instance.counters["advert_rcvd"])
         if advert.priority == 0:
             instance.counters["pri_zero_rcvd"] += 1
         self._hear(instance, AdvertReceived(advert))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from ipaddress import ip_address
 
 from kad.linux import placement
@@ -14,11 +15,12 @@ from kad.linux.address import (
     IFA_F_MCAUTOJOIN,
     IFA_F_NODAD,
     IFA_F_NOPREFIXROUTE,
+    Address,
 )
 from kad.linux.arp import gratuitous_arp
 from kad.linux.batch import Datagram
 from kad.linux.frame import FrameSender, on_interface
-from kad.linux.network import AddressChanged, Network
+from kad.linux.network import Network
 from kad.linux.placement import Placed
 from kad.log import Logger
 from kad.messages import Message, Notify
@@ -98,7 +100,9 @@ class Deeds:
 
     def _send_advert(self, instance: Instance, priority: int) -> None:
         if self._conversations.post(instance, priority):
-            instance.counters["advert_sent"] += 1
+            counters = instance.counters
+            counters["advert_sent"] += 1
+            self._mux.page.speak(instance.slot, self._mux.now(), counters["advert_sent"], counters["advert_rcvd"])
             if priority == GIVING_UP:
                 instance.counters["pri_zero_sent"] += 1
 
@@ -147,16 +151,33 @@ class Deeds:
         ):
             self._log.error(f"({instance.name}) {complaint}")
 
-    def notice(self, change: AddressChanged, instances: Iterable[Instance]) -> None:
-        """An address came or went; one of ours that went while we are MASTER was taken by somebody else."""
-        if not change.gone:
-            return
-        lost = (change.address.address, change.address.prefix)
+    def notice(self, gone: Iterable[Address], instances: Iterable[Instance]) -> list[Instance]:
+        """Addresses that went while we are MASTER were taken by somebody else; the instances that cannot have them."""
+        lost = {(each.address, each.prefix) for each in gone}
+        hopeless = []
         for instance in instances:
             mine = {(each.address, each.prefix) for each in _addresses(instance.configuration) if not each.no_track}
-            if instance.router.holds_addresses and lost in mine:
-                self._log.warning(f"({instance.name}) somebody removed {lost[0]}/{lost[1]}: putting it back")
-                self._hold(instance)
+            if not instance.router.holds_addresses or not lost & mine:
+                continue
+            names = ", ".join(f"{address}/{prefix}" for address, prefix in sorted(lost & mine))
+            now = self._mux.now()
+            again_at = instance.guard.lost(now)
+            if again_at is None:
+                self._log.error(f"({instance.name}) somebody removes {names} again and again: giving up")
+                hopeless.append(instance)
+            elif again_at <= now:
+                self._log.warning(f"({instance.name}) somebody removed {names}: putting it back")
+                self._put_back(instance)
+            else:
+                self._log.warning(f"({instance.name}) somebody removed {names}: back in {again_at - now:.1f} s")
+                self._mux.at(again_at, partial(self._put_back, instance))
+        return hopeless
+
+    def _put_back(self, instance: Instance) -> None:
+        """Hold and announce again: the neighbours may have asked for it meanwhile."""
+        if instance.router.holds_addresses:
+            self._hold(instance)
+            self._announce(instance, 1)
 
     # announcing
 

@@ -1,0 +1,72 @@
+"""The page that a child shares with the parent: alive or not, doing what, and when each router last spoke.
+
+The parent forks with it, so that it outlives the child; whoever writes never waits and never calls the kernel.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from typing import NamedTuple
+
+_TURN = struct.Struct("=d")
+_ACTIVITY = struct.Struct("=H118s")
+_ACTIVITY_PLACE = 8
+_SLOT = struct.Struct("=dQQ")
+_COUNT = struct.Struct("=Q")
+_SLOTS_PLACE = 128
+SLOTS = 16384
+_SIZE = _SLOTS_PLACE + SLOTS * _SLOT.size
+
+
+def activity_bytes(text: str) -> bytes:
+    """What a child does, in a few words (118 bytes at most), as turn() takes it."""
+    words = text.encode()[:118]
+    return _ACTIVITY.pack(len(words), words)
+
+
+class Spoken(NamedTuple):
+    """What a slot says of one router."""
+
+    at: float
+    """Monotonic moment of its last advert; 0.0 when it never sent one."""
+    sent: int
+    received: int
+
+
+class Page:
+    """Anonymous shared memory; create it before the fork."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _SIZE)
+
+    def clear(self) -> None:
+        """A new life begins; what was said of the routers stays."""
+        self._memory[:_SLOTS_PLACE] = bytes(_SLOTS_PLACE)
+
+    def turn(self, now: float, activity: bytes) -> None:
+        """The child's loop turns at this monotonic moment, to do this (made by activity_bytes)."""
+        _TURN.pack_into(self._memory, 0, now)
+        self._memory[_ACTIVITY_PLACE:_SLOTS_PLACE] = activity
+
+    @property
+    def turned_at(self) -> float:
+        """When the loop last turned; 0.0 before it ever did."""
+        return float(_TURN.unpack_from(self._memory, 0)[0])
+
+    @property
+    def activity(self) -> str:
+        """What the child was last doing."""
+        length, text = _ACTIVITY.unpack_from(self._memory, _ACTIVITY_PLACE)
+        return bytes(text[:length]).decode(errors="replace")
+
+    def speak(self, slot: int, now: float, sent: int, received: int) -> None:
+        """The router of this slot sent an advert."""
+        _SLOT.pack_into(self._memory, _SLOTS_PLACE + slot * _SLOT.size, now, sent, received)
+
+    def hear(self, slot: int, received: int) -> None:
+        """The router of this slot received an advert."""
+        _COUNT.pack_into(self._memory, _SLOTS_PLACE + slot * _SLOT.size + 16, received)
+
+    def spoken(self, slot: int) -> Spoken:
+        return Spoken(*_SLOT.unpack_from(self._memory, _SLOTS_PLACE + slot * _SLOT.size))
