@@ -66,7 +66,7 @@ class Bench:
 def bench() -> Iterator[Bench]:
     bench = Bench()
     yield bench
-    bench.mux.loop.run_until_complete(bench.room.stop(release=True))
+    bench.mux.loop.run_until_complete(bench.room.stop(release=True, handover=0.0))
     bench.mux.loop.close()
 
 
@@ -218,7 +218,7 @@ def test_stop_waits_for_what_is_awaited_and_for_nothing_else(bench: Bench, tmp_p
     bench.room.receive(ask(farewell, 1, awaited_until=1.0))
     bench.room.receive(ask(endless, 1))
     started = bench.mux.now()
-    bench.mux.loop.run_until_complete(bench.room.stop(release=True))
+    bench.mux.loop.run_until_complete(bench.room.stop(release=True, handover=0.0))
     assert (tmp_path / "farewell").exists()
     assert bench.mux.now() - started < 0.9
     os.kill(int((tmp_path / "endless").read_text()), signal.SIGKILL)
@@ -229,7 +229,7 @@ def test_stop_kills_the_group_of_a_script_that_ignores_sigterm(bench: Bench, tmp
     pid = tmp_path / "pid"
     bench.configure(script(f"trap '' TERM; echo $$ > {pid}; while :; do sleep 0.05; done"))
     bench.run(lambda: pid.exists() and bool(pid.read_text()))
-    bench.mux.loop.run_until_complete(bench.room.stop(release=True))
+    bench.mux.loop.run_until_complete(bench.room.stop(release=True, handover=0.0))
     bench.run(lambda: has_ended(int(pid.read_text())))
 
 
