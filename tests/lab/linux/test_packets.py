@@ -142,18 +142,20 @@ def test_a_receiver_hears_its_protocol_and_its_interface_alone(nodes: tuple[Node
 
 
 def test_adverts_have_priority_and_no_route_leads_the_group_away(nodes: tuple[Node, Node], ends: Ends) -> None:
+    """Of the local groups (224.0.0.0/24) the kernel knows that itself."""
     a, b = nodes
-    a.run("ip", "route", "add", GROUP, "via", "10.77.0.2")
+    group = "239.1.2.3"
+    a.run("ip", "route", "add", group, "via", "10.77.0.2")
     with b.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as wire:
         wire.bind(("eth0", 0x0800))
         wire.settimeout(5)
         batch = ends.sender(a)
         assert batch.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY) == 6
-        assert batch.send([advert("10.77.0.1", GROUP)]) == []
+        assert batch.send([advert("10.77.0.1", group)]) == []
         frame = wire.recv(2000)
         while frame[23] != 112:
             frame = wire.recv(2000)
-        assert frame[:6].hex() == "01005e000012"
+        assert frame[:6].hex() == "01005e010203"
 
 
 def test_a_thousand_adverts_in_one_go(nodes: tuple[Node, Node], ends: Ends) -> None:
