@@ -49,7 +49,7 @@ KINDS = {
             "kad.run.process:Room",
             "Keepalived_runner",
             None,
-            frozenset({messages.Notify.KIND}),
+            frozenset({messages.Notify.KIND, messages.Observation.KIND}),
             "runner.pid",
             leaves=3,
         ),

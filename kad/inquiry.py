@@ -19,6 +19,7 @@ from kad import VERSION, control, messages, report
 from kad.control import ControlError, Conversation
 from kad.linux import systemd
 from kad.linux.memory import resident_memory
+from kad.linux.refused import Refused
 from kad.page import Page
 from kad.supervision import EXIT_OK
 
@@ -44,10 +45,10 @@ class Collection:
     taken: dict[str, Plain] = field(default_factory=dict)
 
 
-def deaf_after(states: Iterable[messages.RouterState]) -> float:
+def deaf_after(states: Iterable[messages.RouterState], otherwise: float) -> float:
     """Seconds of silence after which the vrrp process is replaced: before a peer would miss what it holds."""
     held = [state.advertisement_interval for state in states if state.holds_addresses]
-    return min(max(1.5 * min(held), 0.3), 2.0) if held else 2.0
+    return min(max(1.5 * min(held), 0.3), 2.0) if held else otherwise
 
 
 class Inquiries:
@@ -75,7 +76,14 @@ class Inquiries:
                 self._finish(number)
         if self._keep_alive and self._next_keep_alive is not None and self._next_keep_alive <= now:
             self._next_keep_alive = now + self._keep_alive / 3
-            systemd.notify("WATCHDOG=1")
+            self.tell_systemd("WATCHDOG=1")
+
+    def tell_systemd(self, state: str) -> None:
+        """Whatever becomes of it, the service goes on."""
+        try:
+            systemd.notify(state)
+        except Refused as refused:
+            self._watchdog.log.debug(str(refused))
 
     # snapshots
 
@@ -119,12 +127,13 @@ class Inquiries:
         else:
             self._states[state.name] = state
         vrrp = self._watchdog.members["vrrp"].supervision
-        vrrp.listen_closer(deaf_after(self._states.values()))
+        vrrp.listen_closer(deaf_after(self._states.values(), self._watchdog.deaf_after))
         self._watchdog.doubt_again(vrrp)
         counts: dict[str, int] = {}
         for each in self._states.values():
             counts[each.state] = counts.get(each.state, 0) + 1
-        systemd.notify("STATUS=" + ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), reverse=True)))
+        words = ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), reverse=True))
+        self.tell_systemd(f"STATUS={words}")
 
     def earlier_lives(self, page: Page) -> tuple[messages.Earlier, ...]:
         """What every router was, for the process that replaces the one that ran it."""

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import msgspec
 
-from kad import VERSION, child, control, family, messages, supervision
+from kad import VERSION, child, control, errand, family, messages, supervision
 from kad.config.daemon import WatchdogSlice
+from kad.errand import Errand
 from kad.family import KINDS, Member
 from kad.inquiry import Inquiries
-from kad.linux import systemd
 from kad.linux.channel import Channel, ChannelLost
 from kad.linux.pidfile import PidFile, write_child_pid
 from kad.linux.spawn import reap
@@ -27,6 +27,7 @@ from kad.log import Logger
 from kad.machine import Deadlines
 from kad.messages import BadFrame, Frame
 from kad.rollout import Configuration, Rollout, Stage
+from kad.run.keywords import Program
 from kad.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase, Supervision
 
 _PREPARE_PATIENCE = 30.0
@@ -71,9 +72,11 @@ class Watchdog:
         self._analysis: tuple[family.Birth, Channel, float] | None = None
         self._analyzed_slices: dict[str, int] = {}
         self._reload_again = False
+        self._errand: Errand | None = None
         self._last_analyzed: messages.Analyzed | None = None
         self._exit_status = EXIT_OK
         self._generation = 0
+        self.deaf_after = family.DEAF_AFTER
         self._ping = 0
         self._latest: dict[tuple[int, str], Frame] = {}
         self._stopping = False
@@ -135,6 +138,8 @@ class Watchdog:
         for machine in self._deadlines.due(now):
             self._doubt(self.members[machine.name], now)
         self.inquiries.fall_due(now)
+        if self._errand is not None:
+            self._errand.fall_due(now)
         if self.rollout is not None and self.rollout.stage is Stage.PREPARING and now >= self.rollout.deadline:
             self._abandon("the children were not ready in time")
         if self._analysis is not None and now >= self._analysis[2]:
@@ -146,6 +151,8 @@ class Watchdog:
             moments.append(self.rollout.deadline)
         if self._analysis is not None:
             moments.append(self._analysis[2])
+        if self._errand is not None:
+            moments.append(self._errand.deadline)
         earliest = min((moment for moment in moments if moment is not None), default=None)
         return None if earliest is None else max(0.0, earliest - time.monotonic())
 
@@ -169,7 +176,7 @@ class Watchdog:
             self._reload_again = True
             return
         self.log.info("Reloading the configuration")
-        systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self.inquiries.tell_systemd(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self._begin_analysis()
 
     def _begin_analysis(self) -> None:
@@ -221,9 +228,25 @@ class Watchdog:
                 self._end_reload("refused", "; ".join(news) or "the file cannot be used", analyzed)
                 return
         assert analyzed is not None
-        self._roll_out(analyzed, slices)
+        words = msgspec.msgpack.decode(analyzed.watchdog, type=WatchdogSlice)
+        if self.current is None:
+            timeout = words.startup_script_timeout
+            self._run(words.startup_script, timeout, lambda: self._roll_out(analyzed, slices))
+        else:
+            self._roll_out(analyzed, slices)
+
+    def _run(self, program: Program | None, timeout: float, then: Callable[[], None]) -> None:
+        """A program of the daemon itself, and what follows it."""
+
+        def done() -> None:
+            self._errand = None
+            then()
+
+        self._errand = errand.begin(self, program, timeout, done)
 
     def _roll_out(self, analyzed: messages.Analyzed, slices: dict[str, int]) -> None:
+        if self._stopping:
+            return
         self._generation += 1
         configuration = Configuration(
             generation=self._generation,
@@ -260,7 +283,10 @@ class Watchdog:
     def _commit(self) -> None:
         assert self.rollout is not None
         previous, self.current = self.current, self.rollout.configuration
+        self.deaf_after = self.current.watchdog.deaf_after
         for name, member in self.members.items():
+            if name != "vrrp":
+                member.supervision.listen_closer(self.deaf_after)
             if name in self.current.slices:
                 self.send(member, messages.Commit(generation=self.current.generation))
             else:
@@ -294,7 +320,7 @@ class Watchdog:
         if self.current.generation == 1:
             self.log.info("Startup complete")
             self.options.say_started(EXIT_OK, "")
-            systemd.notify(f"READY=1\nMAINPID={os.getpid()}")
+            self.inquiries.tell_systemd(f"READY=1\nMAINPID={os.getpid()}")
             if self.options.dump_configuration:
                 self.inquiries.log_everything()
         else:
@@ -311,7 +337,7 @@ class Watchdog:
             self.log.info("Reload complete")
         else:
             self.log.error(f"Reload refused, the running configuration stays: {reason}")
-        systemd.notify("READY=1")
+        self.inquiries.tell_systemd("READY=1")
         if self._reload_again:
             self._reload_again = False
             self.reload()
@@ -368,14 +394,14 @@ class Watchdog:
             case messages.Ready.KIND | messages.Refused.KIND | messages.Configured.KIND:
                 self._hear_configuration(member, messages.from_frame(frame))
             case _:
-                self._relay(frame)
+                self._relay(member, frame)
 
-    def _relay(self, frame: Frame) -> None:
+    def _relay(self, speaker: Member, frame: Frame) -> None:
         state = messages.KINDS[frame.kind].IS_STATE
         if state:
             self._latest[frame.kind, frame.key] = frame
         for other in self.members.values():
-            if frame.kind in other.kind.hears:
+            if other is not speaker and frame.kind in other.kind.hears:
                 self._pass_on(other, frame, state)
         if frame.kind == messages.RouterState.KIND:
             self.inquiries.router_changed(frame)
@@ -512,7 +538,7 @@ class Watchdog:
             if self.current is None:
                 self.options.say_started(status, reason)
         self.log.info("Stopping")
-        systemd.notify("STOPPING=1")
+        self.inquiries.tell_systemd("STOPPING=1")
         if self._analysis is not None:
             os.kill(self._analysis[0].pid, signal.SIGKILL)
         self._stop_next()
@@ -521,13 +547,23 @@ class Watchdog:
         """vrrp and checker leave first; the runner last, because it runs what the others ask for on leaving."""
         alive = [member for member in self.members.values() if member.supervision.phase is not Phase.ABSENT]
         if not alive:
-            self._status = self._exit_status
+            self._end()
             return
         patience = self.current.watchdog.child_wait_time if self.current else 1.0
         first = min(member.kind.leaves for member in alive)
         for member in alive:
             if member.kind.leaves == first and member.supervision.phase is not Phase.STOPPING:
                 self._supervise(member, supervision.Unwanted(patience))
+
+    def _end(self) -> None:
+        """The children have left; shutdown_script is the last that happens."""
+        words = self.current.watchdog if self.current else WatchdogSlice()
+        self.current = None
+
+        def end() -> None:
+            self._status = self._exit_status
+
+        self._run(words.shutdown_script, words.shutdown_script_timeout, end)
 
     def _clean_up(self, listener: socket.socket) -> None:
         listener.close()

@@ -11,7 +11,7 @@ from kad.config.daemon import WatchdogSlice
 from kad.config.keyword import Block, entries, keyword
 from kad.config.programs import Programs
 from kad.config.tree import Complaint
-from kad.config.values import Value, Words, Wrong, boolean, flag, integer, optional, text, texts
+from kad.config.values import Value, Words, Wrong, boolean, flag, integer, optional, seconds, text, texts
 from kad.run.keywords import Program
 
 
@@ -98,6 +98,13 @@ class DaemonGlobals(Block, frozen=True, kw_only=True):
     shutdown_script_timeout: Annotated[
         int | None, keyword(integer(1, 1000), "seconds until it is killed", default="10")
     ] = None
+    vrrp_handover: Annotated[
+        bool | None,
+        keyword(boolean(), "a MASTER that stops keeps its addresses until another has them", default="true"),
+    ] = None
+    child_deaf_time: Annotated[
+        float | None, keyword(seconds(0.3, 60), "silence after which a child is replaced", default="2")
+    ] = None
     umask: Annotated[int | None, keyword(octal(), "mode mask of created files", default="0177")] = None
     reload_check_config: Annotated[
         str | None, keyword(optional(text("LOG FILE"), ""), "a reload is tried first; kad always does")
@@ -134,5 +141,7 @@ def to_watchdog(words: RootWords, defaults: DaemonGlobals, programs: Programs, s
         reload_time_file=defaults.reload_time_file,
         reload_repeat=defaults.reload_repeat,
         reload_file=defaults.reload_file,
+        handover=defaults.vrrp_handover is not False,
+        deaf_after=defaults.child_deaf_time or 2.0,
         umask=0o177 if defaults.umask is None else defaults.umask,
     )

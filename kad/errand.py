@@ -1,0 +1,67 @@
+"""startup_script and shutdown_script: a program that the parent runs while no child does."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kad.linux.refused import Refused
+from kad.linux.spawn import kill_group, reap, spawn
+from kad.run.keywords import Program
+from kad.supervision import describe
+
+if TYPE_CHECKING:
+    from kad.watchdog import Watchdog
+
+_GRACE = 2.0
+"""Seconds between TERM and KILL."""
+
+
+class Errand:
+    """One run of one program; `done` is called when it has ended, or could not be started."""
+
+    def __init__(self, watchdog: Watchdog, program: Program, timeout: float, done: Callable[[], None]) -> None:
+        self._watchdog = watchdog
+        self._program = program
+        self._done = done
+        self._terminated = False
+        self.deadline = time.monotonic() + timeout
+        self._spawned = spawn(program.argv, os.environ, user=program.user, group=program.group, output=False)
+        watchdog.watch(self._spawned.pidfd, selectors.EVENT_READ, self._end)
+
+    def fall_due(self, now: float) -> None:
+        """It runs too long: TERM to its group, then KILL."""
+        if now >= self.deadline:
+            doing = "killing" if self._terminated else "ending"
+            self._watchdog.log.warning(f"{self._program.text} takes too long: {doing} it")
+            kill_group(self._spawned.pid, signal.SIGKILL if self._terminated else signal.SIGTERM)
+            self._terminated = True
+            self.deadline = now + _GRACE
+
+    def _end(self) -> None:
+        status = reap(self._spawned.pidfd)
+        if status is None:
+            return
+        self._watchdog.unwatch(self._spawned.pidfd)
+        os.close(self._spawned.pidfd)
+        if status:
+            self._watchdog.log.warning(f"{self._program.text} {describe(status)}")
+        self._done()
+
+
+def begin(watchdog: Watchdog, program: Program | None, timeout: float, done: Callable[[], None]) -> Errand | None:
+    """Run the program if there is one; `done` follows in any case."""
+    if program is None:
+        done()
+        return None
+    watchdog.log.info(f"Running {program.text}")
+    try:
+        return Errand(watchdog, program, timeout, done)
+    except Refused as refused:
+        watchdog.log.error(f"{program.text}: {refused}")
+        done()
+        return None
