@@ -183,6 +183,7 @@ class Router:
         if self.master.priority == GIVING_UP or (self.configuration.preempt and self.master.priority < self.priority):
             return False
         phase.heard_at = now
+        phase.overruled = None
         phase.wants_master = False
         phase.master_down_at = self.deadline = now + self.master_down_interval
         return True
@@ -200,6 +201,8 @@ class Router:
         if self.pending:
             return []
         owner = self.priority == OWNER
+        # RFC 9568 6.4.1: what was learned in an earlier life does not count.
+        self.master, self.master_advertisement_interval = None, self.configuration.advertisement_interval
         actions = self._enter(State.BACKUP, reason)
         self.phase = Backup(
             master_down_at=now if owner else now + self.master_down_interval,
@@ -231,9 +234,10 @@ class Router:
                 return []
             case _ if not faults:
                 return []
+            case State.MASTER if isinstance(self.phase, Leaving):
+                return [ReleaseAddresses(), *self._enter(State.STOP, "stopped")]
             case State.MASTER:
-                said = [] if isinstance(self.phase, Leaving) else [SendAdvert(GIVING_UP)]
-                return [*said, ReleaseAddresses(), *self._enter(State.FAULT, "; ".join(sorted(faults)))]
+                return [*self._give_up(), *self._enter(State.FAULT, "; ".join(sorted(faults)))]
             case _:
                 return self._enter(State.FAULT, "; ".join(sorted(faults)))
 
@@ -257,6 +261,8 @@ class Router:
             return [ReleaseAddresses()]
         if before is State.FAULT and self.faults:
             return [ReleaseAddresses()]
+        if self.pending and not self.faults:
+            self.state = State.INIT
         return [ReleaseAddresses(), *self._leave_waiting("the process was replaced too late to go on", now)]
 
     def _stop(self, release: bool, handover_until: float | None, now: float) -> list[Action]:
@@ -442,17 +448,20 @@ class Router:
         return [ChangePriority(old, priority, reason)]
 
     def _reconfigure(self, configuration: VrrpInstance, now: float) -> list[Action]:
+        interval_before = self.master_down_interval
         old, self.configuration = self.configuration, configuration
-        if configuration.version == 2 or isinstance(self.phase, Master):
+        if configuration.version == 2 or self.master is None:
             self.master_advertisement_interval = configuration.advertisement_interval
         match self.phase:
             case Backup() as backup:
-                backup.master_down_at = min(
-                    max(backup.heard_at + self.master_down_interval, now), now + self.master_down_interval
-                )
+                moved = backup.master_down_at + self.master_down_interval - interval_before
+                backup.master_down_at = min(max(moved, now), now + self.master_down_interval)
                 return []
             case Master() as master:
                 master.advert_at = min(master.advert_at, now + configuration.advertisement_interval)
+                refresh = configuration.announcing.master_refresh
+                if refresh != old.announcing.master_refresh:
+                    master.refresh_at = now + refresh if refresh else None
                 held = (old.virtual_addresses, old.excluded_addresses)
                 if held == (configuration.virtual_addresses, configuration.excluded_addresses):
                     return []
