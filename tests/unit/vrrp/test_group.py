@@ -1,0 +1,241 @@
+"""A sync group: its members are MASTER together, and every change of one is followed in the same call."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+from kad.vrrp.events import (
+    AdvertReceived,
+    Announce,
+    ChangeGroupState,
+    Complain,
+    DeadlineReached,
+    FaultsChanged,
+    HoldAddresses,
+    ReleaseAddresses,
+    SendAdvert,
+    Started,
+    State,
+    Stopped,
+)
+from kad.vrrp.group import SyncGroup
+from kad.vrrp.router import Router
+from tests.play import At, Due, Play
+from tests.unit.vrrp.samples import advert, entered, instance
+
+DOWN = frozenset({"interface eth0 is down"})
+NONE: frozenset[str] = frozenset()
+INIT, BACKUP, MASTER, FAULT, STOP = State.INIT, State.BACKUP, State.MASTER, State.FAULT, State.STOP
+TOGETHER = "sync group G: every member can be MASTER"
+
+
+class Group:
+    """A group as one machine: events and actions carry the name of the member."""
+
+    def __init__(self, **members: dict[str, Any]) -> None:
+        routers = [Router(instance(name=name, **changes), grouped=True) for name, changes in members.items()]
+        for router in routers:
+            router.source_number = int(ip_address("10.77.0.1"))
+        self.group = SyncGroup("G", routers)
+        self.members = {router.name: router for router in routers}
+
+    @property
+    def deadline(self) -> float | None:
+        moments = [router.deadline for router in self.members.values() if router.deadline is not None]
+        return min(moments, default=None)
+
+    def handle(self, event: tuple[str, Any], now: float) -> list[tuple[str, Any]]:
+        name, said = event
+        return [(router.name, action) for router, action in self.group.handle(self.members[name], said, now)]
+
+    @property
+    def states(self) -> list[State]:
+        return [self.group.state, *(router.state for router in self.members.values())]
+
+
+def hears(priority: int, **changes: Any) -> AdvertReceived:
+    return AdvertReceived(advert(priority, **changes))
+
+
+def started(**members: dict[str, Any]) -> Play:
+    """At 0.0, every member BACKUP."""
+    play = Play(Group(**members))
+    for name in members:
+        play = play >> (name, Started()) << ...
+    return play
+
+
+def mastering() -> Play:
+    """At 3.609375, both members MASTER."""
+    play = started(A={}, B={}) >> Due(3.609375) >> ("A", DeadlineReached()) >> ("B", DeadlineReached()) << ...
+    assert play.machine.states == [MASTER, MASTER, MASTER]
+    return play
+
+
+def test_the_start() -> None:
+    assert (
+        Play(Group(A={}, B={}))
+        >> ("A", Started())
+        << ("A", ReleaseAddresses())
+        << ("A", entered(INIT, BACKUP, "init"))
+        >> ("B", Started())
+        << ("B", ReleaseAddresses())
+        << ("B", entered(INIT, BACKUP, "init"))
+        << ("B", ChangeGroupState("G", INIT, BACKUP, "B is BACKUP"))
+    )
+
+
+def test_one_whose_timer_ran_out_waits_for_the_others() -> None:
+    assert (
+        started(A={"priority": 200}, B={"priority": 100})
+        >> Due(3.21875)
+        >> ("A", DeadlineReached())
+        >> Due(3.609375)
+        >> ("B", DeadlineReached())
+        << ("B", SendAdvert(100))
+        << ("B", HoldAddresses())
+        << ("B", Announce(5))
+        << ("B", entered(BACKUP, MASTER, TOGETHER))
+        << ("A", SendAdvert(200))
+        << ("A", HoldAddresses())
+        << ("A", Announce(5))
+        << ("A", entered(BACKUP, MASTER, TOGETHER))
+        << ("B", ChangeGroupState("G", BACKUP, MASTER, "B is MASTER"))
+        >> Due(4.609375)
+    )
+
+
+def test_one_that_obeys_another_router_keeps_all_back() -> None:
+    play = started(A={}, B={}) >> At(3.0) >> ("B", hears(150)) >> Due(3.609375) >> ("A", DeadlineReached())
+    play = play >> Due(6.609375) >> ("B", DeadlineReached())
+    assert play << ("B", SendAdvert(100)) << ...
+    assert play.machine.states == [MASTER, MASTER, MASTER]
+
+
+def test_one_that_hears_a_master_again_wants_no_longer() -> None:
+    play = started(A={}, B={}) >> At(3.0) >> ("B", hears(150)) >> Due(3.609375) >> ("A", DeadlineReached())
+    play = play >> At(4.0) >> ("A", hears(150)) >> Due(6.609375) >> ("B", DeadlineReached())
+    assert play >> Due(7.609375) >> ("A", DeadlineReached()) << ("A", SendAdvert(100)) << ...
+    assert play.machine.states == [MASTER, MASTER, MASTER]
+
+
+def test_state_master_wants_at_once() -> None:
+    play = started(A={"state": "MASTER"}, B={"state": "MASTER", "priority": 200}) >> Due(3.21875)
+    assert play >> ("B", DeadlineReached()) << ("B", SendAdvert(200)) << ...
+    assert play.machine.states == [MASTER, MASTER, MASTER]
+
+
+def test_owners_are_master_at_once() -> None:
+    play = started(A={"priority": 255}, B={"priority": 255}) >> Due(0.0)
+    assert play >> ("A", DeadlineReached()) << ("A", SendAdvert(255)) << ...
+    assert play.machine.states == [MASTER, MASTER, MASTER]
+
+
+def test_one_that_yields_takes_the_others_along() -> None:
+    assert (
+        mastering()
+        >> At(4.0)
+        >> ("A", hears(150))
+        << ("A", ReleaseAddresses())
+        << ("A", entered(MASTER, BACKUP, "advert from 10.77.0.2 priority 150 > 100"))
+        << ("B", ReleaseAddresses())
+        << ("B", entered(MASTER, BACKUP, "sync group G: A is BACKUP"))
+        << ("A", ChangeGroupState("G", MASTER, BACKUP, "A is BACKUP"))
+        >> Due(7.609375)
+    )
+
+
+def test_a_fault_of_one_is_a_fault_of_all() -> None:
+    shared = "sync group G: A is in FAULT"
+    assert (
+        mastering()
+        >> ("A", FaultsChanged(DOWN))
+        << ("A", SendAdvert(0))
+        << ("A", ReleaseAddresses())
+        << ("A", entered(MASTER, FAULT, "interface eth0 is down"))
+        << ("B", SendAdvert(0))
+        << ("B", ReleaseAddresses())
+        << ("B", entered(MASTER, FAULT, shared))
+        << ("A", ChangeGroupState("G", MASTER, FAULT, "A is FAULT"))
+        >> Due(None)
+        >> At(9.0)
+        >> ("A", FaultsChanged(NONE))
+        << ("A", entered(FAULT, BACKUP, "no longer: interface eth0 is down"))
+        << ("B", entered(FAULT, BACKUP, f"no longer: {shared}"))
+        << ("A", ChangeGroupState("G", FAULT, BACKUP, "A is BACKUP"))
+        >> Due(12.609375)
+    )
+
+
+def test_faults_of_two_end_with_the_second() -> None:
+    play = mastering() >> ("A", FaultsChanged(DOWN)) << ... >> ("B", FaultsChanged(DOWN)) >> ("A", FaultsChanged(NONE))
+    assert play.machine.states == [FAULT, FAULT, FAULT]
+    assert play >> ("B", FaultsChanged(NONE)) << ...
+    assert play.machine.states == [BACKUP, BACKUP, BACKUP]
+
+
+def test_a_fault_at_the_start() -> None:
+    play = Play(Group(A={}, B={})) >> ("A", Started(DOWN)) << ... >> ("B", Started())
+    play = play << ("B", ReleaseAddresses()) << ("B", entered(INIT, FAULT, "sync group G: A is in FAULT"))
+    assert play << ("B", ChangeGroupState("G", INIT, FAULT, "B is FAULT"))
+
+
+def test_a_fault_of_the_second_at_the_start_reaches_the_first() -> None:
+    play = Play(Group(A={}, B={})) >> ("A", Started()) << ... >> ("B", Started(DOWN)) << ...
+    assert play.machine.states == [FAULT, FAULT, FAULT]
+
+
+def test_one_that_waits_for_results_keeps_all_back() -> None:
+    unknown = frozenset({"script a has no result yet"})
+    play = Play(Group(A={}, B={})) >> ("A", Started()) << ... >> ("B", Started(NONE, unknown)) << ...
+    play = play >> Due(3.609375) >> ("A", DeadlineReached()) >> At(4.0) >> ("B", FaultsChanged(NONE, NONE)) << ...
+    assert play.machine.states == [BACKUP, BACKUP, BACKUP]
+    assert play >> Due(7.21875) >> ("A", DeadlineReached()) >> Due(7.609375) >> ("B", DeadlineReached()) << ...
+    assert play.machine.states == [MASTER, MASTER, MASTER]
+
+
+def test_stopping() -> None:
+    assert (
+        mastering()
+        >> ("A", Stopped())
+        << ("A", SendAdvert(0))
+        << ("A", ReleaseAddresses())
+        << ("A", entered(MASTER, STOP, "stopped"))
+        >> ("B", Stopped())
+        << ("B", SendAdvert(0))
+        << ("B", ReleaseAddresses())
+        << ("B", entered(MASTER, STOP, "stopped"))
+        << ("B", ChangeGroupState("G", MASTER, STOP, "B is STOP"))
+    )
+
+
+def test_a_group_of_one_works() -> None:
+    play = started(A={}) >> Due(3.609375) >> ("A", DeadlineReached()) << ("A", SendAdvert(100)) << ...
+    assert play
+    assert play.machine.states == [MASTER, MASTER]
+
+
+def test_one_that_is_removed_keeps_nobody_in_fault() -> None:
+    play = mastering() >> ("A", FaultsChanged(DOWN)) << ... >> ("A", Stopped()) << ...
+    play.machine.group.remove(play.machine.members["A"])
+    assert play >> At(5.0) >> ("B", FaultsChanged(NONE)) << ...
+    assert play.machine.members["B"].state is BACKUP
+
+
+def test_a_reload_adopts_members_as_they_are() -> None:
+    old = mastering().machine
+    old.handle(("A", FaultsChanged(DOWN)), 5.0)
+    group = SyncGroup("H", old.members.values())
+    group.adopt(old.members["A"], DOWN)
+    group.adopt(old.members["B"], NONE)
+    assert group.state is FAULT
+    steps = group.handle(old.members["A"], FaultsChanged(NONE), 6.0)
+    assert [(router.name, router.state) for router, _ in steps] == [("A", BACKUP), ("B", BACKUP), ("A", BACKUP)]
+
+
+def test_priority_0_to_one_member() -> None:
+    play = started(A={}, B={}) >> At(1.0) >> ("A", hears(150)) >> ("B", hears(150)) >> At(2.0) >> ("A", hears(0))
+    play = play << ("A", Complain("info", "Backup received priority 0 advertisement from 10.77.0.2"))
+    assert play >> Due(2.609375) >> ("A", DeadlineReached()) >> Due(4.609375) >> ("B", DeadlineReached()) << ...
+    assert play.machine.states == [MASTER, MASTER, MASTER]

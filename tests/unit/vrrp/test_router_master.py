@@ -1,0 +1,234 @@
+"""MASTER (RFC 9568 6.4.3): its adverts and announcements, whom it answers and to whom it yields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kad.vrrp.events import (
+    AdvertReceived,
+    Announce,
+    ChangePriority,
+    Complain,
+    DeadlineReached,
+    Demoted,
+    HoldAddresses,
+    PriorityChanged,
+    Promoted,
+    ReleaseAddresses,
+    SendAdvert,
+    State,
+    TellLowerPriority,
+)
+from kad.vrrp.keywords import Announcing
+from tests.play import At, Due, Late
+from tests.unit.vrrp.samples import advert, backup, entered, master
+
+
+def hears(priority: int, **changes: Any) -> AdvertReceived:
+    return AdvertReceived(advert(priority, **changes))
+
+
+class TestAdverts:
+    def test_one_each_interval(self) -> None:
+        play = master(advertisement_interval=2.0)
+        for moment in (2.0, 4.0, 6.0):
+            play = play >> Due(moment) >> DeadlineReached() << SendAdvert(100)
+        assert play >> Due(8.0)
+
+    def test_a_late_one_does_not_delay_the_next(self) -> None:
+        assert master() >> Late(1.2) >> DeadlineReached() << SendAdvert(100) >> Due(2.0)
+
+    def test_those_missed_in_a_sleep_are_not_made_up_for(self) -> None:
+        assert master() >> Late(7.5) >> DeadlineReached() << SendAdvert(100) >> Due(8.5)
+
+    def test_the_next_one_has_the_new_priority(self) -> None:
+        assert (
+            master()
+            >> At(0.5)
+            >> PriorityChanged(80, "script a: -20")
+            << ChangePriority(100, 80, "script a: -20")
+            >> Due(1.0)
+            >> DeadlineReached()
+            << SendAdvert(80)
+        )
+
+    def test_an_equal_priority_is_no_change(self) -> None:
+        assert master() >> PriorityChanged(100, "") >> Due(1.0)
+
+
+class TestAnnouncing:
+    """keepalived's garp_ words: a burst at once, one after garp_master_delay, then refreshes."""
+
+    @staticmethod
+    def taken_over(announcing: Announcing) -> Any:
+        play = backup(announcing=announcing) >> Due(3.609375) >> DeadlineReached() << SendAdvert(100) << HoldAddresses()
+        return (
+            play
+            << Announce(announcing.master_repeat)
+            << entered(State.BACKUP, State.MASTER, "no advert from anyone for 3.61 s")
+        )
+
+    def test_the_second_burst(self) -> None:
+        play = self.taken_over(Announcing(master_delay=2.5, master_repeat=3))
+        play = play >> Due(4.609375) >> DeadlineReached() << SendAdvert(100)
+        play = play >> Due(5.609375) >> DeadlineReached() << SendAdvert(100)
+        assert play >> Due(6.109375) >> DeadlineReached() << Announce(3) >> Due(6.609375)
+
+    def test_an_advert_comes_before_an_announcement_of_the_same_moment(self) -> None:
+        play = self.taken_over(Announcing(master_delay=1.0))
+        assert play >> Due(4.609375) >> DeadlineReached() << SendAdvert(100) << Announce(5) >> Due(5.609375)
+
+    def test_no_second_burst_without_a_delay(self) -> None:
+        play = self.taken_over(Announcing(master_delay=0.0))
+        for number in range(1, 12):
+            play = play >> Due(3.609375 + number) >> DeadlineReached() << SendAdvert(100)
+        assert play
+
+    def test_refreshes(self) -> None:
+        play = self.taken_over(Announcing(master_delay=0.0, master_refresh=1.5, master_refresh_repeat=2))
+        play = play >> Due(4.609375) >> DeadlineReached() << SendAdvert(100)
+        play = play >> Due(5.109375) >> DeadlineReached() << Announce(2)
+        play = play >> Due(5.609375) >> DeadlineReached() << SendAdvert(100)
+        assert play >> Due(6.609375) >> DeadlineReached() << SendAdvert(100) << Announce(2) >> Due(7.609375)
+
+
+class TestYielding:
+    def test_to_a_higher_priority(self) -> None:
+        assert (
+            master()
+            >> At(0.5)
+            >> hears(101)
+            << ReleaseAddresses()
+            << entered(State.MASTER, State.BACKUP, "advert from 10.77.0.2 priority 101 > 100")
+            >> Due(4.109375)
+        )
+
+    def test_no_priority_0_is_said(self) -> None:
+        play = master() >> hears(101) << ReleaseAddresses()
+        assert play << entered(State.MASTER, State.BACKUP, "advert from 10.77.0.2 priority 101 > 100")
+
+    def test_to_an_equal_priority_with_a_higher_address(self) -> None:
+        assert (
+            master()
+            >> hears(100, source="10.77.0.2")
+            << ReleaseAddresses()
+            << entered(State.MASTER, State.BACKUP, "advert from 10.77.0.2 with equal priority 100 and a higher address")
+            >> Due(3.609375)
+        )
+
+    @pytest.mark.parametrize("source", ["9.255.255.255", "10.76.255.255", "10.77.0.0"])
+    def test_not_to_an_equal_priority_with_a_lower_address(self, source: str) -> None:
+        equal = advert(100, source=source)
+        assert master() >> AdvertReceived(equal) << SendAdvert(100) << Announce(5) << TellLowerPriority(equal)
+
+    def test_addresses_are_compared_as_numbers(self) -> None:
+        """As text, 10.77.0.10 would come before 10.77.0.9."""
+        play = master()
+        play.machine.source_number = 0x0A4D0009
+        assert play >> hears(100, source="10.77.0.10") << ReleaseAddresses() << ...
+        assert play.machine.state is State.BACKUP
+
+    def test_its_own_address_from_elsewhere_is_only_reported(self) -> None:
+        assert (
+            master()
+            >> hears(100, source="10.77.0.1")
+            << Complain("warning", "Received an advert with our own source address 10.77.0.1")
+            >> Due(1.0)
+        )
+
+    def test_the_interval_of_a_version_3_master_is_learned(self) -> None:
+        assert master(version=3) >> At(0.5) >> hears(101, interval=0.1, version=3) << ... >> Due(0.8609375)
+
+    def test_one_last_advert_where_asked(self) -> None:
+        assert (
+            master(higher_prio_send_advert=True)
+            >> hears(200)
+            << SendAdvert(100)
+            << ReleaseAddresses()
+            << entered(State.MASTER, State.BACKUP, "advert from 10.77.0.2 priority 200 > 100")
+        )
+
+    def test_without_preemption_to_a_higher_one_all_the_same(self) -> None:
+        assert master(preempt=False) >> hears(101) << ReleaseAddresses() << ...
+
+    def test_the_silence_of_the_other_one_is_named(self) -> None:
+        assert (
+            master()
+            >> hears(101)
+            << ...
+            >> Due(3.609375)
+            >> DeadlineReached()
+            << SendAdvert(100)
+            << HoldAddresses()
+            << Announce(5)
+            << entered(State.BACKUP, State.MASTER, "no advert from 10.77.0.2 for 3.61 s")
+        )
+
+    def test_a_stale_announcement_does_not_survive(self) -> None:
+        play = master(announcing=Announcing(lower_prio_delay=0.25)) >> hears(50) << ...
+        assert play >> Due(0.25) >> At(0.1) >> hears(101) << ... >> Due(3.709375)
+
+
+class TestAsserting:
+    def test_priority_0_is_answered_and_the_timer_restarted(self) -> None:
+        assert master() >> At(0.4) >> hears(0) << SendAdvert(100) >> Due(1.4)
+
+    @pytest.mark.parametrize("priority", [1, 50, 99])
+    def test_a_lower_advert_is_answered(self, priority: int) -> None:
+        lower = advert(priority)
+        assert (
+            master()
+            >> At(0.4)
+            >> AdvertReceived(lower)
+            << SendAdvert(100)
+            << Announce(5)
+            << TellLowerPriority(lower)
+            >> Due(1.0)
+        )
+
+    def test_it_announces_again_after_the_delay(self) -> None:
+        announcing = Announcing(lower_prio_delay=2.5, lower_prio_repeat=3)
+        play = master(announcing=announcing) >> At(0.4) >> hears(50) << SendAdvert(100) << Announce(3) << ...
+        play = play >> Due(1.0) >> DeadlineReached() << SendAdvert(100) >> Due(2.0) >> DeadlineReached()
+        play = play << SendAdvert(100) >> Due(2.9) >> DeadlineReached() << Announce(3)
+        assert play >> Due(3.0)
+
+    def test_no_announcement_where_none_is_wanted(self) -> None:
+        lower = advert(50)
+        assert (
+            master(announcing=Announcing(lower_prio_repeat=0))
+            >> AdvertReceived(lower)
+            << SendAdvert(100)
+            << TellLowerPriority(lower)
+            >> Due(1.0)
+        )
+
+    def test_no_advert_where_none_is_wanted(self) -> None:
+        lower = advert(50)
+        assert master(lower_prio_no_advert=True) >> AdvertReceived(lower) << Announce(5) << TellLowerPriority(lower)
+
+    def test_an_owner_yields_to_no_lower_priority(self) -> None:
+        lower = advert(254, source="10.77.0.200")
+        assert (
+            master(priority=255) >> AdvertReceived(lower) << SendAdvert(255) << Announce(5) << TellLowerPriority(lower)
+        )
+
+
+class TestOfAGroup:
+    def test_demoted(self) -> None:
+        assert (
+            master()
+            >> At(0.5)
+            >> Demoted("sync group G: VI_2 is BACKUP")
+            << ReleaseAddresses()
+            << entered(State.MASTER, State.BACKUP, "sync group G: VI_2 is BACKUP")
+            >> Due(4.109375)
+        )
+
+    def test_promoted_it_is_already(self) -> None:
+        assert master() >> Promoted("sync group G") >> Due(1.0)
+
+    def test_demoted_it_is_already(self) -> None:
+        assert backup() >> Demoted("sync group G") >> Due(3.609375)
