@@ -107,21 +107,37 @@ def test_what_is_in_effect_can_be_asked() -> None:
     assert told == {"answers": [True, False, True], "held": [12, 13]}
 
 
+def as_nobody_with_ambient(*names: str) -> str:
+    """The process becomes an ordinary user's, as a unit with AmbientCapabilities= starts one.
+
+    It does so itself: nobody might not be allowed to start this Python.
+    """
+    return f"""
+import ctypes
+from kad.linux import privilege
+held = [Capability[name] for name in {names}]
+drop_to(held, "nobody", bounding=False, no_new_privs=False)
+bits = sum(1 << capability for capability in held)
+privilege._set(privilege._Sets(bits, bits, bits))
+for capability in held:
+    assert ctypes.CDLL(None).prctl(47, 2, int(capability), 0, 0) == 0  # PR_CAP_AMBIENT_RAISE
+before = told()
+"""
+
+
 def test_an_ordinary_user_with_ambient_capabilities_keeps_what_is_wanted() -> None:
     nobody = str(pwd.getpwnam("nobody").pw_uid)
-    words = ["setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups"]
-    words += ["--inh-caps=+net_admin,+net_raw,+kill", "--ambient-caps=+net_admin,+net_raw,+kill"]
-    told = report(f'drop_to({WANTED}, "daemon"); print(json.dumps(told()))', *words)
+    start = as_nobody_with_ambient("NET_ADMIN", "NET_RAW", "KILL")
+    told = report(start + f"""drop_to({WANTED}, "daemon"); print(json.dumps(told() | {{"before": before}}))""")
+    assert told["before"]["CapAmb"] == ["0000000000003020"]
     assert told["CapEff"] == told["CapPrm"] == [NET_ADMIN_AND_RAW]
     assert told["CapAmb"] == told["CapInh"] == [NOTHING]
     assert told["Uid"] == [nobody] * 4
 
 
 def test_what_we_do_not_have_is_not_in_the_answer() -> None:
-    nobody = str(pwd.getpwnam("nobody").pw_uid)
-    words = ["setpriv", f"--reuid={nobody}", f"--regid={nobody}", "--clear-groups"]
-    words += ["--inh-caps=+net_raw", "--ambient-caps=+net_raw"]
-    told = report(f"print(json.dumps({{'held': sorted(drop_to({WANTED}, None).capabilities)}}))", *words)
+    start = as_nobody_with_ambient("NET_RAW")
+    told = report(start + f"""print(json.dumps({{"held": sorted(drop_to({WANTED}, None).capabilities)}}))""")
     assert told == {"held": [13]}
 
 
