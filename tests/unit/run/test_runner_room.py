@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from kad.log import Destination, Logger
-from kad.messages import Message, Notified, Notify, Observation
+from kad.messages import Message, Notified, Notify, Observation, Pong
 from kad.mux import Mux
 from kad.run.keywords import Program, RunnerSlice, VrrpScript
 from kad.run.process import Room
@@ -209,6 +209,25 @@ def test_a_program_that_is_not_configured_is_refused(bench: Bench) -> None:
     assert [(answer.status, answer.output) for answer in bench.heard(Notified)] == [
         (None, "VI_1/notify is not configured")
     ]
+
+
+def test_a_program_that_a_reload_took_away_is_not_run_any_more(bench: Bench, tmp_path: Path) -> None:
+    slow, later = shell("sleep 0.3", "VI_1/notify_master"), shell(f"touch {tmp_path}/ran", "VI_1/notify")
+    bench.configure(programs=(slow, later))
+    bench.room.receive(ask(slow, 1))
+    bench.room.receive(ask(later, 2))
+    bench.configure(programs=(slow,))
+    bench.run(lambda: len(bench.heard(Notified)) == 2)
+    assert [(answer.status, answer.output) for answer in bench.heard(Notified)] == [
+        (0, ""),
+        (None, "no longer configured"),
+    ]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_another_message_is_said_to_be_none_of_ours(bench: Bench) -> None:
+    bench.room.receive(Pong(number=1))
+    assert bench.log.lines == ["a Pong is nothing for the runner"]
 
 
 def test_stop_waits_for_what_is_awaited_and_for_nothing_else(bench: Bench, tmp_path: Path) -> None:

@@ -224,6 +224,14 @@ def test_a_changed_program_runs_at_once_and_its_first_result_decides() -> None:
     )
 
 
+def test_a_changed_program_needs_one_success_to_be_good_whatever_rise_says() -> None:
+    check = ScriptCheck(configured(rise=3))
+    assert values(check, [1]) == [0]
+    check.handle(Reconfigured(configured(program=OTHER, rise=3)), 0.5)
+    check.handle(ProgramEnded(0, ""), 0.7)
+    assert check.value == 1
+
+
 def test_a_changed_program_replaces_the_running_one_after_its_end() -> None:
     check = ScriptCheck(configured())
     play(
