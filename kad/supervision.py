@@ -151,7 +151,7 @@ class Supervision:
                 return self._start(now) if self.phase is Phase.ABSENT else []
             case Unwanted(patience):
                 return self._stop(patience, now)
-            case Configured():
+            case Configured() if self.phase in (Phase.STARTING, Phase.RUNNING):
                 self.phase = Phase.RUNNING
                 self._configured_at = now
                 self._ever_configured = True
@@ -162,6 +162,9 @@ class Supervision:
                 return self._bury(status, now)
             case DeadlineReached():
                 return self._fall_due(now)
+            case Configured():
+                # Said by a child that is told to leave; it is not brought back by that.
+                return []
 
     def _start(self, now: float) -> list[Action]:
         self.phase = Phase.STARTING
