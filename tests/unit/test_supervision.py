@@ -1,0 +1,208 @@
+"""When a child is started, replaced, killed and given up on."""
+
+from __future__ import annotations
+
+import pytest
+
+from kad.supervision import (
+    Answered,
+    AskAlive,
+    Complain,
+    Configured,
+    DeadlineReached,
+    Died,
+    Fork,
+    GiveUp,
+    Gone,
+    Kill,
+    Phase,
+    Supervision,
+    TellStop,
+    Unwanted,
+    Wanted,
+    describe,
+)
+from tests.play import At, Due, Late, Play
+
+
+def child(deaf_after: float = 2.0) -> Play:
+    """Started at 0.0."""
+    return Play(Supervision("vrrp", deaf_after)) >> Wanted() << Fork()
+
+
+def running(deaf_after: float = 2.0) -> Play:
+    """Configured at 1.0."""
+    return child(deaf_after) >> At(1.0) >> Configured()
+
+
+def died(how: str) -> Complain:
+    return Complain("error", f"vrrp process {how}")
+
+
+def again(seconds: int) -> Complain:
+    return Complain("warning", f"vrrp process is started again in {seconds} s")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(0, "exited with status 0"), (128, "exited with status 128"), (137, "died of signal 9")]
+)
+def test_an_exit_status_in_words(status: int, words: str) -> None:
+    assert describe(status) == words
+
+
+class TestStart:
+    def test_once(self) -> None:
+        assert child() >> Wanted()
+
+    def test_nothing_before(self) -> None:
+        assert Play(Supervision("vrrp", 2.0)) >> Due(None) >> Unwanted(5.0) >> DeadlineReached() >> Due(None)
+
+
+class TestReplacement:
+    def test_at_once_after_a_second_of_service(self) -> None:
+        play = running() >> Late(2.001) >> Died(137) << died("died of signal 9") << Fork()
+        assert play
+        assert play.machine.restarts == 1
+
+    def test_back_off_grows_with_early_deaths(self) -> None:
+        play, now = child(), 0.0
+        play = play >> At(now) >> Died(1) << died("exited with status 1") << Fork()
+        for seconds in (1, 2, 4, 8, 16, 32, 60, 60, 60):
+            play = play >> Died(1) << died("exited with status 1") << again(seconds)
+            now += seconds
+            play = play >> Due(now) >> DeadlineReached() << Fork()
+        assert play
+
+    def test_a_death_right_after_the_configuration_counts(self) -> None:
+        play = running() >> At(2.0) >> Died(1) << died("exited with status 1") << Fork()
+        play = play >> At(2.1) >> Configured() >> At(3.0) >> Died(1) << died("exited with status 1") << again(1)
+        assert play >> Due(4.0)
+
+    def test_a_second_of_service_ends_the_back_off(self) -> None:
+        play = child() >> Died(1) << died("exited with status 1") << Fork() >> Died(1) << ... >> Due(1.0)
+        play = play >> DeadlineReached() << Fork() >> At(1.5) >> Configured()
+        play = play >> Late(2.501) >> Died(1) << died("exited with status 1") << Fork()
+        play = play >> Died(1) << died("exited with status 1") << Fork()
+        assert play >> Died(1) << died("exited with status 1") << again(1) >> Due(3.501)
+
+    def test_it_may_be_unwanted_while_it_waits(self) -> None:
+        play = child() >> Died(1) << ... >> Died(1) << ... >> At(0.5) >> Unwanted(5.0) << Gone()
+        assert play >> Due(None) >> At(9.0) >> DeadlineReached() >> Wanted() << Fork()
+
+
+class TestGivingUp:
+    @pytest.mark.parametrize("status", [2, 4])
+    def test_at_the_first_start(self, status: int) -> None:
+        play = child() >> At(0.1) >> Died(status) << died(f"exited with status {status}")
+        assert play << GiveUp(status, "the vrrp process cannot run here") >> Due(None)
+
+    @pytest.mark.parametrize("status", [0, 1, 3, 70, 139])
+    def test_not_for_another_status(self, status: int) -> None:
+        assert child() >> Died(status) << died(describe(status)) << Fork()
+
+    @pytest.mark.parametrize("status", [2, 4])
+    def test_never_later(self, status: int) -> None:
+        play = running() >> Late(5.0) >> Died(1) << ... >> At(5.1) >> Died(status)
+        assert play << died(f"exited with status {status}") << Fork()
+
+    def test_not_when_it_had_been_configured(self) -> None:
+        assert running() >> At(1.1) >> Died(4) << died("exited with status 4") << Fork()
+
+
+class TestDeafness:
+    def test_half_of_the_patience_asks_and_all_of_it_kills(self) -> None:
+        assert (
+            running(deaf_after=0.3)
+            >> Due(1.15)
+            >> DeadlineReached()
+            << AskAlive()
+            >> Due(1.3)
+            >> DeadlineReached()
+            << Kill("no sign of life for 0.30 s")
+            >> Due(2.3)
+            >> DeadlineReached()
+            >> Died(137)
+            << died("died of signal 9")
+            << Fork()
+        )
+
+    def test_an_answer_ends_the_doubt(self) -> None:
+        assert running() >> Due(2.0) >> DeadlineReached() << AskAlive() >> At(2.4) >> Answered() >> Due(3.4)
+
+    def test_a_sign_of_life_counts_from_when_it_was_given(self) -> None:
+        assert running() >> At(1.9) >> Answered(1.5) >> Due(2.5)
+
+    def test_an_older_sign_than_the_last_one_is_no_news(self) -> None:
+        assert running() >> At(1.9) >> Answered(1.8) >> Answered(1.2) >> Due(2.8)
+
+    def test_a_moment_served_too_early_does_nothing(self) -> None:
+        assert running() >> At(1.999) >> DeadlineReached() >> Due(2.0)
+
+    def test_a_parent_that_slept_asks_before_it_kills(self) -> None:
+        assert (
+            running()
+            >> Late(9.0)
+            >> DeadlineReached()
+            << AskAlive()
+            >> Due(10.0)
+            >> DeadlineReached()
+            << Kill("no sign of life for 2.00 s")
+        )
+
+    def test_a_parent_that_was_late_by_a_little_kills_all_the_same(self) -> None:
+        play = running() >> Due(2.0) >> DeadlineReached() << AskAlive() >> Late(3.2) >> DeadlineReached()
+        assert play << Kill("no sign of life for 2.20 s")
+
+    def test_one_that_was_killed_cannot_answer_any_more(self) -> None:
+        play = running() >> Due(2.0) >> DeadlineReached() << AskAlive() >> Due(3.0) >> DeadlineReached() << ...
+        assert play >> At(3.5) >> Answered() >> Due(4.0)
+
+    def test_before_it_is_configured_it_has_ten_seconds(self) -> None:
+        play = child() >> Due(5.0) >> DeadlineReached() << AskAlive() >> Due(10.0) >> DeadlineReached()
+        assert play << Kill("no sign of life for 10.00 s")
+
+    def test_who_holds_addresses_is_listened_to_closer(self) -> None:
+        play = running()
+        assert play
+        play.machine.listen_closer(0.4)
+        assert play >> Due(1.2) >> DeadlineReached() << AskAlive() >> Due(1.4)
+
+
+class TestLeaving:
+    def test_in_order(self) -> None:
+        assert running() >> Unwanted(5.0) << TellStop() >> At(2.0) >> Died(0) << Gone() >> Due(None)
+
+    def test_with_a_bad_end(self) -> None:
+        play = running() >> Unwanted(5.0) << TellStop() >> At(2.0) >> Died(139)
+        assert play << died("died of signal 11") << Gone()
+
+    def test_who_does_not_leave_is_killed_each_second(self) -> None:
+        assert (
+            running()
+            >> Unwanted(5.0)
+            << TellStop()
+            >> Due(6.0)
+            >> DeadlineReached()
+            << Kill("it did not leave in time")
+            >> Due(7.0)
+            >> DeadlineReached()
+            << Kill("it did not leave in time")
+            >> At(7.1)
+            >> Died(137)
+            << died("died of signal 9")
+            << Gone()
+        )
+
+    def test_signs_of_life_do_not_postpone_it(self) -> None:
+        assert running() >> Unwanted(5.0) << TellStop() >> At(2.0) >> Answered() >> Due(6.0)
+
+    def test_a_configuration_that_comes_too_late_does_not_bring_it_back(self) -> None:
+        play = child() >> At(0.5) >> Unwanted(5.0) << TellStop() >> At(0.6) >> Configured() >> Due(5.5)
+        assert play >> At(0.7) >> Died(0) << Gone() >> Due(None)
+
+    def test_it_is_asked_once(self) -> None:
+        assert running() >> Unwanted(5.0) << TellStop() >> At(2.0) >> Unwanted(9.0) >> Due(6.0)
+
+    def test_afterwards_it_may_be_wanted_again(self) -> None:
+        play = running() >> Unwanted(5.0) << TellStop() >> Died(0) << Gone() >> Wanted() << Fork()
+        assert play.machine.phase is Phase.STARTING
