@@ -77,6 +77,32 @@ class Room(Protocol):
 RoomFactory = Callable[[Mux, Callable[[Message], None], Logger], Room]
 
 
+class Collector:
+    """What Python's garbage collector costs this process."""
+
+    def __init__(self) -> None:
+        self._runs = 0
+        self._began = 0.0
+        self._longest = 0.0
+        gc.callbacks.append(self._note)
+
+    def _note(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = time.perf_counter()
+        else:
+            self._runs += 1
+            self._longest = max(self._longest, time.perf_counter() - self._began)
+
+    def figures(self) -> dict[str, float]:
+        """Objects that it watches and that it no longer looks at, its runs, and its longest pause in seconds."""
+        return {
+            "objects": len(gc.get_objects()),
+            "frozen_objects": gc.get_freeze_count(),
+            "collector_runs": self._runs,
+            "longest_pause": round(self._longest, 6),
+        }
+
+
 class Child:
     """Joins one Room to the channel."""
 
@@ -89,6 +115,7 @@ class Child:
         self._started = time.time()
         self._generation = 0
         self._leaving = False
+        self._collector = Collector()
         self.status = EXIT_OK
 
     def run(self) -> int:
@@ -170,7 +197,7 @@ class Child:
                 "started": self._started,
                 "uptime": time.time() - self._started,
                 "generation": self._generation,
-                "memory": resident_memory(),
+                "memory": {**resident_memory(), **self._collector.figures()},
                 "log_lines_dropped": self._log.dropped,
             },
             **self._room.snapshot(clear_statistics),

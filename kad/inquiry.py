@@ -20,6 +20,7 @@ from kad.control import ControlError, Conversation
 from kad.linux import systemd
 from kad.linux.memory import resident_memory
 from kad.linux.refused import Refused
+from kad.linux.watchdog_device import WatchdogDevice
 from kad.page import Page
 from kad.supervision import EXIT_OK
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _PATIENCE = 2.0
 """Seconds that a child has to tell about itself."""
+_DEVICE_INTERVAL = 1.0
+"""Seconds between two feedings of a hardware watchdog; such devices wait for ten seconds and more."""
 _SIG_JSON = signal.SIGRTMIN + 2
 _SIG_STATS_CLEAR = signal.SIGRTMAX - 1
 
@@ -60,13 +63,16 @@ class Inquiries:
         self._number = 0
         self._states: dict[str, messages.RouterState] = {}
         self._keep_alive = systemd.watchdog_interval()
-        self._next_keep_alive = time.monotonic() if self._keep_alive else None
+        self._device: WatchdogDevice | None = None
+        self._feeding_interval = 0.0
+        self._next_feeding: float | None = None
+        self.guard_by(None)
 
     @property
     def deadline(self) -> float | None:
         moments = [collection.deadline for collection in self._collections.values()]
-        if self._next_keep_alive is not None:
-            moments.append(self._next_keep_alive)
+        if self._next_feeding is not None:
+            moments.append(self._next_feeding)
         return min(moments, default=None)
 
     def fall_due(self, now: float) -> None:
@@ -74,9 +80,32 @@ class Inquiries:
         for number, collection in list(self._collections.items()):
             if collection.deadline <= now:
                 self._finish(number)
-        if self._keep_alive and self._next_keep_alive is not None and self._next_keep_alive <= now:
-            self._next_keep_alive = now + self._keep_alive / 3
+        if self._next_feeding is not None and self._next_feeding <= now:
+            self._next_feeding = now + self._feeding_interval
+            if self._watchdog.is_well(now):
+                self._feed()
+
+    def _feed(self) -> None:
+        """Say to systemd and to the hardware that this host is served."""
+        if self._keep_alive:
             self.tell_systemd("WATCHDOG=1")
+        if self._device is not None:
+            self._device.feed()
+
+    def guard_by(self, path: str | None) -> None:
+        """Let this watchdog device reset the host when it is no longer fed; None: let go of it, unharmed."""
+        if self._device is not None and self._device.path != path:
+            self._device.close()
+            self._device = None
+        if path is not None and self._device is None:
+            try:
+                self._device = WatchdogDevice(path)
+            except Refused as refused:
+                self._watchdog.log.error(str(refused))
+        intervals = [self._keep_alive / 3] if self._keep_alive else []
+        intervals += [_DEVICE_INTERVAL] if self._device is not None else []
+        self._feeding_interval = min(intervals, default=0.0)
+        self._next_feeding = time.monotonic() if intervals else None
 
     def tell_systemd(self, state: str) -> None:
         """Whatever becomes of it, the service goes on."""
@@ -231,6 +260,7 @@ class Inquiries:
             "configuration": watchdog.options.files,
             "last_reload": watchdog.last_reload,
             "processes": processes,
+            "memory": {name: process.get("memory", {}) for name, process in processes.items()},
             **sections,
         }
 

@@ -138,6 +138,16 @@ class Supervision:
         self._ever_configured = False
         self._kill_said = False
 
+    def is_well(self, now: float) -> bool:
+        """Not wanted, or answering, or replaced so recently that nobody need worry."""
+        match self.phase:
+            case Phase.ABSENT | Phase.STOPPING:
+                return True
+            case Phase.RUNNING:
+                return now - self._heard_at <= 2 * self.deaf_after
+            case _:
+                return now - self._heard_at <= _BIRTH
+
     def listen_closer(self, deaf_after: float) -> None:
         """The child holds something now that others would miss sooner, or no longer does (seconds)."""
         if deaf_after != self.deaf_after:

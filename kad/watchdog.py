@@ -284,6 +284,7 @@ class Watchdog:
         assert self.rollout is not None
         previous, self.current = self.current, self.rollout.configuration
         self.deaf_after = self.current.watchdog.deaf_after
+        self.inquiries.guard_by(self.current.watchdog.watchdog_device)
         for name, member in self.members.items():
             if name != "vrrp":
                 member.supervision.listen_closer(self.deaf_after)
@@ -426,6 +427,10 @@ class Watchdog:
             case _:
                 pass
 
+    def is_well(self, now: float) -> bool:
+        """Every child that is wanted runs and answers, or has been gone for a moment only."""
+        return not self._stopping and all(member.supervision.is_well(now) for member in self.members.values())
+
     def _supervise(self, member: Member, event: supervision.Event) -> None:
         for action in member.supervision.handle(event, time.monotonic()):
             match action:
@@ -567,6 +572,7 @@ class Watchdog:
 
     def _clean_up(self, listener: socket.socket) -> None:
         listener.close()
+        self.inquiries.guard_by(None)
         control.socket_path(self.options.runtime_directory).unlink(missing_ok=True)
         self._pid_file.remove()
         self.log.info(f"Stopped kad v{VERSION}")

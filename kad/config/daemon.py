@@ -30,5 +30,7 @@ class WatchdogSlice(msgspec.Struct, frozen=True, kw_only=True):
     umask: int = 0o177
     handover: bool = True
     """A MASTER that stops keeps its addresses until another router has taken over; False: keepalived's order."""
+    watchdog_device: str | None = None
+    """A character device that resets the host unless it is fed."""
     deaf_after: float = 2.0
     """Seconds without a sign of life after which a child is replaced; one that holds addresses sooner."""
