@@ -181,7 +181,9 @@ def examine_ipv4(datagram: bytes, expected: Expectation) -> Examined:
     version = message[0] >> 4
     length = _VRRP_HEADER_LENGTH + 4 * count + (_AUTH_DATA_LENGTH if expected.version == 2 else 0)
     padding = len(message) - length
-    if padding < 0 or (padding and len(datagram) > _ETHERNET_PADDING_LIMIT):
+    # RFC 9568 5.2.5: version 3 without any address is no advertisement.
+    none_at_all = expected.version == 3 and not count
+    if padding < 0 or none_at_all or (padding and len(datagram) > _ETHERNET_PADDING_LIMIT):
         findings.append(Finding.LENGTH)
     multicast = 224 <= destination[0] <= 239
     if multicast and ttl != 255:
@@ -193,6 +195,9 @@ def examine_ipv4(datagram: bytes, expected: Expectation) -> Examined:
         interval = float(message[5])
     else:
         interval = (struct.unpack_from("!H", message, 4)[0] & 0x0FFF) / 100
+        if not interval:
+            # Erratum 8301 of RFC 9568: learned, it would make every master dead at once.
+            findings.append(Finding.INTERVAL_DIFFERS)
     if kind != ADVERTISEMENT:
         findings.append(Finding.TYPE)
     if total_length > len(datagram) or (total_length < len(datagram) and len(datagram) > _ETHERNET_PADDING_LIMIT):
@@ -237,7 +242,7 @@ def _checksum_ipv4(message: bytes, source: bytes, destination: bytes, expected: 
     """Whether the checksum is right, and whether only with the destination that old peers put in for unicast."""
     if expected.version == 2:
         return internet_checksum(message) == 0, False
-    if expected.checksum_as_v2:
+    if expected.checksum_as_v2 and internet_checksum(message) == 0:
         return True, False
     if internet_checksum(_pseudo_header(source, destination, len(message)) + message) == 0:
         return True, False
