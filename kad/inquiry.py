@@ -156,7 +156,7 @@ class Inquiries:
         else:
             self._states[state.name] = state
         vrrp = self._watchdog.members["vrrp"].supervision
-        vrrp.listen_closer(deaf_after(self._states.values(), self._watchdog.deaf_after))
+        vrrp.listen_closer(deaf_after(self._states.values(), self._watchdog.reload.words.deaf_after))
         self._watchdog.doubt_again(vrrp)
         counts: dict[str, int] = {}
         for each in self._states.values():
@@ -204,7 +204,7 @@ class Inquiries:
                 section = request.get("section")
                 self.collect(lambda taken: self._reply_dump(conversation, self.dump(taken), section))
             case "reload":
-                self._watchdog.reload()
+                self._watchdog.ask_reload()
                 self._reply(conversation, {"ok": True})
             case "stop":
                 self._reply(conversation, {"ok": True})
@@ -256,9 +256,9 @@ class Inquiries:
         return {
             "version": VERSION,
             "schema": messages.SCHEMA,
-            "generation": watchdog.current.generation if watchdog.current else 0,
+            "generation": watchdog.reload.current.generation if watchdog.reload.current else 0,
             "configuration": watchdog.options.files,
-            "last_reload": watchdog.last_reload,
+            "last_reload": watchdog.reload.last,
             "processes": processes,
             "memory": {name: process.get("memory", {}) for name, process in processes.items()},
             **sections,

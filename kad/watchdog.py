@@ -13,10 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from kad import VERSION, child, control, errand, family, messages, supervision
-from kad.config.daemon import WatchdogSlice
 from kad.errand import Errand
 from kad.family import KINDS, Member
 from kad.inquiry import Inquiries
@@ -26,13 +23,10 @@ from kad.linux.spawn import reap
 from kad.log import Logger
 from kad.machine import Deadlines
 from kad.messages import BadFrame, Frame
-from kad.rollout import Configuration, Rollout, Stage
+from kad.reload import Reload
 from kad.run.keywords import Program
-from kad.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase, Supervision
+from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Phase, Supervision
 
-_PREPARE_PATIENCE = 30.0
-"""Seconds that the children have to understand a new configuration."""
-_ANALYZE_PATIENCE = 60.0
 _TRACE_PATIENCE = 0.02
 """Seconds that a child that does not answer has to say where it is."""
 
@@ -66,22 +60,15 @@ class Watchdog:
         self._deadlines: Deadlines[Supervision] = Deadlines()
         self.members = {name: Member(kind) for name, kind in KINDS.items()}
         self.started = time.time()
-        self.current: Configuration | None = None
-        self.rollout: Rollout | None = None
-        self.last_reload: dict[str, object] | None = None
-        self._analysis: tuple[family.Birth, Channel, float] | None = None
-        self._analyzed_slices: dict[str, int] = {}
-        self._reload_again = False
         self._errand: Errand | None = None
-        self._last_analyzed: messages.Analyzed | None = None
         self._exit_status = EXIT_OK
-        self._generation = 0
-        self.deaf_after = family.DEAF_AFTER
         self._ping = 0
         self._latest: dict[tuple[int, str], Frame] = {}
-        self._stopping = False
+        self.stopping = False
+        self._ended = False
         self._status: int | None = None
         self.inquiries = Inquiries(self)
+        self.reload = Reload(self)
 
     def run(self) -> int:
         """Start, serve, stop; returns the exit status."""
@@ -89,7 +76,7 @@ class Watchdog:
         self.log.info(f"Starting kad v{VERSION} with configuration {self.options.files}")
         listener = control.listen(self.options.runtime_directory)
         self._selector.register(listener, selectors.EVENT_READ, lambda: self.inquiries.accept(listener))
-        self._begin_analysis()
+        self.reload.analyze()
         self._preload()
         while self._status is None:
             self._serve_once()
@@ -126,7 +113,7 @@ class Watchdog:
                 case signal.SIGTERM | signal.SIGINT:
                     self.stop(EXIT_OK, "")
                 case signal.SIGHUP:
-                    self.reload()
+                    self.ask_reload()
                 case _:
                     self.inquiries.write_for_signal(number)
 
@@ -138,19 +125,12 @@ class Watchdog:
         for machine in self._deadlines.due(now):
             self._doubt(self.members[machine.name], now)
         self.inquiries.fall_due(now)
+        self.reload.fall_due(now)
         if self._errand is not None:
             self._errand.fall_due(now)
-        if self.rollout is not None and self.rollout.stage is Stage.PREPARING and now >= self.rollout.deadline:
-            self._abandon("the children were not ready in time")
-        if self._analysis is not None and now >= self._analysis[2]:
-            os.kill(self._analysis[0].pid, signal.SIGKILL)
 
     def _wait(self) -> float | None:
-        moments = [self._deadlines.next(), self.inquiries.deadline]
-        if self.rollout is not None and self.rollout.stage is Stage.PREPARING:
-            moments.append(self.rollout.deadline)
-        if self._analysis is not None:
-            moments.append(self._analysis[2])
+        moments = [self._deadlines.next(), self.inquiries.deadline, self.reload.deadline]
         if self._errand is not None:
             moments.append(self._errand.deadline)
         earliest = min((moment for moment in moments if moment is not None), default=None)
@@ -166,76 +146,12 @@ class Watchdog:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(descriptor)
 
-    # configuration
+    def ask_reload(self) -> None:
+        """Read the configuration again, unless the daemon ends."""
+        if not self.stopping:
+            self.reload.ask()
 
-    def reload(self) -> None:
-        """Read the files again; once more afterwards when that is asked for meanwhile."""
-        if self._stopping:
-            return
-        if self._analysis is not None or (self.rollout is not None and self.rollout.stage is not Stage.DONE):
-            self._reload_again = True
-            return
-        self.log.info("Reloading the configuration")
-        self.inquiries.tell_systemd(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        self._begin_analysis()
-
-    def _begin_analysis(self) -> None:
-        birth = family.fork_analyzer(self.options.analyze)
-        channel = Channel(birth.end)
-        self._analysis = (birth, channel, time.monotonic() + _ANALYZE_PATIENCE)
-        self._analyzed_slices = {}
-        self.watch(birth.end, selectors.EVENT_READ, self._read_analyzer)
-
-    def _read_analyzer(self) -> None:
-        assert self._analysis is not None
-        birth, channel, _ = self._analysis
-        analyzed: messages.Analyzed | None = None
-        try:
-            for frame in channel.receive():
-                match messages.from_frame(frame):
-                    case messages.Slice(name=name):
-                        self._analyzed_slices[name] = channel.descriptors.popleft()
-                    case messages.Analyzed() as analyzed:
-                        break
-                    case _:
-                        pass
-            if analyzed is None:
-                return
-        except (ChannelLost, BadFrame) as error:
-            self.log.error(f"the analyzer died: {error}")
-        self.unwatch(birth.end)
-        channel.close()
-        os.waitpid(birth.pid, 0)
-        os.close(birth.pidfd)
-        self._analysis = None
-        self._judge(analyzed)
-
-    def _judge(self, analyzed: messages.Analyzed | None) -> None:
-        slices, self._analyzed_slices = self._analyzed_slices, {}
-        for text in analyzed.diagnostics if analyzed else ():
-            self.log.warning(text)
-        if self.current is None:
-            if analyzed is None or analyzed.fatal:
-                status = analyzed.fatal if analyzed else EXIT_SOFTWARE
-                self.stop(status, "\n".join(analyzed.diagnostics) if analyzed else "the analyzer died")
-                return
-        else:
-            running = self.current.refusals
-            news = [text for text in analyzed.refusals if text not in running] if analyzed else ["the analyzer died"]
-            if analyzed is None or analyzed.fatal or news:
-                for descriptor in slices.values():
-                    os.close(descriptor)
-                self._end_reload("refused", "; ".join(news) or "the file cannot be used", analyzed)
-                return
-        assert analyzed is not None
-        words = msgspec.msgpack.decode(analyzed.watchdog, type=WatchdogSlice)
-        if self.current is None:
-            timeout = words.startup_script_timeout
-            self._run(words.startup_script, timeout, lambda: self._roll_out(analyzed, slices))
-        else:
-            self._roll_out(analyzed, slices)
-
-    def _run(self, program: Program | None, timeout: float, then: Callable[[], None]) -> None:
+    def run_program(self, program: Program | None, timeout: float, then: Callable[[], None]) -> None:
         """A program of the daemon itself, and what follows it."""
 
         def done() -> None:
@@ -243,105 +159,6 @@ class Watchdog:
             then()
 
         self._errand = errand.begin(self, program, timeout, done)
-
-    def _roll_out(self, analyzed: messages.Analyzed, slices: dict[str, int]) -> None:
-        if self._stopping:
-            return
-        self._generation += 1
-        configuration = Configuration(
-            generation=self._generation,
-            slices=slices,
-            watchdog=msgspec.msgpack.decode(analyzed.watchdog, type=WatchdogSlice),
-            refusals=frozenset(analyzed.refusals),
-        )
-        self.rollout = Rollout(configuration, deadline=time.monotonic() + _PREPARE_PATIENCE)
-        self._last_analyzed = analyzed
-        for name in KINDS:
-            if name in slices:
-                self._prepare(self.members[name], configuration)
-        if not slices:
-            self.log.warning("the configuration gives nothing to do")
-            self._commit()
-
-    def _prepare(self, member: Member, configuration: Configuration) -> None:
-        if member.channel is None:
-            self._supervise(member, supervision.Wanted())
-        else:
-            self._send_prepare(member, configuration)
-
-    def _send_prepare(self, member: Member, configuration: Configuration) -> None:
-        message = messages.Prepare(generation=configuration.generation)
-        self.send(member, message, descriptor=configuration.slices[member.name])
-
-    def _configuration_for(self, name: str) -> Configuration | None:
-        """What a new life of this child is given."""
-        rollout = self.rollout
-        if rollout is not None and rollout.stage is Stage.PREPARING and name in rollout.configuration.slices:
-            return rollout.configuration
-        return self.current
-
-    def _commit(self) -> None:
-        assert self.rollout is not None
-        previous, self.current = self.current, self.rollout.configuration
-        self.deaf_after = self.current.watchdog.deaf_after
-        self.inquiries.guard_by(self.current.watchdog.watchdog_device)
-        for name, member in self.members.items():
-            if name != "vrrp":
-                member.supervision.listen_closer(self.deaf_after)
-            if name in self.current.slices:
-                self.send(member, messages.Commit(generation=self.current.generation))
-            else:
-                self._supervise(member, supervision.Unwanted(self.current.watchdog.child_wait_time))
-        for descriptor in previous.slices.values() if previous else ():
-            os.close(descriptor)
-        if not self.current.slices:
-            self.rollout.stage = Stage.DONE
-            self._be_ready()
-
-    def _abandon(self, reason: str) -> None:
-        rollout = self.rollout
-        if rollout is None or not rollout.abandon(reason):
-            return
-        generation = rollout.configuration.generation
-        self.rollout = None
-        if self.current is None:
-            self.stop(EXIT_CONFIGURATION, reason)
-            return
-        for name, member in self.members.items():
-            if name not in self.current.slices:
-                self._supervise(member, supervision.Unwanted(self.current.watchdog.child_wait_time))
-            elif member.channel is not None:
-                self.send(member, messages.Abandon(generation=generation))
-        for descriptor in rollout.configuration.slices.values():
-            os.close(descriptor)
-        self._end_reload("refused", reason, self._last_analyzed)
-
-    def _be_ready(self) -> None:
-        assert self.current is not None
-        if self.current.generation == 1:
-            self.log.info("Startup complete")
-            self.options.say_started(EXIT_OK, "")
-            self.inquiries.tell_systemd(f"READY=1\nMAINPID={os.getpid()}")
-            if self.options.dump_configuration:
-                self.inquiries.log_everything()
-        else:
-            self._end_reload("applied", "", self._last_analyzed)
-
-    def _end_reload(self, outcome: str, reason: str, analyzed: messages.Analyzed | None) -> None:
-        self.last_reload = {
-            "when": time.time(),
-            "outcome": outcome,
-            "reason": reason,
-            "diagnostics": list(analyzed.diagnostics) if analyzed else [],
-        }
-        if outcome == "applied":
-            self.log.info("Reload complete")
-        else:
-            self.log.error(f"Reload refused, the running configuration stays: {reason}")
-        self.inquiries.tell_systemd("READY=1")
-        if self._reload_again:
-            self._reload_again = False
-            self.reload()
 
     # children
 
@@ -393,7 +210,7 @@ class Watchdog:
                 assert isinstance(taken, messages.SnapshotTaken)
                 self.inquiries.take(member.name, taken)
             case messages.Ready.KIND | messages.Refused.KIND | messages.Configured.KIND:
-                self._hear_configuration(member, messages.from_frame(frame))
+                self.reload.hear(member, messages.from_frame(frame))
             case _:
                 self._relay(member, frame)
 
@@ -407,31 +224,12 @@ class Watchdog:
         if frame.kind == messages.RouterState.KIND:
             self.inquiries.router_changed(frame)
 
-    def _hear_configuration(self, member: Member, message: messages.Message) -> None:
-        rollout, now = self.rollout, time.monotonic()
-        match message:
-            case messages.Ready(generation=generation):
-                if rollout is not None and rollout.prepares(generation):
-                    if rollout.ready(member.name):
-                        self._commit()
-                elif self.current is not None and generation == self.current.generation:
-                    self.send(member, messages.Commit(generation=generation))
-            case messages.Refused(text=text):
-                self._abandon(f"{member.name}: {text}")
-            case messages.Configured(generation=generation):
-                member.supervision.handle(supervision.Configured(), now)
-                self._deadlines.watch(member.supervision)
-                member.configured_generation = generation
-                if rollout is not None and rollout.configured(member.name):
-                    self._be_ready()
-            case _:
-                pass
-
     def is_well(self, now: float) -> bool:
         """Every child that is wanted runs and answers, or has been gone for a moment only."""
-        return not self._stopping and all(member.supervision.is_well(now) for member in self.members.values())
+        return not self.stopping and all(member.supervision.is_well(now) for member in self.members.values())
 
-    def _supervise(self, member: Member, event: supervision.Event) -> None:
+    def supervise(self, member: Member, event: supervision.Event) -> None:
+        """Tell the child's supervision, and do what it decides."""
         for action in member.supervision.handle(event, time.monotonic()):
             match action:
                 case supervision.Fork():
@@ -450,13 +248,13 @@ class Watchdog:
                 case supervision.Gone():
                     pass
         self._deadlines.watch(member.supervision)
-        if self._stopping:
+        if self.stopping:
             self._stop_next()
 
     def _farewell(self) -> messages.Stop:
         """Addresses stay until another router has them, but not so long that this child would be killed."""
-        watchdog = self.current.watchdog if self.current else WatchdogSlice()
-        handover = 0.8 * watchdog.child_wait_time if watchdog.handover else 0.0
+        words = self.reload.words
+        handover = 0.8 * words.child_wait_time if words.handover else 0.0
         return messages.Stop(release=self.options.release_at_stop, handover=handover)
 
     def doubt_again(self, machine: Supervision) -> None:
@@ -468,7 +266,7 @@ class Watchdog:
         turned_at = member.page.turned_at
         if turned_at:
             member.supervision.handle(supervision.Answered(turned_at), now)
-        self._supervise(member, supervision.DeadlineReached())
+        self.supervise(member, supervision.DeadlineReached())
 
     def _kill(self, member: Member, reason: str) -> None:
         """Ask where it is, then end it."""
@@ -485,7 +283,7 @@ class Watchdog:
 
     def _fork(self, member: Member) -> None:
         earlier = self.inquiries.earlier_lives(member.page) if member.name == "vrrp" else ()
-        configuration = self._configuration_for(member.name)
+        configuration = self.reload.configuration_for(member.name)
         titles = configuration.watchdog.process_names if configuration else {}
         family.fork_member(member, self.log, titles.get(member.name))
         assert member.channel is not None
@@ -498,7 +296,7 @@ class Watchdog:
             if kind in member.kind.hears:
                 self._pass_on(member, frame, state=True)
         if configuration is not None and member.name in configuration.slices:
-            self._send_prepare(member, configuration)
+            self.reload.send_prepare(member, configuration)
             if earlier:
                 self.send(member, messages.Resume(routers=earlier))
 
@@ -523,29 +321,26 @@ class Watchdog:
         member.pid = member.trace = member.pidfd = member.channel = None
         self.options.child_pid_files[member.name].unlink(missing_ok=True)
         self.inquiries.lose(member.name)
-        rollout = self.rollout
-        if self.current is not None and rollout is not None and member.supervision.phase is Phase.RUNNING:
-            self._abandon(f"the {member.name} process died while it was prepared")
-        if not self.options.respawn and not self._stopping:
+        self.reload.child_died(member)
+        if not self.options.respawn and not self.stopping:
             self.stop(EXIT_SOFTWARE, f"the {member.name} process {supervision.describe(status)}")
-        self._supervise(member, supervision.Died(status))
+        self.supervise(member, supervision.Died(status))
 
     # the end
 
     def stop(self, status: int, reason: str) -> None:
         """Let all children leave in order, then end with this status."""
-        if self._stopping:
+        if self.stopping:
             return
-        self._stopping = True
+        self.stopping = True
         self._exit_status = status
         if reason:
             self.log.error(reason)
-            if self.current is None:
+            if self.reload.current is None:
                 self.options.say_started(status, reason)
         self.log.info("Stopping")
         self.inquiries.tell_systemd("STOPPING=1")
-        if self._analysis is not None:
-            os.kill(self._analysis[0].pid, signal.SIGKILL)
+        self.reload.cancel_analysis()
         self._stop_next()
 
     def _stop_next(self) -> None:
@@ -554,21 +349,23 @@ class Watchdog:
         if not alive:
             self._end()
             return
-        patience = self.current.watchdog.child_wait_time if self.current else 1.0
+        patience = self.reload.words.child_wait_time
         first = min(member.kind.leaves for member in alive)
         for member in alive:
             if member.kind.leaves == first and member.supervision.phase is not Phase.STOPPING:
-                self._supervise(member, supervision.Unwanted(patience))
+                self.supervise(member, supervision.Unwanted(patience))
 
     def _end(self) -> None:
         """The children have left; shutdown_script is the last that happens."""
-        words = self.current.watchdog if self.current else WatchdogSlice()
-        self.current = None
+        if self._ended:
+            return
+        self._ended = True
+        words = self.reload.words
 
         def end() -> None:
             self._status = self._exit_status
 
-        self._run(words.shutdown_script, words.shutdown_script_timeout, end)
+        self.run_program(words.shutdown_script, words.shutdown_script_timeout, end)
 
     def _clean_up(self, listener: socket.socket) -> None:
         listener.close()

@@ -1,0 +1,286 @@
+"""From files to running children, at the start and at each reload: analyzed apart, judged, rolled out whole or not."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kad import family, messages, supervision
+from kad.config.daemon import WatchdogSlice
+from kad.family import KINDS, Birth, Member
+from kad.linux.channel import Channel, ChannelLost
+from kad.messages import Analyzed, BadFrame
+from kad.reload_schedule import ReloadSchedule
+from kad.rollout import Configuration, Rollout, Stage
+from kad.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase
+
+if TYPE_CHECKING:
+    from kad.watchdog import Watchdog
+
+_PREPARE_PATIENCE = 30.0
+"""Seconds that the children have to understand a new configuration."""
+_ANALYZE_PATIENCE = 60.0
+"""Seconds that the analyzer has to read the files."""
+
+
+@dataclass
+class Analysis:
+    """An analyzer at work."""
+
+    birth: Birth
+    channel: Channel
+    deadline: float
+    slices: dict[str, int]
+    """Memory files that have come, by child."""
+
+
+class Reload:
+    """For the watchdog: which configuration runs, and the way of the next one."""
+
+    def __init__(self, watchdog: Watchdog) -> None:
+        self._watchdog = watchdog
+        self._log = watchdog.log
+        self.current: Configuration | None = None
+        self.last: dict[str, object] | None = None
+        """When the last reload was, what became of it, and its diagnostics."""
+        self._analysis: Analysis | None = None
+        self._analyzed: Analyzed | None = None
+        self._rollout: Rollout | None = None
+        self._again = False
+        self._generation = 0
+        self._schedule = ReloadSchedule(watchdog)
+
+    @property
+    def words(self) -> WatchdogSlice:
+        """What the running configuration says of the parent."""
+        return self.current.watchdog if self.current else WatchdogSlice()
+
+    @property
+    def deadline(self) -> float | None:
+        moments = [self._schedule.deadline]
+        if self._analysis is not None:
+            moments.append(self._analysis.deadline)
+        if self._rollout is not None and self._rollout.stage is Stage.PREPARING:
+            moments.append(self._rollout.deadline)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def fall_due(self, now: float) -> None:
+        """Give up on whoever takes too long; reload at the moment that was ordered."""
+        self._schedule.fall_due()
+        if self._analysis is not None and now >= self._analysis.deadline:
+            self.cancel_analysis()
+        if self._rollout is not None and self._rollout.stage is Stage.PREPARING and now >= self._rollout.deadline:
+            self._abandon("the children were not ready in time")
+
+    def configuration_for(self, name: str) -> Configuration | None:
+        """What a new life of this child is given."""
+        rollout = self._rollout
+        if rollout is not None and rollout.stage is Stage.PREPARING and name in rollout.configuration.slices:
+            return rollout.configuration
+        return self.current
+
+    # analysis
+
+    def ask(self) -> None:
+        """Read the files again; once more afterwards when that is asked for meanwhile."""
+        if self._analysis is not None or (self._rollout is not None and self._rollout.stage is not Stage.DONE):
+            self._again = True
+            return
+        self._log.info("Reloading the configuration")
+        self._watchdog.inquiries.tell_systemd(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self.analyze()
+
+    def analyze(self) -> None:
+        """Start an analyzer."""
+        self._schedule.begin()
+        birth = family.fork_analyzer(self._watchdog.options.analyze)
+        self._analysis = Analysis(birth, Channel(birth.end), time.monotonic() + _ANALYZE_PATIENCE, {})
+        self._watchdog.watch(birth.end, selectors.EVENT_READ, self._read_analyzer)
+
+    def cancel_analysis(self) -> None:
+        """Its end of file will say the rest."""
+        if self._analysis is not None:
+            os.kill(self._analysis.birth.pid, signal.SIGKILL)
+
+    def _read_analyzer(self) -> None:
+        analysis = self._analysis
+        if analysis is None:
+            return
+        try:
+            analyzed = self._take(analysis)
+            if analyzed is None:
+                return
+        except (ChannelLost, BadFrame) as error:
+            self._log.error(f"the analyzer died: {error}")
+            analyzed = None
+        self._watchdog.unwatch(analysis.birth.end)
+        analysis.channel.close()
+        os.waitpid(analysis.birth.pid, 0)
+        os.close(analysis.birth.pidfd)
+        self._analysis = None
+        self._schedule.end()
+        self._judge(analyzed, analysis.slices)
+
+    def _take(self, analysis: Analysis) -> Analyzed | None:
+        for frame in analysis.channel.receive():
+            match messages.from_frame(frame):
+                case messages.Slice(name=name):
+                    analysis.slices[name] = analysis.channel.descriptors.popleft()
+                case Analyzed() as analyzed:
+                    return analyzed
+                case _:
+                    pass
+        return None
+
+    def _judge(self, analyzed: Analyzed | None, slices: dict[str, int]) -> None:
+        for text in analyzed.diagnostics if analyzed else ():
+            self._log.warning(text)
+        if analyzed is None:
+            reasons = ["the analyzer died"]
+        else:
+            running = self.current.refusals if self.current else frozenset(analyzed.refusals)
+            reasons = [text for text in analyzed.refusals if text not in running]
+            if analyzed.fatal and not reasons:
+                reasons = ["the file cannot be used"]
+        self._analyzed = analyzed
+        if analyzed is not None and not reasons:
+            self._accept(analyzed, slices)
+            return
+        for descriptor in slices.values():
+            os.close(descriptor)
+        if self.current is not None:
+            self._end("refused", "; ".join(reasons))
+        else:
+            status = analyzed.fatal if analyzed else EXIT_SOFTWARE
+            self._watchdog.stop(status, "\n".join(analyzed.diagnostics) if analyzed else reasons[0])
+
+    def _accept(self, analyzed: Analyzed, slices: dict[str, int]) -> None:
+        words = msgspec.msgpack.decode(analyzed.watchdog, type=WatchdogSlice)
+
+        def go_on() -> None:
+            self._roll_out(analyzed, words, slices)
+
+        if self.current is None:
+            self._watchdog.run_program(words.startup_script, words.startup_script_timeout, go_on)
+        else:
+            go_on()
+
+    # rollout
+
+    def _roll_out(self, analyzed: Analyzed, words: WatchdogSlice, slices: dict[str, int]) -> None:
+        if self._watchdog.stopping:
+            return
+        self._generation += 1
+        configuration = Configuration(self._generation, slices, words, frozenset(analyzed.refusals))
+        self._rollout = Rollout(configuration, deadline=time.monotonic() + _PREPARE_PATIENCE)
+        for name in KINDS:
+            member = self._watchdog.members[name]
+            if name in slices and member.channel is None:
+                self._watchdog.supervise(member, supervision.Wanted())
+            elif name in slices:
+                self.send_prepare(member, configuration)
+        if not slices:
+            self._log.warning("the configuration gives nothing to do")
+            self._commit(self._rollout)
+
+    def send_prepare(self, member: Member, configuration: Configuration) -> None:
+        """Hand the child its part of the configuration."""
+        message = messages.Prepare(generation=configuration.generation)
+        self._watchdog.send(member, message, descriptor=configuration.slices[member.name])
+
+    def hear(self, member: Member, message: messages.Message) -> None:
+        """What a child says of a generation."""
+        rollout = self._rollout
+        match message:
+            case messages.Ready(generation=generation):
+                if rollout is not None and rollout.prepares(generation):
+                    if rollout.ready(member.name):
+                        self._commit(rollout)
+                elif self.current is not None and generation == self.current.generation:
+                    self._watchdog.send(member, messages.Commit(generation=generation))
+            case messages.Refused(text=text):
+                self._abandon(f"{member.name}: {text}")
+            case messages.Configured(generation=generation):
+                member.configured_generation = generation
+                self._watchdog.supervise(member, supervision.Configured())
+                if rollout is not None and rollout.configured(member.name):
+                    self._be_ready()
+            case _:
+                pass
+
+    def child_died(self, member: Member) -> None:
+        """A running child that died while it prepared takes the rollout with it; a newborn is simply replaced."""
+        if self.current is not None and member.supervision.phase is Phase.RUNNING:
+            self._abandon(f"the {member.name} process died while the configuration was prepared")
+
+    def _commit(self, rollout: Rollout) -> None:
+        previous, self.current = self.current, rollout.configuration
+        words = rollout.configuration.watchdog
+        self._watchdog.inquiries.guard_by(words.watchdog_device)
+        self._schedule.follow(words)
+        for name, member in self._watchdog.members.items():
+            if name != "vrrp":
+                member.supervision.listen_closer(words.deaf_after)
+            if name in rollout.configuration.slices:
+                self._watchdog.send(member, messages.Commit(generation=rollout.configuration.generation))
+            else:
+                self._watchdog.supervise(member, supervision.Unwanted(words.child_wait_time))
+        for descriptor in previous.slices.values() if previous else ():
+            os.close(descriptor)
+        if not rollout.configuration.slices:
+            rollout.stage = Stage.DONE
+            self._be_ready()
+
+    def _abandon(self, reason: str) -> None:
+        rollout = self._rollout
+        if rollout is None or not rollout.abandon(reason):
+            return
+        self._rollout = None
+        if self.current is None:
+            self._watchdog.stop(EXIT_CONFIGURATION, reason)
+            return
+        for name, member in self._watchdog.members.items():
+            if name not in self.current.slices:
+                self._watchdog.supervise(member, supervision.Unwanted(self.words.child_wait_time))
+            elif member.channel is not None:
+                self._watchdog.send(member, messages.Abandon(generation=rollout.configuration.generation))
+        for descriptor in rollout.configuration.slices.values():
+            os.close(descriptor)
+        self._end("refused", reason)
+
+    def _be_ready(self) -> None:
+        watchdog = self._watchdog
+        if self.current is None or self.current.generation > 1:
+            self._end("applied", "")
+            return
+        self._log.info("Startup complete")
+        watchdog.options.say_started(EXIT_OK, "")
+        watchdog.inquiries.tell_systemd(f"READY=1\nMAINPID={os.getpid()}")
+        if watchdog.options.dump_configuration:
+            watchdog.inquiries.log_everything()
+        self._ask_again()
+
+    def _end(self, outcome: str, reason: str) -> None:
+        self.last = {
+            "when": time.time(),
+            "outcome": outcome,
+            "reason": reason,
+            "diagnostics": list(self._analyzed.diagnostics) if self._analyzed else [],
+        }
+        if outcome == "applied":
+            self._log.info("Reload complete")
+        else:
+            self._log.error(f"Reload refused, the running configuration stays: {reason}")
+        self._watchdog.inquiries.tell_systemd("READY=1")
+        self._ask_again()
+
+    def _ask_again(self) -> None:
+        if self._again:
+            self._again = False
+            self._watchdog.ask_reload()
