@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from kad import VERSION, control, messages, report
 from kad.control import ControlError
@@ -18,7 +18,10 @@ from kad.linux.daemon import detach
 from kad.linux.pidfile import AlreadyRunning, PidFile
 from kad.linux.refused import Refused
 from kad.log import FACILITIES, Destination, Logger
-from kad.supervision import EXIT_FATAL, EXIT_NO_FILE, EXIT_OK
+from kad.supervision import EXIT_CONFIGURATION, EXIT_FATAL, EXIT_NO_FILE, EXIT_OK
+
+if TYPE_CHECKING:
+    from kad.config.analyzer import Analysis
 
 DEFAULT_FILES = (Path("/etc/kad/kad.conf"), Path("/etc/keepalived/keepalived.conf"))
 DEFAULT_RUNTIME_DIRECTORY = Path("/run/kad")
@@ -72,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--dump", nargs="?", const="", metavar="SECTION", help="print the running daemon's state as JSON")
     p.add_argument("--status", action="store_true", help="one line an instance; the exit status is for monitoring")
     p.add_argument("--reload", action="store_true", help="let the running daemon read its configuration again")
+    p.add_argument("--check-reload", metavar="FILE", help="print what a reload with this file would change")
     p.add_argument("--signum", metavar="NAME", help=f"print a signal number: {', '.join(SIGNALS)}")
     p.add_argument("-v", "--version", action="store_true", help="print the version")
     return p
@@ -87,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _print_signal(options.signum)
     if options.dump is not None or options.status or options.reload:
         return _ask(options)
+    if options.check_reload is not None:
+        return _check_reload(options)
     if options.config_test is not None:
         return _test_configuration(options)
     return _run(options)
@@ -142,14 +148,17 @@ class Reading:
     def __call__(self) -> tuple[messages.Analyzed, dict[str, bytes]]:
         """Called in the analyzer process."""
         from kad.config import analyzer
+
+        analysis = self.analyze(test=False)
+        return analyzer.to_message(analysis), analysis.slices
+
+    def analyze(self, *, test: bool) -> Analysis:
+        """Here and now; imports the parser, which the parent must never do."""
+        from kad.config import analyzer
         from kad.linux.host import gather
 
-        analysis = analyzer.analyze(
-            self.files,
-            gather(),
-            analyzer.Options(config_id=self.config_id, vrrp=self.vrrp, checker=self.checker),
-        )
-        return analyzer.to_message(analysis), analysis.slices
+        options = analyzer.Options(config_id=self.config_id, test=test, vrrp=self.vrrp, checker=self.checker)
+        return analyzer.analyze(self.files, gather(), options)
 
 
 def _reading(options: argparse.Namespace) -> Reading:
@@ -158,16 +167,26 @@ def _reading(options: argparse.Namespace) -> Reading:
     return Reading(files, options.config_id, options.vrrp or not only, options.check or not only)
 
 
+def _check_reload(options: argparse.Namespace) -> int:
+    from kad.check_reload import check_reload
+    from kad.config import analyzer
+
+    options.use_file = options.check_reload
+    analysis = _reading(options).analyze(test=False)
+    print(analyzer.render(analysis.diagnostics), end="", file=sys.stderr)
+    try:
+        text, accepted = check_reload(runtime_directory(options), analysis)
+    except ControlError as error:
+        print(f"kad: {error}", file=sys.stderr)
+        return EXIT_FATAL
+    print(text, end="")
+    return EXIT_OK if accepted else EXIT_CONFIGURATION
+
+
 def _test_configuration(options: argparse.Namespace) -> int:
     from kad.config import analyzer
-    from kad.linux.host import gather
 
-    reading = _reading(options)
-    analysis = analyzer.analyze(
-        reading.files,
-        gather(),
-        analyzer.Options(config_id=reading.config_id, test=True, vrrp=reading.vrrp, checker=reading.checker),
-    )
+    analysis = _reading(options).analyze(test=True)
     text = analyzer.render(analysis.diagnostics)
     if options.config_test:
         try:

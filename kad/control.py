@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 LOOK = frozenset({"dump", "status"})
-ACT = frozenset({"reload", "stop"})
+ACT = frozenset({"reload", "stop", "configuration"})
+"""The configuration holds passwords."""
 GROUP = "kad"
 _SO_PEERGROUPS = 59
 _LARGEST_REQUEST = 4096

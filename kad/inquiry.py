@@ -18,7 +18,7 @@ import msgspec
 from kad import VERSION, control, messages, report
 from kad.control import ControlError, Conversation
 from kad.linux import systemd
-from kad.linux.memory import resident_memory
+from kad.linux.memory import read_memory_file, resident_memory
 from kad.linux.refused import Refused
 from kad.linux.watchdog_device import WatchdogDevice
 from kad.page import Page
@@ -206,9 +206,21 @@ class Inquiries:
             case "reload":
                 self._watchdog.ask_reload()
                 self._reply(conversation, {"ok": True})
+            case "configuration":
+                self._reply(conversation, {"ok": True, **self._configuration()})
             case "stop":
                 self._reply(conversation, {"ok": True})
                 self._watchdog.stop(EXIT_OK, "")
+
+    def _configuration(self) -> Plain:
+        current = self._watchdog.reload.current
+        if current is None:
+            return {"generation": 0, "slices": {}, "refusals": []}
+        return {
+            "generation": current.generation,
+            "slices": {name: read_memory_file(descriptor) for name, descriptor in current.slices.items()},
+            "refusals": sorted(current.refusals),
+        }
 
     def _reply_dump(self, conversation: Conversation, dump: Plain, section: object) -> None:
         if not section:

@@ -1,0 +1,73 @@
+"""`kad --check-reload FILE`: what a reload with that file would change in the running daemon, without doing it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kad import control
+from kad.check.keywords import CheckerSlice
+from kad.config.analyzer import Analysis, to_message
+from kad.config.difference import Difference, difference
+from kad.ipvs.keywords import IpvsSlice
+from kad.run.keywords import RunnerSlice
+from kad.vrrp.keywords import VrrpSlice
+
+_SLICES: dict[str, type[msgspec.Struct]] = {
+    "vrrp": VrrpSlice,
+    "runner": RunnerSlice,
+    "ipvs": IpvsSlice,
+    "checker": CheckerSlice,
+}
+_WORDS = {
+    "instances": "vrrp_instance",
+    "groups": "vrrp_sync_group",
+    "scripts": "vrrp_script",
+    "programs": "program",
+    "virtual_servers": "virtual_server",
+}
+
+
+def check_reload(runtime_directory: Path, analysis: Analysis) -> tuple[str, bool]:
+    """The report, and whether the reload would be accepted. Raises ControlError."""
+    running = control.ask(runtime_directory, {"verb": "configuration"})
+    lines = list(_changes(running["slices"], analysis.slices)) or ["nothing would change"]
+    analyzed = to_message(analysis)
+    news = [text for text in analyzed.refusals if text not in running["refusals"]]
+    if analyzed.fatal or news:
+        lines = [f"the reload would be refused: {'; '.join(news) or 'the file cannot be used'}"]
+    return "\n".join(lines) + "\n", not (analyzed.fatal or news)
+
+
+def _changes(running: dict[str, str], wanted: dict[str, bytes]) -> Iterator[str]:
+    for name, slice_type in _SLICES.items():
+        old = base64.b64decode(running[name]) if name in running else None
+        new = wanted.get(name)
+        if old is None and new is not None:
+            yield f"the {name} process would be started"
+        elif new is None and old is not None:
+            yield f"the {name} process would be stopped"
+        decoder = msgspec.msgpack.Decoder(slice_type)
+        before = decoder.decode(old) if old is not None else slice_type()
+        after = decoder.decode(new) if new is not None else slice_type()
+        for each in difference(before, after):
+            yield from _lines(each)
+
+
+def _lines(each: Difference) -> Iterator[str]:
+    subject = f"{_WORDS.get(each.kind, each.kind)} {each.name}".strip()
+    if not each.fields:
+        yield f"{subject}: {each.what}"
+    for name, old, new in each.fields:
+        if name in ("authentication", "password"):
+            yield f"{subject}: {name} changed"
+        else:
+            yield f"{subject}: {name} {_text(old)} -> {_text(new)}"
+
+
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
