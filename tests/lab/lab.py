@@ -75,9 +75,9 @@ class Lab:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            for daemon in self.daemons:
-                print(f"--- {daemon.program} on {daemon.node.name}\n{daemon.log}")
+        # pytest shows it when the test failed.
+        for daemon in self.daemons:
+            print(f"--- {daemon.program} on {daemon.node.name}\n{daemon.log}")
         self._closing.close()
 
     def node(self, name: str, interfaces: Mapping[str, str]) -> Node:

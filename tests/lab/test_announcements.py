@@ -116,7 +116,6 @@ SUBJECTS: dict[str, dict[str, Any]] = {
     "version 3": {"advert_int": 0.25},
     "three addresses": {"addresses": ("10.77.0.100/24", "10.77.0.7", "192.0.2.200/32")},
     "unicast": {"more": "unicast_peer {\n 10.77.0.9\n }"},
-    "checksum as in version 2": {"more": "v3_checksum_as_v2"},
     "slow": {"advert_int": 40.95, "priority": 255, "state": "MASTER"},
 }
 
@@ -128,7 +127,6 @@ def without_identification(advert: Advert) -> str:
     return packet.hex()
 
 
-@pytest.mark.usefixtures("kad")
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_adverts_are_those_of_keepalived_byte_for_byte(lab: Lab, subject: str) -> None:
     settings = SUBJECTS[subject]
@@ -147,6 +145,13 @@ def test_adverts_are_those_of_keepalived_byte_for_byte(lab: Lab, subject: str) -
     farewells = [lab.wire.wait_advert(node=name, priority=0, seconds=1, since=0) for name in ("a", "b")]
     assert without_identification(farewells[0]) == without_identification(farewells[1])
     assert header_checksum(farewells[0].packet) == 0
+
+
+def test_the_checksum_of_version_2_in_version_3(pair: Pair) -> None:
+    lab, a, _ = pair
+    lab.start_kad(a, router(more="v3_checksum_as_v2"))
+    # Over the eight bytes and the address alone, without a pseudo header; Debian's keepalived does not know the word.
+    assert lab.wire.wait_advert(node="a", seconds=5).packet[20:].hex() == "31336401000a60100a4d0064"
 
 
 def header_checksum(packet: bytes) -> int:

@@ -7,7 +7,7 @@ import pytest
 from tests.lab.crowd import crowd
 from tests.lab.lab import Lab, Node
 
-pytestmark = [pytest.mark.lab, pytest.mark.timing, pytest.mark.usefixtures("kad")]
+pytestmark = [pytest.mark.lab, pytest.mark.timing]
 
 
 def test_two_hundred_instances_for_twenty_seconds(pair: tuple[Lab, Node, Node]) -> None:

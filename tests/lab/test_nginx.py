@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.lab import Lab, Node
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("kad")]
+pytestmark = pytest.mark.lab
 
 COURSE = Path(__file__).parent / "configurations" / "course" / "ha-nginx.conf"
 ADDRESS = "10.1.0.93"

@@ -14,7 +14,7 @@ from tests.lab.daemons import Kad
 from tests.lab.lab import Lab, Node
 from tests.lab.texts import global_defs, instance, router
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("kad")]
+pytestmark = pytest.mark.lab
 
 VIP = "10.77.0.100"
 Pair = tuple[Lab, Node, Node]
@@ -31,6 +31,7 @@ def daemon(pair: Pair) -> Kad:
     lab, a, _ = pair
     started = lab.start_kad(a, SCRIPTED)
     lab.wait_holder(VIP, a, seconds=6)
+    started.wait_log("Entering MASTER STATE")
     return started
 
 
@@ -168,8 +169,10 @@ def test_signum_prints_keepalived_s_numbers(pair: Pair, name: str, number: int) 
 
 
 def test_a_killed_vrrp_child_is_replaced_at_once(pair: Pair, daemon: Kad) -> None:
-    lab, _, _ = pair
-    for restarts in (1, 2, 3):
+    lab, a, _ = pair
+    for restarts in (1, 2):
+        # Deaths soon after the start are another matter: they make the next start wait.
+        lab.stays(VIP, a, 1.3)
         old = daemon.child("vrrp")
         begin = time.monotonic()
         os.kill(old, signal.SIGKILL)

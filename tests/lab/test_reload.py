@@ -51,7 +51,6 @@ def test_an_address_more_and_less_without_a_transition(pair: Pair, program: str)
     assert not daemon.logged("Entering", since=begin)
 
 
-@pytest.mark.usefixtures("kad")
 @pytest.mark.parametrize(
     "broken",
     [
@@ -78,7 +77,6 @@ def test_a_file_with_an_error_leaves_everything_as_it_was(pair: Pair, broken: st
     assert lab.moves(VIP, begin) == []
 
 
-@pytest.mark.usefixtures("kad")
 def test_no_advert_is_late_for_a_reload(pair: Pair) -> None:
     lab, a, _ = pair
     text = global_defs() + instance("one", vrid=1, advert_int=0.5)
@@ -111,7 +109,6 @@ def test_instances_come_and_go_beside_one_that_stays(pair: Pair, program: str) -
     assert not lab.wire.adverts(node="a", vrid=1, priority=0)
 
 
-@pytest.mark.usefixtures("kad")
 def test_a_reload_of_the_same_text_changes_nothing_but_the_generation(pair: Pair) -> None:
     lab, a, _ = pair
     daemon = lab.start_kad(a, router())

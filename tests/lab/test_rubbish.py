@@ -7,7 +7,7 @@ import pytest
 from tests.lab.flood import flood
 from tests.lab.lab import Lab, Node
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("kad")]
+pytestmark = pytest.mark.lab
 
 Pair = tuple[Lab, Node, Node]
 

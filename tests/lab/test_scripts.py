@@ -143,7 +143,6 @@ def test_a_positive_weight_is_added_while_the_script_succeeds(pair: Pair, progra
     lab.wire.wait_advert(node="a", priority=150, seconds=5)
 
 
-@pytest.mark.usefixtures("kad")
 @pytest.mark.parametrize(
     "script", ["[[ -f /run/flag ]] && exit 0 || exit 1", "! test ! -f /run/flag", 'test -n \\"$(ls /run/flag)\\"']
 )

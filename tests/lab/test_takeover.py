@@ -7,7 +7,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.takeover import measure
 
-pytestmark = [pytest.mark.lab, pytest.mark.timing, pytest.mark.usefixtures("kad", "lab")]
+pytestmark = [pytest.mark.lab, pytest.mark.timing]
 
 
 @pytest.mark.parametrize(("version", "advert_int", "times"), [(3, 0.1, 7), (2, 1, 3)])

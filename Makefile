@@ -1,0 +1,48 @@
+# Everything is installed in .venv. `make test` as root also installs the Debian packages of the lab: see tests/packages.
+
+ifndef PYTHON
+PYTHON := $(shell for name in python3.13 python3.12 python3.11 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+endif
+VENV ?= .venv
+RUN := $(VENV)/bin/python -m
+PYTEST := $(RUN) pytest
+
+.PHONY: test lint demo soak bench packages
+.DEFAULT_GOAL := test
+
+# Tests that measure milliseconds run alone, after the others.
+test: packages $(VENV)/.test lint
+	$(PYTEST) -q -m "not lab" -n 2
+	$(PYTEST) -q -m "lab and not timing" -n 3
+	$(PYTEST) -q -m "lab and timing"
+
+lint: $(VENV)/.test
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+
+demo: $(VENV)/.run
+	@$(RUN) kad.tools.demo
+
+soak: packages $(VENV)/.test
+	$(PYTEST) -v -m soak --timeout 1800 tests/soak
+
+bench: packages $(VENV)/.test
+	$(RUN) tests.bench
+
+packages:
+	@PYTHON=$(PYTHON) tests/packages
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "kad needs Python 3.11 or newer, and none was found." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "Install python3-venv first." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml setup.cfg
+	$(RUN) pip install --quiet --disable-pip-version-check --editable '.[watch]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml setup.cfg
+	$(RUN) pip install --quiet --disable-pip-version-check --editable '.[watch,test]' 'pytest-xdist>=3.5'
+	@touch $@
