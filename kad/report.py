@@ -183,8 +183,8 @@ def _json_data(instance: Plain, commands: Mapping[str, str]) -> dict[str, object
         if command := commands.get(f"{instance['name']}/{keyword}"):
             told[key] = command
     lists = {
-        "vips": [_address(address) for address in instance["virtual_addresses"]],
-        "evips": [_address(address) for address in instance["excluded_addresses"]],
+        "vips": [_address(address, instance) for address in instance["virtual_addresses"]],
+        "evips": [_address(address, instance) for address in instance["excluded_addresses"]],
         "track_ifp": _tracked(instance, "interface"),
         "track_script": [commands.get(f"script:{name}/script", name) for name in _tracked(instance, "script")],
         "track_process": _tracked(instance, "process"),
@@ -277,10 +277,10 @@ def _protocol_lines(instance: Plain) -> Iterator[str]:
 
 def _address_lines(instance: Plain) -> Iterator[str]:
     yield f"Virtual IP ({len(instance['virtual_addresses'])}):"
-    yield from (f"  {_address(address)}" for address in instance["virtual_addresses"])
+    yield from (f"  {_address(address, instance)}" for address in instance["virtual_addresses"])
     if instance["excluded_addresses"]:
         yield "Virtual IP Excluded :"
-        yield from (f"  {_address(address)}" for address in instance["excluded_addresses"])
+        yield from (f"  {_address(address, instance)}" for address in instance["excluded_addresses"])
     if peers := instance["configuration"].get("unicast_peers"):
         yield "Unicast Peer :"
         yield from (f"  {peer['address']}" for peer in peers)
@@ -337,13 +337,13 @@ def _addresses(instance: Plain) -> list[Plain]:
     return [*instance["virtual_addresses"], *instance["excluded_addresses"]]
 
 
-def _address(address: Plain) -> str:
+def _address(address: Plain, instance: Plain) -> str:
     """`ADDR[/LEN] dev IF scope S[ label L][ deprecated| preferred_lft …][ set]`; no length for a host address."""
     is_six = ":" in address["address"]
     is_host = address["prefix"] == (128 if is_six else 32)
     text = str(address["address"]) + ("" if is_host else f"/{address['prefix']}")
     scope = address.get("scope", 0)
-    text += f" dev {address['device']} scope {_SCOPES.get(scope, scope)}"
+    text += f" dev {address['device'] or instance['interface']} scope {_SCOPES.get(scope, scope)}"
     if address.get("label"):
         text += f" label {address['label']}"
     if is_six:

@@ -51,7 +51,7 @@ def instance(**changes: Any) -> dict[str, Any]:
                 "label": "eth0:0",
                 "held": True,
             },
-            {"address": "192.0.2.101", "prefix": 32, "device": "eth0", "scope": 0, "label": None, "held": True},
+            {"address": "192.0.2.101", "prefix": 32, "device": None, "scope": 0, "label": None, "held": True},
         ],
         "excluded_addresses": [
             {"address": "2001:db8::1", "prefix": 64, "device": "eth0", "scope": 0, "label": None, "held": True}
