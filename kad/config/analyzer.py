@@ -6,28 +6,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from kad.check.keywords import CheckedServer, CheckerSlice
+from kad.check.keywords.judge import Checks
 from kad.config.build import Builder, Scope
 from kad.config.daemon import WatchdogSlice
 from kad.config.grammar import parse
 from kad.config.host import Host
-from kad.config.language import File, VirtualServerBlock, language
+from kad.config.keyword import layout_of
+from kad.config.language import File, GlobalsBlock, language
 from kad.config.preprocess import Preprocessor
 from kad.config.programs import Programs
 from kad.config.render import render, summary
-from kad.config.root import DaemonGlobals, to_watchdog
+from kad.config.root import ScriptGlobals, to_watchdog
 from kad.config.tree import Complaint, Diagnostic, Place, Report
-from kad.ipvs.keywords import IpvsSlice, RealServer, VirtualServer
+from kad.ipvs.keywords import IpvsSlice, VirtualServer
+from kad.ipvs.keywords.service import ServiceGroupBlock
+from kad.ipvs.keywords.services import Services
 from kad.messages import Analyzed
 from kad.run.keywords import RunnerSlice, VrrpScript
 from kad.run.keywords.script import to_script
 from kad.track.items import Weight
 from kad.vrrp.keywords import VrrpSlice
-from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.routers import Routers
 
 __all__ = ["Analysis", "Options", "analyze", "render", "to_message"]
@@ -69,9 +70,12 @@ def analyze(files: str, host: Host, options: Options | None = None) -> Analysis:
     reader = Preprocessor(host, options.config_id or host.name.partition(".")[0], report)
     layout = language()
     tree = parse(reader.read(files), layout, report)
-    file = Builder(scope, layout).build(tree, layout)
+    builder = Builder(scope, layout)
+    file = builder.build(tree, layout)
     assert isinstance(file, File)
-    watchdog, slices = _slices(file, scope, options)
+    defaults = file.global_defs or builder.default(layout_of(GlobalsBlock))
+    assert isinstance(defaults, GlobalsBlock)
+    watchdog, slices = _slices(file, defaults, scope, options)
     _tell_if_empty(files, file, slices, report)
     diagnostics = _finished(report, reader.sources)
     return Analysis(
@@ -97,45 +101,94 @@ def to_message(analysis: Analysis) -> Analyzed:
     )
 
 
-def _slices(file: File, scope: Scope, options: Options) -> tuple[WatchdogSlice, dict[str, msgspec.Struct]]:
-    defaults = file.global_defs
-    daemon = defaults.daemon if defaults else DaemonGlobals()
-    if defaults is None:
-        scope.places.record(daemon, {"": [Place("")]})
-    programs = _programs(daemon, scope)
-    watchdog = to_watchdog(file.root, daemon, programs, scope)
-    programs.made.clear()
+def _slices(
+    file: File, defaults: GlobalsBlock, scope: Scope, options: Options
+) -> tuple[WatchdogSlice, dict[str, msgspec.Struct]]:
+    programs = _programs(defaults.daemon.scripts, scope)
+    titles = {"vrrp": defaults.vrrp.process.process_name, "checker": defaults.checker_process.process_name}
+    watchdog = to_watchdog(file.root, defaults.daemon, titles, programs, scope)
     scripts = _scripts(file, programs, scope)
-    programs.made.clear()
+    mail = defaults.mail
     routers = Routers(
-        defaults.vrrp if defaults else VrrpGlobals(),
-        bool(daemon.smtp_alert_vrrp if daemon.smtp_alert_vrrp is not None else daemon.smtp_alert),
-        {name: Weight(number=script.weight, reverse=script.reverse) for name, script in scripts.items()},
+        defaults.vrrp,
+        bool(mail.smtp_alert_vrrp if mail.smtp_alert_vrrp is not None else mail.smtp_alert),
+        _weights(file, scripts, scope),
         programs,
         scope,
     )
     vrrp = routers.slice(file.vrrp_instance, file.vrrp_sync_group)
+    services, servers = _services(file, programs, scope)
     programs.conclude()
     slices: dict[str, msgspec.Struct] = {}
     if vrrp.instances and options.vrrp:
         slices["vrrp"] = vrrp
         slices["runner"] = _runner(vrrp, scripts, programs)
-    if file.virtual_server and options.checker:
-        slices["ipvs"] = _ipvs(file.virtual_server)
-        slices["checker"] = _checker(file.virtual_server)
+    if services and options.checker:
+        slices["ipvs"] = IpvsSlice(virtual_servers=tuple(services))
+        slices["checker"] = CheckerSlice(servers=tuple(servers))
     return watchdog, slices
 
 
-def _programs(daemon: DaemonGlobals, scope: Scope) -> Programs:
-    asked = daemon.script_user
+def _weights(file: File, scripts: dict[str, VrrpScript], scope: Scope) -> dict[str, dict[str, Weight]]:
+    """What can be tracked, by kind and name, with the weight that it has by itself."""
+    weights = {"script": {name: Weight(number=one.weight, reverse=one.reverse) for name, one in scripts.items()}}
+    for kind, word, blocks in (
+        ("file", "file", file.track_file),
+        ("process", "process", file.vrrp_track_process),
+        ("bfd", "neighbor_ip", file.bfd_instance),
+    ):
+        known = weights[kind] = {}
+        for block in blocks:
+            place = scope.places.of(block)
+            if getattr(block, word) is None:
+                scope.report.warning(place, f"{block.name} has no {word}; it is ignored", proposal=f"add {word}")
+            elif block.name in known:
+                scope.report.warning(place, f"{block.name} is already defined; it is ignored")
+            else:
+                known[block.name] = block.weight or Weight(number=1 if kind == "file" else 0)
+    return weights
+
+
+def _services(file: File, programs: Programs, scope: Scope) -> tuple[list[VirtualServer], list[CheckedServer]]:
+    """What can be served, and the checks that go with it."""
+    groups: dict[str, ServiceGroupBlock] = {}
+    for group in file.virtual_server_group:
+        if group.members:
+            groups.setdefault(group.name, group)
+        else:
+            text = f"virtual_server_group {group.name} has no member; it is ignored"
+            scope.report.warning(scope.places.of(group), text, proposal="add IP PORT")
+    judge = Services(scope, programs, groups)
+    files = [block.name for block in file.track_file]
+    checks = Checks(scope, programs, files, [block.name for block in file.bfd_instance])
+    services, servers = [], []
+    for block in file.virtual_server:
+        service = judge.judge(block)
+        checked = [
+            CheckedServer(
+                service=block.name.text,
+                address=server.name.address,
+                port=server.name.port,
+                checks=checks.judge(server.checks, str(server.name)),
+            )
+            for server in block.real_server
+        ]
+        if service is not None:
+            services.append(service)
+            servers += checked
+    return services, servers
+
+
+def _programs(words: ScriptGlobals, scope: Scope) -> Programs:
+    asked = words.script_user
     if asked is not None and asked.user not in scope.host.users:
-        place = scope.places.of(daemon, "script_user")
+        place = scope.places.of(words, "script_user")
         scope.report.warning(place, f"there is no user {asked.user} on this host", about_host=True)
     return Programs(
         scope,
         user=asked.user if asked else None,
         group=asked.group if asked else None,
-        secure=daemon.enable_script_security,
+        secure=words.enable_script_security,
     )
 
 
@@ -155,45 +208,6 @@ def _runner(vrrp: VrrpSlice, scripts: dict[str, VrrpScript], programs: Programs)
     return RunnerSlice(
         programs=tuple(program for program in programs.made if program.id.rpartition("/")[0] in objects),
         scripts=tuple(script for name, script in scripts.items() if name in tracked),
-    )
-
-
-def _ipvs(blocks: Sequence[VirtualServerBlock]) -> IpvsSlice:
-    return IpvsSlice(
-        virtual_servers=tuple(
-            VirtualServer(
-                name=block.name.text,
-                address=block.name.address,
-                port=block.name.port,
-                fwmark=block.name.fwmark,
-                group=block.name.group,
-                protocol=block.service.protocol or "UDP",
-                real_servers=tuple(
-                    RealServer(
-                        address=server.name.address,
-                        port=server.name.port,
-                        weight=1 if server.destination.weight is None else server.destination.weight,
-                    )
-                    for server in block.real_server
-                ),
-            )
-            for block in blocks
-        )
-    )
-
-
-def _checker(blocks: Sequence[VirtualServerBlock]) -> CheckerSlice:
-    return CheckerSlice(
-        servers=tuple(
-            CheckedServer(
-                service=block.name.text,
-                address=server.name.address,
-                port=server.name.port,
-                checks=server.checks.names(),
-            )
-            for block in blocks
-            for server in block.real_server
-        )
     )
 
 

@@ -24,13 +24,13 @@ class Places:
     def record(self, block: Block, places: dict[str, list[Place]]) -> None:
         self._of[id(block)] = (block, places)
 
-    def of(self, block: Block, name: str = "", index: int = 0) -> Place:
+    def of(self, block: object, name: str = "", index: int = 0) -> Place:
         """The place of a field (of its item `index`), or of the block where the field was not written."""
         _, places = self._of[id(block)]
         found = places.get(name) or places[""]
         return found[min(index, len(found) - 1)]
 
-    def find(self, name: str, *blocks: Block) -> Place:
+    def find(self, name: str, *blocks: object) -> Place:
         """The place of a field in whichever of these it was written; of the first block otherwise."""
         for block in blocks:
             _, places = self._of[id(block)]
@@ -85,17 +85,21 @@ class Builder:
         for child in node.children or ():
             entry = child.meaning
             if entry is None:
-                self._unknown(child, layout)
+                if layout.lines is not None and child.children is None:
+                    self._item(bags[()], child, layout.lines)
+                else:
+                    self._unknown(child, layout)
                 continue
             self._note(child, entry, layout)
-            if entry.is_opaque and entry.layout is not None:
-                self.build(child, entry.layout)
-            elif not entry.is_opaque:
-                bag = bags.get(entry.path)
-                if bag is None:
-                    bag = bags[entry.path] = _Bag()
-                self._fill(bag, child, entry, layout)
+            bag = bags.get(entry.path)
+            if bag is None:
+                bag = bags[entry.path] = _Bag()
+            self._fill(bag, child, entry, layout)
         return self._make(layout, bags, (), node.place)
+
+    def default(self, layout: Layout) -> Block:
+        """The struct of a block that was not written."""
+        return self._make(layout, {}, (), Place(""))
 
     def _make(self, layout: Layout, bags: dict[tuple[str, ...], _Bag], path: tuple[str, ...], place: Place) -> Block:
         bag = bags.get(path) or _Bag()
@@ -111,9 +115,8 @@ class Builder:
         keyword = entry.keyword
         name = entry.field
         if keyword.is_entries:
-            assert keyword.value is not None
             for child in node.children or ():
-                self._keep(bag, name, self._read(child, "", keyword.value, entry), child.place, True)
+                self._item(bag, child, entry)
             bag.collected.setdefault(name, [])
         elif entry.layout is not None:
             head = self._head(node, entry)
@@ -134,6 +137,11 @@ class Builder:
                 return
             value = self._read(node, node.keyword, keyword.value, entry, layout)
             self._keep(bag, name, value, node.place, keyword.collected)
+
+    def _item(self, bag: _Bag, node: Node, entry: Entry) -> None:
+        """A line that is a value."""
+        assert entry.keyword.value is not None
+        self._keep(bag, entry.field, self._read(node, "", entry.keyword.value, entry), node.place, True)
 
     def _keep(self, bag: _Bag, name: str, value: Any, place: Place, collected: bool) -> None:
         if value is None:
@@ -171,9 +179,13 @@ class Builder:
             return None
         if value.most is not None and len(words) > value.most:
             rest = " ".join(word.text for word in words[value.most :])
-            self._report.note(
-                self._place(node, words[value.most], keyword), f"{node.keyword} takes no more words; {rest} is ignored"
-            )
+            place = self._place(node, words[value.most], keyword)
+            if entry.keyword.exact:
+                self._report.warning(place, f"{node.keyword} takes no more words than {value.most}; it is ignored")
+                return None
+            proposal = "put the whole command between quotes" if value.is_command else ""
+            text = f"{node.keyword} takes no more words; {rest} is ignored"
+            self._report.note(place, text, proposal=proposal)
         try:
             return value.read(words)
         except Clamped as clamped:
@@ -214,9 +226,9 @@ class Builder:
     def _note(self, node: Node, entry: Entry, layout: Layout) -> None:
         if entry.is_deprecated:
             self._report.warning(node.place, f"{node.keyword} is an old spelling", proposal=f"write {entry.name}")
-        if entry.is_silent:
-            return
-        if (entry.is_opaque or not entry.keyword.effect) and (layout.context, entry.name) not in self._noted:
+        elif entry.keyword.instead:
+            self._report.warning(node.place, f"{node.keyword} is old", proposal=f"use {entry.keyword.instead}")
+        if not entry.keyword.effect and (layout.context, entry.name) not in self._noted:
             self._noted.add((layout.context, entry.name))
             self._report.note(node.place, f"{node.keyword}: known to keepalived, has no effect in kad yet")
 

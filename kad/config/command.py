@@ -77,7 +77,7 @@ def command(*, with_user: bool = True) -> Value:
         if not text:
             raise Wrong("the command is empty")
         split(text)
-        names = [word.text for word in words[1:3]]
+        names = [word.text for word in words[1:3]] if with_user else []
         return Command(text=text, user=names[0] if names else None, group=names[1] if len(names) > 1 else None)
 
     def write(value: Command) -> str:

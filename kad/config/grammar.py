@@ -13,8 +13,7 @@ from kad.config.tree import Line, Node, Place, Report, Word
 from kad.config.values import Value
 
 _FIRST = re.compile(r'[^\s"]+|"[^"]*"?')
-_QUOTED = r'"((?:[^"\\]|\\.)*)"?'
-_COMMAND = rf"""{_QUOTED}|'((?:[^'\\]|\\.)*)'?|([^\s"']+)"""
+_COMMAND = r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(\S+)"""
 
 
 def _regex(pattern: str) -> pyparsing.ParserElement:

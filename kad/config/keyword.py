@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import typing
 from collections.abc import Iterator
@@ -15,7 +16,10 @@ from kad.config.values import Value
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
-    """What one block of a file says: a field a keyword, as it was written; None where nothing was."""
+    """What one block of a file says: a field a keyword, as it was written; None where nothing was.
+
+    Files that define blocks do without postponed annotations: the marks are read from the fields themselves.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +44,10 @@ class Keyword:
     """What holds when nothing is written, in words."""
     effect: bool = True
     """kad acts on it."""
+    instead: str = ""
+    """What to write instead of a word that is old altogether."""
+    exact: bool = False
+    """Words too many make the line wrong; elsewhere they are ignored."""
     missing: Complaint = Complaint.MISSING_WORD
     """The class of complaint when the value is not there."""
 
@@ -51,9 +59,20 @@ class Head:
     value: Value
 
 
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Marks the field that collects the lines of a block that begin with no keyword."""
+
+    value: Value
+    help: str
+
+
 @dataclass(frozen=True)
 class Inline:
-    """Marks a field whose struct's keywords stand in this block."""
+    """Marks a field whose struct's keywords stand in this block, each with this prefix."""
+
+    prefix: str = ""
+    effect: bool = True
 
 
 def keyword(value: Value, help: str, **more: Any) -> Keyword:
@@ -82,10 +101,6 @@ class Entry:
     """Inlined structs to pass through to reach the field."""
     layout: Layout | None = None
     is_deprecated: bool = False
-    is_opaque: bool = False
-    """Known to keepalived alone: it fills no field."""
-    is_silent: bool = False
-    """The block around already says that it has no effect."""
 
     @property
     def opens(self) -> bool:
@@ -102,6 +117,8 @@ class Layout:
     """Names of the blocks around, joined by slashes; empty at the top."""
     words: dict[str, Entry] = field(default_factory=dict)
     head: tuple[str, Value] | None = None
+    lines: Entry | None = None
+    """What lines without a keyword are."""
     inlines: list[tuple[str, Layout]] = field(default_factory=list)
 
     def layouts(self) -> Iterator[Layout]:
@@ -115,26 +132,24 @@ class Layout:
 def layout_of(struct: type[Block], context: str = "") -> Layout:
     """Read the fields of a block's struct."""
     layout = Layout(struct, context)
-    hints = typing.get_type_hints(struct, include_extras=True)
-    for info in msgspec.structs.fields(struct):
-        for mark in getattr(hints[info.name], "__metadata__", ()):
+    for name, hint in struct.__annotations__.items():
+        for mark in getattr(hint, "__metadata__", ()):
             match mark:
                 case Head(value):
-                    layout.head = (info.name, value)
-                case Inline():
-                    inner = layout_of(typing.get_args(hints[info.name])[0], context)
-                    layout.inlines.append((info.name, inner))
+                    layout.head = (name, value)
+                case Lines(value, help):
+                    layout.lines = Entry("", entries(value, help), name)
+                case Inline(prefix, effect):
+                    inner = layout_of(typing.get_args(hint)[0], context)
+                    layout.inlines.append((name, inner))
                     for word, entry in inner.words.items():
-                        layout.words[word] = Entry(
-                            entry.name,
-                            entry.keyword,
-                            entry.field,
-                            (info.name, *entry.path),
-                            entry.layout,
-                            entry.is_deprecated,
+                        path = (name, *entry.path)
+                        known = entry.keyword if effect else dataclasses.replace(entry.keyword, effect=False)
+                        layout.words[prefix + word] = dataclasses.replace(
+                            entry, name=prefix + entry.name, path=path, keyword=known
                         )
                 case Keyword():
-                    _add(layout, info.name, mark)
+                    _add(layout, name, mark)
     return layout
 
 

@@ -1,26 +1,39 @@
 """The whole language: the words of every room put together into the blocks of one file."""
 
-from __future__ import annotations
-
 import functools
-import importlib.resources
 from typing import Annotated
 
 from kad.check.keywords.checks import CheckWords
-from kad.config.keyword import Block, Entry, Head, Inline, Keyword, Layout, block, layout_of
+from kad.check.keywords.defaults import CheckerGlobals, ClientBlock, ServerDefaults, ServiceDefaults
+from kad.config.keyword import Block, Head, Inline, Layout, block, layout_of
+from kad.config.processes import NetlinkWords, ProcessWords
 from kad.config.root import DaemonGlobals, RootWords
-from kad.ipvs.keywords.service import DestinationWords, ServerName, ServiceName, ServiceWords, server_name, service_name
+from kad.config.surroundings import FifoWords, MailGlobals, ManagementGlobals
+from kad.config.tree import Complaint
+from kad.ipvs.keywords.lines import ServerName, ServiceName, server_name, service_name
+from kad.ipvs.keywords.service import DestinationWords, IpvsGlobals, ServiceGroupBlock, ServiceWords
 from kad.run.keywords.script import ScriptBlock
+from kad.track.keywords import BfdBlock, FileBlock, ProcessBlock
 from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.group import GroupBlock
 from kad.vrrp.keywords.instance import InstanceBlock
+from kad.vrrp.keywords.statics import StaticWords
 
 
 class GlobalsBlock(Block, frozen=True, kw_only=True):
     """global_defs { }: each room has its part."""
 
     daemon: Annotated[DaemonGlobals, Inline()]
+    mail: Annotated[MailGlobals, Inline()]
+    fifo: Annotated[FifoWords, Inline()]
+    management: Annotated[ManagementGlobals, Inline()]
     vrrp: Annotated[VrrpGlobals, Inline()]
+    checker: Annotated[CheckerGlobals, Inline(effect=False)]
+    checker_process: Annotated[ProcessWords, Inline("checker_", effect=False)]
+    ipvs: Annotated[IpvsGlobals, Inline(effect=False)]
+    ipvs_netlink: Annotated[NetlinkWords, Inline("lvs_netlink_", effect=False)]
+    ipvs_fifo: Annotated[FifoWords, Inline("lvs_", effect=False)]
+    bfd_process: Annotated[ProcessWords, Inline("bfd_", effect=False)]
 
 
 class RealServerBlock(Block, frozen=True, kw_only=True):
@@ -28,6 +41,7 @@ class RealServerBlock(Block, frozen=True, kw_only=True):
 
     name: Annotated[ServerName, Head(server_name())]
     destination: Annotated[DestinationWords, Inline()]
+    defaults: Annotated[ServerDefaults, Inline()]
     checks: Annotated[CheckWords, Inline()]
 
 
@@ -36,6 +50,7 @@ class VirtualServerBlock(Block, frozen=True, kw_only=True):
 
     name: Annotated[ServiceName, Head(service_name())]
     service: Annotated[ServiceWords, Inline()]
+    defaults: Annotated[ServiceDefaults, Inline()]
     real_server: Annotated[
         tuple[RealServerBlock, ...], block(RealServerBlock, "a destination of the service", collected=True)
     ] = ()
@@ -45,15 +60,33 @@ class File(Block, frozen=True, kw_only=True):
     """All files together."""
 
     root: Annotated[RootWords, Inline()]
-    global_defs: Annotated[GlobalsBlock | None, block(GlobalsBlock, "defaults for all", merged=True)] = None
+    statics: Annotated[StaticWords, Inline()]
+    global_defs: Annotated[GlobalsBlock | None, block(GlobalsBlock, "what holds for all", merged=True)] = None
     vrrp_script: Annotated[
         tuple[ScriptBlock, ...], block(ScriptBlock, "a program whose result counts", collected=True)
     ] = ()
+    vrrp_track_process: Annotated[
+        tuple[ProcessBlock, ...], block(ProcessBlock, "processes that are counted", collected=True, effect=False)
+    ] = ()
+    track_file: Annotated[
+        tuple[FileBlock, ...],
+        block(FileBlock, "a file with a number", collected=True, aliases=("vrrp_track_file",), effect=False),
+    ] = ()
+    bfd_instance: Annotated[
+        tuple[BfdBlock, ...], block(BfdBlock, "a BFD session", collected=True, unique=True, effect=False)
+    ] = ()
     vrrp_instance: Annotated[
-        tuple[InstanceBlock, ...], block(InstanceBlock, "a virtual router", collected=True, unique=True)
+        tuple[InstanceBlock, ...],
+        block(InstanceBlock, "a virtual router", collected=True, unique=True, missing=Complaint.GENERAL),
     ] = ()
     vrrp_sync_group: Annotated[
-        tuple[GroupBlock, ...], block(GroupBlock, "instances that change together", collected=True, unique=True)
+        tuple[GroupBlock, ...],
+        block(GroupBlock, "instances that change together", collected=True, unique=True, missing=Complaint.GENERAL),
+    ] = ()
+    SSL: Annotated[ClientBlock | None, block(ClientBlock, "what every SSL_GET shows to servers", effect=False)] = None
+    virtual_server_group: Annotated[
+        tuple[ServiceGroupBlock, ...],
+        block(ServiceGroupBlock, "addresses that are served alike", collected=True, effect=False),
     ] = ()
     virtual_server: Annotated[
         tuple[VirtualServerBlock, ...], block(VirtualServerBlock, "an IPVS service", collected=True, effect=False)
@@ -62,19 +95,5 @@ class File(Block, frozen=True, kw_only=True):
 
 @functools.cache
 def language() -> Layout:
-    """The vocabulary of a whole file, with what only keepalived acts on."""
-    top = layout_of(File)
-    layouts = {layout.context: layout for layout in top.layouts()}
-    table = importlib.resources.files(__package__).joinpath("keepalived_keywords.tsv").read_text()
-    rows = [line.split("\t") for line in table.splitlines()[1:]]
-    for context, word, kind in sorted(rows, key=lambda row: (row[2] != "block", row[0].count("/"))):
-        layout = layouts[context]
-        if word in layout.words:
-            continue
-        inner = None
-        if kind == "block":
-            inner = layouts.setdefault(f"{context}/{word}".lstrip("/"), Layout(Block, f"{context}/{word}".lstrip("/")))
-        known = Keyword(help="known to keepalived", block=Block if inner else None, is_entries=kind == "list")
-        is_silent = context.startswith("virtual_server")
-        layout.words[word] = Entry(word, known, layout=inner, is_opaque=True, is_silent=is_silent)
-    return top
+    """The vocabulary of a whole file."""
+    return layout_of(File)

@@ -31,10 +31,18 @@ class Programs:
     """Where the first script stands, if there is any."""
     made: list[Program] = field(default_factory=list)
     """Every program so far, in the order of the file."""
+    _klass: Complaint = Complaint.NONE
 
-    def make(self, command: Command, identity: str, place: Place, user: Command | None = None) -> Program | None:
-        """The program, or None when it cannot run, which has then been said."""
-        self.first = self.first or place
+    def make(
+        self,
+        command: Command,
+        identity: str,
+        place: Place,
+        user: Command | None = None,
+        klass: Complaint = Complaint.NONE,
+    ) -> Program | None:
+        """The program, or None when it cannot run, which has then been said; `klass` is that of a missing one."""
+        self._klass = klass
         name, group = self._names(command, user)
         if not self._exists(name, group, place):
             return None
@@ -47,6 +55,7 @@ class Programs:
             return None
         made = Program(id=identity, text=command.text, argv=program, shell=shell, user=name, group=group)
         self.made.append(made)
+        self.first = self.first or place
         return made
 
     def _names(self, command: Command, user: Command | None) -> tuple[str | None, str | None]:
@@ -66,7 +75,7 @@ class Programs:
         return True
 
     def _absent(self, place: Place, text: str) -> None:
-        self.scope.report.warning(place, text, about_host=True)
+        self.scope.report.warning(place, text, klass=self._klass, about_host=True)
 
     def _shell(self, text: str, place: Place) -> tuple[str, ...] | None:
         for shell in _SHELLS:

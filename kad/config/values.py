@@ -51,8 +51,8 @@ def quote(text: str) -> str:
     return f'"{text}"' if not text or re.search(r'[\s"{}#!]', text) else text
 
 
-def integer(low: int, high: int | None = None, *, raised: bool = False) -> Value:
-    """A whole number; with `raised`, a smaller one becomes `low` rather than being refused."""
+def integer(low: int, high: int | None = None, *, raised: bool = False, lowered: bool = False) -> Value:
+    """A whole number; with `raised` a smaller one becomes `low`, with `lowered` a larger one `high`."""
     bounds = f"{low}..{high}" if high is not None else f">={low}"
 
     def read(words: Words) -> int:
@@ -62,12 +62,37 @@ def integer(low: int, high: int | None = None, *, raised: bool = False) -> Value
         number = int(text)
         if number < low and raised and number >= 0:
             raise Clamped(f"{text} is below {low}", low)
+        if high is not None and number > high and lowered:
+            raise Clamped(f"{text} is above {high}", high)
         if number < low or (high is not None and number > high):
             raise Wrong(f"{text} is not in {bounds}")
         return number
 
     sign = "[+-]?" if low < 0 else r"\+?"
     return Value(arguments=f"<INTEGER {bounds}>", pattern=rf"\s+({sign}[0-9]{{1,18}})", read=read)
+
+
+def integers(what: str, low: int, high: int | None = None, *, least: int = 1, most: int | None = None) -> Value:
+    """Whole numbers, one behind the other."""
+    single = integer(low, high)
+
+    def read(words: Words) -> tuple[int, ...]:
+        found = []
+        for index, word in enumerate(words):
+            try:
+                found.append(int(single.read((word,))))
+            except Wrong as wrong:
+                raise Wrong(wrong.text, index, wrong.proposal) from None
+        return tuple(found)
+
+    return Value(
+        arguments=f"<{what}> ...",
+        pattern="",
+        read=read,
+        write=lambda numbers: " ".join(map(str, numbers)),
+        least=least,
+        most=most,
+    )
 
 
 class Clamped(ValueError):

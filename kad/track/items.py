@@ -47,7 +47,7 @@ def _to_weight(word: Word, most: int, index: int) -> int:
     return number
 
 
-def weight(most: int) -> Value:
+def weight_up_to(most: int) -> Value:
     """N [reverse]; one more than `most` is taken for `most`."""
 
     def read(words: Words) -> Weight:
@@ -78,16 +78,20 @@ def track_line(most: int) -> Value:
             match words[at].text:
                 case "weight" if at + 1 < len(words):
                     at += 1
-                    number = max(-most, min(most, _to_weight(words[at], max(most, 254), at)))
+                    number = _to_weight(words[at], max(most, 254), at)
                 case "weight":
                     raise Wrong("weight needs a number", at)
-                case "reverse":
-                    reverse = True
-                case "noreverse":
-                    reverse = False
+                case "reverse" | "noreverse" if number is not None:
+                    reverse = words[at].text == "reverse"
+                case "reverse" | "noreverse":
+                    raise Wrong(f"{words[at].text} must follow weight and its number", at)
                 case other:
                     raise Wrong(f"{other} is none of weight reverse noreverse", at)
             at += 1
+        if number is not None and abs(number) > most:
+            number = max(-most, min(most, number))
+            line = TrackLine(name=name, weight=number, reverse=reverse)
+            raise Clamped(f"the weight of {name} is not in -{most}..{most}", line, f"{number} is used")
         return TrackLine(name=name, weight=number, reverse=reverse)
 
     return Value(

@@ -1,7 +1,5 @@
 """The words of vrrp_script."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from kad.config.build import Scope
@@ -11,14 +9,16 @@ from kad.config.programs import Programs
 from kad.config.tree import Complaint
 from kad.config.values import flag, integer, seconds, text
 from kad.run.keywords import VrrpScript
-from kad.track.items import Weight, weight
+from kad.track.items import Weight, weight_up_to
 
 
 class ScriptBlock(Block, frozen=True, kw_only=True):
     """vrrp_script NAME { }"""
 
     name: Annotated[str, Head(text("NAME"))]
-    script: Annotated[Command | None, keyword(command(), "the program to run; exit status 0 is good")] = None
+    script: Annotated[
+        Command | None, keyword(command(with_user=False), "the program to run; exit status 0 is good")
+    ] = None
     interval: Annotated[
         float | None, keyword(seconds(0.001, 4294, places=3), "from one start to the next", default="1")
     ] = None
@@ -26,7 +26,7 @@ class ScriptBlock(Block, frozen=True, kw_only=True):
         float | None,
         keyword(seconds(0.001, 4294, places=3), "then it is signalled and counts as failed", default="interval"),
     ] = None
-    weight: Annotated[Weight | None, keyword(weight(253), "0: a failure is a fault", default="0")] = None
+    weight: Annotated[Weight | None, keyword(weight_up_to(253), "0: a failure is a fault", default="0")] = None
     rise: Annotated[int | None, keyword(integer(1), "successes needed to go up", default="1")] = None
     fall: Annotated[int | None, keyword(integer(1), "failures needed to go down", default="1")] = None
     user: Annotated[Command | None, keyword(user_and_group(), "who runs it", default="script_user")] = None
@@ -43,7 +43,9 @@ def to_script(block: ScriptBlock, programs: Programs, scope: Scope) -> VrrpScrip
             klass=Complaint.GENERAL,
         )
         return None
-    program = programs.make(block.script, f"script:{block.name}", scope.places.of(block, "script"), block.user)
+    program = programs.make(
+        block.script, f"script:{block.name}", scope.places.of(block, "script"), block.user, Complaint.GENERAL
+    )
     if program is None:
         return None
     interval = block.interval if block.interval is not None else 1.0

@@ -43,11 +43,17 @@ def address_line() -> Value:
 
 
 def _read(words: Words) -> AddressLine:
-    address, prefix = to_prefix(words[0].text)
-    version = ipaddress.ip_address(address).version
     options: dict[str, Any] = {}
     more: dict[str, Any] = {}
     complaints: list[str] = []
+    name, slash, length = words[0].text.partition("/")
+    address, prefix = to_prefix(name)
+    version = ipaddress.ip_address(address).version
+    if slash:
+        if length.isdecimal() and int(length) <= prefix:
+            prefix = int(length)
+        else:
+            complaints.append(f"/{length} is not a prefix length of 0..{prefix}; /{prefix} is used")
     at = 1
     while at < len(words):
         word = words[at].text
@@ -56,13 +62,14 @@ def _read(words: Words) -> AddressLine:
             name, value = _FLAGS[word]
             options[name] = value
         elif word in _WITH_VALUE and at < len(words):
-            try:
-                _option(word, words[at].text, at, version, prefix, address, options, more)
-            except Wrong as wrong:
-                complaints.append(wrong.text)
+            complaint = _option(word, words[at].text, at, version, prefix, address, options, more)
+            if complaint:
+                complaints.append(complaint)
             at += 1
+        elif word in _WITH_VALUE:
+            raise Wrong(f"{word} needs a value", at - 1)
         else:
-            complaints.append(f"{word} needs a value" if word in _WITH_VALUE else f"{word} is no option of an address")
+            complaints.append(f"{word} is no option of an address")
     if version == 6 and prefix == 128:
         options.setdefault("preferred_lft", 0)
     line = AddressLine(address=VirtualAddress(address=address, prefix=prefix, **options), **more)
@@ -80,36 +87,38 @@ def _option(
     address: str,
     options: dict[str, Any],
     more: dict[str, Any],
-) -> None:
+) -> str:
+    """Take one option; what is wrong with it, but does not hurt the address. Raises Wrong."""
     match word:
         case "dev":
             options["device"] = text
         case "scope":
             if version == 6:
-                raise Wrong("an IPv6 address takes its scope from itself", at)
+                return "an IPv6 address takes its scope from itself"
             if text not in SCOPES and not (text.isdecimal() and int(text) <= 255):
-                raise Wrong(f"{text} is none of {' '.join(SCOPES)}", at)
+                return f"{text} is none of {' '.join(SCOPES)}"
             options["scope"] = SCOPES[text] if text in SCOPES else int(text)
             more["has_scope"] = True
         case "brd" | "broadcast":
             if version == 6:
-                raise Wrong("an IPv6 address has no broadcast address", at)
+                return "an IPv6 address has no broadcast address"
             options["broadcast"] = _broadcast(text, address, prefix, at)
         case "label":
             if len(text) > 15:
                 raise Wrong(f"the label {text} has more than 15 characters", at)
             if version == 6:
-                raise Wrong("an IPv6 address has no label", at)
+                return "an IPv6 address has no label"
             options["label"] = text
         case "peer":
             peer, length = to_prefix(text, at)
             options["peer"] = f"{peer}/{length}" if "/" in text else peer
         case "preferred_lft":
             if text != "forever" and not text.isdecimal():
-                raise Wrong(f"{text} is neither forever nor a number of seconds", at)
+                return f"{text} is neither forever nor a number of seconds"
             options["preferred_lft"] = None if text == "forever" else int(text)
         case "track_group":
             more["track_group"] = text
+    return ""
 
 
 def _broadcast(text: str, address: str, prefix: int, at: int) -> str:

@@ -1,16 +1,21 @@
 """The words of global_defs that speak of VRRP."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
-from kad.config.keyword import Block, keyword
-from kad.config.values import address, boolean, flag, integer, one_of, seconds, texts
+from kad.config.keyword import Block, Inline, keyword
+from kad.config.processes import NetlinkWords, ProcessWords
+from kad.config.surroundings import FifoWords
+from kad.config.tree import Complaint
+from kad.config.values import address, boolean, flag, integer, one_of, optional, seconds, text, texts
+from kad.vrrp.keywords.devices import ExtraAnnouncing, buffer_policy, extra_announcing
 
 
 class VrrpGlobals(Block, frozen=True, kw_only=True):
     """What global_defs say about every instance."""
 
+    process: Annotated[ProcessWords, Inline("vrrp_")]
+    netlink: Annotated[NetlinkWords, Inline("vrrp_netlink_", effect=False)]
+    fifo: Annotated[FifoWords, Inline("vrrp_")]
     vrrp_version: Annotated[str | None, keyword(one_of("2", "3"), "of VRRP over IPv4", default="2")] = None
     vrrp_mcast_group4: Annotated[
         str | None, keyword(address(4, multicast=True), "where adverts go", default="224.0.0.18")
@@ -38,10 +43,10 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
         int | None, keyword(integer(0), "messages after a lower advert", default="vrrp_garp_master_repeat")
     ] = None
     vrrp_garp_interval: Annotated[
-        float | None, keyword(seconds(0, 1000), "between two ARP messages on an interface", default="0")
+        float | None, keyword(seconds(0.000001, 4294.967295), "between two ARP messages on an interface", default="0")
     ] = None
     vrrp_gna_interval: Annotated[
-        float | None, keyword(seconds(0, 1000), "between two NA messages on an interface", default="0")
+        float | None, keyword(seconds(0.000001, 4294.967295), "between two NA messages on an interface", default="0")
     ] = None
     vrrp_min_garp: Annotated[bool | None, keyword(boolean(), "one message and no second burst", default="false")] = None
     vrrp_down_timer_adverts: Annotated[
@@ -69,18 +74,68 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
     vrrp_notify_priority_changes: Annotated[
         bool | None, keyword(boolean(), "the FIFO gets priorities", default="false")
     ] = None
-    vrrp_priority: Annotated[int | None, keyword(integer(-20, 19), "nice value of the vrrp process")] = None
-    vrrp_rt_priority: Annotated[int | None, keyword(integer(1, 99), "SCHED_RR priority of the vrrp process")] = None
-    vrrp_rlimit_rttime: Annotated[
-        int | None,
+    vrrp_delay_after_boot: Annotated[
+        float | None, keyword(seconds(0), "the same, counted from the boot", default="0", effect=False)
+    ] = None
+    vrrp_garp_extra_if: Annotated[
+        ExtraAnnouncing | None,
         keyword(
-            integer(2, raised=True),
-            "microseconds of real-time work without a pause",
-            aliases=("vrrp_rlimit_rtime",),
-            default="10000",
+            extra_announcing(1),
+            "announces on the other interfaces of addresses",
+            deprecated=("vrrp_vmac_garp_intvl",),
+            default="off",
+            effect=False,
+            missing=Complaint.GENERAL,
         ),
     ] = None
-    vrrp_no_swap: Annotated[bool, keyword(flag(), "the vrrp process locks its memory")] = False
-    vrrp_cpu_affinity: Annotated[
-        tuple[str, ...] | None, keyword(texts("CPU"), "the processors of the vrrp process", default="all")
+    vrrp_iptables: Annotated[
+        tuple[str, ...] | None,
+        keyword(
+            texts("IN CHAIN [OUT CHAIN]", least=0),
+            "chains of iptables",
+            default="off; bare INPUT OUTPUT",
+            effect=False,
+        ),
+    ] = None
+    vrrp_ipsets: Annotated[tuple[str, ...] | None, keyword(texts("NAME", least=0), "names of ipsets", effect=False)] = (
+        None
+    )
+    nftables: Annotated[
+        str | None, keyword(optional(text("TABLE"), "keepalived"), "the table of filters", effect=False)
+    ] = None
+    nftables_priority: Annotated[
+        int | None, keyword(integer(-2147483648, 2147483647), "of its chains", default="-1", effect=False)
+    ] = None
+    nftables_ifindex: Annotated[bool, keyword(flag(), "sets by number, not by name", effect=False)] = False
+    nftables_counters: Annotated[bool, keyword(flag(), "rules count", effect=False)] = False
+    vrrp_rx_bufs_policy: Annotated[
+        str | None,
+        keyword(
+            buffer_policy(),
+            "receive buffers of instances",
+            default="the kernel's",
+            effect=False,
+            missing=Complaint.GENERAL,
+        ),
+    ] = None
+    vrrp_rx_bufs_multiplier: Annotated[
+        int | None,
+        keyword(
+            integer(1),
+            "multiplies MTU or ADVERT",
+            default="3",
+            effect=False,
+            missing=Complaint.GENERAL,
+            exact=True,
+        ),
+    ] = None
+    disable_local_igmp: Annotated[bool, keyword(flag(), "no IGMP for link-local groups", effect=False)] = False
+    fifo_write_vrrp_states_on_reload: Annotated[bool, keyword(flag(), "a reload writes all states", effect=False)] = (
+        False
+    )
+    vmac_prefix: Annotated[str | None, keyword(text("STRING"), "of names of VMACs", default="vrrp", effect=False)] = (
+        None
+    )
+    vmac_addr_prefix: Annotated[
+        str | None, keyword(text("STRING"), "the same for use_vmac_addr", default="vmac_prefix", effect=False)
     ] = None

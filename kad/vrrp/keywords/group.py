@@ -1,7 +1,5 @@
 """The words of vrrp_sync_group."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from kad.config.keyword import Block, Head, Inline, entries, keyword

@@ -1,15 +1,16 @@
 """The words of vrrp_instance."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from kad.config.command import Command, command
 from kad.config.keyword import Block, Head, Inline, block, entries, keyword
+from kad.config.tree import Complaint
 from kad.config.values import address, boolean, flag, integer, one_of, optional, seconds, text, texts
 from kad.track.items import TrackLine, track_line
 from kad.vrrp.keywords import UnicastPeer
 from kad.vrrp.keywords.addresses import AddressLine, address_line, peer_line
+from kad.vrrp.keywords.devices import ExtraAnnouncing, Ipvlan, Vmac, extra_announcing, ipvlan, vmac
+from kad.vrrp.keywords.routes import RouteLine, RuleLine, route_line, rule_line
 
 
 class AuthenticationBlock(Block, frozen=True, kw_only=True):
@@ -57,12 +58,14 @@ class AnnouncingWords(Block, frozen=True, kw_only=True):
         int | None, keyword(integer(0), "messages after a lower advert", default="vrrp_garp_lower_prio_repeat")
     ] = None
     garp_extra_if: Annotated[
-        tuple[str, ...] | None,
+        ExtraAnnouncing | None,
         keyword(
-            texts("[all] SECONDS"),
+            extra_announcing(0),
             "announces on the other interfaces of addresses",
             deprecated=("vmac_garp_intvl",),
+            default="vrrp_garp_extra_if",
             effect=False,
+            missing=Complaint.GENERAL,
         ),
     ] = None
 
@@ -170,6 +173,35 @@ class ProtocolWords(Block, frozen=True, kw_only=True):
     ] = None
 
 
+class DeviceWords(Block, frozen=True, kw_only=True):
+    """Which devices an instance speaks and lives on, beside its interface."""
+
+    vrf: Annotated[str | None, keyword(text("IFNAME"), "bind to this VRF", effect=False)] = None
+    use_vmac: Annotated[
+        Vmac | None, keyword(vmac(), "speak from a macvlan with the virtual MAC", default="off", effect=False)
+    ] = None
+    use_vmac_addr: Annotated[bool, keyword(flag(), "a macvlan for each interface of addresses", effect=False)] = False
+    vmac_xmit_base: Annotated[bool, keyword(flag(), "adverts leave by the interface below", effect=False)] = False
+    use_ipvlan: Annotated[Ipvlan | None, keyword(ipvlan(), "speak from an ipvlan", default="off", effect=False)] = None
+    kernel_rx_buf_size: Annotated[
+        int | None,
+        keyword(
+            integer(0),
+            "bytes of the receive buffer",
+            default="vrrp_rx_bufs_policy",
+            effect=False,
+            missing=Complaint.GENERAL,
+            exact=True,
+        ),
+    ] = None
+    linkbeat_use_polling: Annotated[
+        bool, keyword(flag(), "its link is asked each second", effect=False, instead="linkbeat_interfaces")
+    ] = False
+    lvs_sync_daemon_interface: Annotated[
+        str | None, keyword(text("IFNAME"), "where its sync daemon speaks", effect=False, instead="lvs_sync_daemon")
+    ] = None
+
+
 class InstanceBlock(Block, frozen=True, kw_only=True):
     """vrrp_instance NAME { }"""
 
@@ -178,6 +210,7 @@ class InstanceBlock(Block, frozen=True, kw_only=True):
     announcing: Annotated[AnnouncingWords, Inline()]
     tracks: Annotated[TrackWords, Inline()]
     notifies: Annotated[NotifyWords, Inline()]
+    devices: Annotated[DeviceWords, Inline()]
     authentication: Annotated[AuthenticationBlock | None, block(AuthenticationBlock, "version 2 only")] = None
     auth_hmac: Annotated[HmacBlock | None, block(HmacBlock, "a signature behind each advert", effect=False)] = None
     virtual_ipaddress: Annotated[
@@ -187,12 +220,8 @@ class InstanceBlock(Block, frozen=True, kw_only=True):
         tuple[AddressLine, ...], entries(address_line(), "addresses that are held and not advertised")
     ] = ()
     no_virtual_ipaddress: Annotated[bool, keyword(flag(), "no address is meant to be held")] = False
-    virtual_routes: Annotated[
-        tuple[tuple[str, ...], ...], entries(texts("ROUTE"), "routes while MASTER", effect=False)
-    ] = ()
-    virtual_rules: Annotated[
-        tuple[tuple[str, ...], ...], entries(texts("RULE"), "rules while MASTER", effect=False)
-    ] = ()
+    virtual_routes: Annotated[tuple[RouteLine, ...], entries(route_line(), "routes while MASTER", effect=False)] = ()
+    virtual_rules: Annotated[tuple[RuleLine, ...], entries(rule_line(), "rules while MASTER", effect=False)] = ()
     dont_track_primary: Annotated[bool, keyword(flag(), "the link of the interface is not looked at")] = False
     promote_secondaries: Annotated[bool, keyword(flag(), "sets the sysctl of that name", effect=False)] = False
     notify_deleted: Annotated[

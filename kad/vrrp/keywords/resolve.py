@@ -190,7 +190,7 @@ class InstanceResolver:
                 self._scope.report.warning(place, text, proposal="put it into virtual_ipaddress_excluded")
                 continue
             if found in kept:
-                self._scope.report.warning(place, f"{self._block.name}: {found.address} stands here twice; once counts")
+                self._scope.report.note(place, f"{self._block.name}: {found.address} stands here twice; once counts")
             elif device is not None and device not in self._scope.host.interfaces and device != self._said.interface:
                 self._scope.report.warning(
                     place, f"{self._block.name}: there is no interface {device} on this host", about_host=True
@@ -229,8 +229,13 @@ class InstanceResolver:
         return first("224.0.0.18", self._defaults.vrrp_mcast_group4)
 
     def _peers(self) -> tuple[UnicastPeer, ...]:
-        peers = self._said.unicast_peer
-        if peers is None and self._said.unicast_src_ip is None:
+        said, peers = self._said, self._said.unicast_peer
+        words = {"unicast_src_ip": said.unicast_src_ip, "old_unicast_checksum": said.old_unicast_checksum}
+        asked = [word for word, value in words.items() if value is not None]
+        asked += ["check_unicast_src"] if said.check_unicast_src else []
+        if not peers and said.unicast_ttl is not None:
+            self._warn("unicast_ttl", "unicast_ttl means nothing without unicast_peer; it is ignored")
+        if peers is None and not asked:
             return ()
         kept = []
         for index, peer in enumerate(peers or ()):
@@ -241,8 +246,8 @@ class InstanceResolver:
             self._scope.report.warning(
                 place, f"{self._block.name}: {peer.address} is not of the family of the instance; it is ignored"
             )
-        if not kept and not self._said.unicast_fault_no_peer:
-            word = "unicast_src_ip" if peers is None else "unicast_peer"
+        if not kept and not said.unicast_fault_no_peer:
+            word = asked[0] if peers is None else "unicast_peer"
             self._warn(
                 word, "unicast is asked for, and no peer is given; it speaks multicast", "add unicast_peer { ADDRESS }"
             )
@@ -275,11 +280,14 @@ class InstanceResolver:
             rule = "strict mode" if self._strict else "version 3"
             self._warn("authentication", f"{rule} knows no authentication; it is ignored")
             return None
-        if block.auth_type is None or block.auth_pass is None:
-            absent = "auth_type" if block.auth_type is None else "auth_pass"
-            self._warn(
-                "", f"the authentication has no {absent}; adverts are not authenticated", f"add {absent}", at=block
-            )
+        if block.auth_type is None:
+            place = self._scope.places.of(block)
+            text = f"{self._block.name}: the authentication has no auth_type; adverts are not authenticated"
+            self._scope.report.note(place, text, proposal="add auth_type PASS")
+            return None
+        if block.auth_pass is None:
+            text = "the authentication has no auth_pass; adverts are not authenticated"
+            self._warn("", text, "add auth_pass", at=block)
             return None
         return Authentication(type=block.auth_type, password=block.auth_pass)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -11,12 +11,17 @@ from kad.config.build import Scope
 from kad.config.command import Command
 from kad.config.keyword import Block
 from kad.config.programs import Programs
+from kad.config.tree import Place
 from kad.track.items import TrackItem, TrackLine, Weight
 from kad.vrrp.keywords import SyncGroup, VrrpInstance, VrrpSlice
 from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.group import GroupBlock
 from kad.vrrp.keywords.instance import InstanceBlock, NotifyWords, TrackWords
 from kad.vrrp.keywords.resolve import InstanceResolver
+
+WATCHED = frozenset(("interface", "script"))
+"""Kinds of tracked things that kad watches."""
+BLOCKS = {"script": "vrrp_script", "file": "track_file", "process": "vrrp_track_process", "bfd": "bfd_instance"}
 
 
 class Routers:
@@ -26,7 +31,7 @@ class Routers:
         self,
         defaults: VrrpGlobals,
         smtp_alert: bool,
-        weights: Mapping[str, Weight],
+        weights: Mapping[str, Mapping[str, Weight]],
         programs: Programs,
         scope: Scope,
     ) -> None:
@@ -54,11 +59,11 @@ class Routers:
             groups=tuple(synced),
             startup_delay=defaults.vrrp_startup_delay or 0.0,
             log_unknown_vrids=defaults.log_unknown_vrids,
-            priority=defaults.vrrp_priority,
-            rt_priority=defaults.vrrp_rt_priority,
-            rlimit_rttime=defaults.vrrp_rlimit_rttime or 10000,
-            no_swap=defaults.vrrp_no_swap,
-            cpu_affinity=tuple(int(cpu) for cpu in defaults.vrrp_cpu_affinity or () if cpu.isdecimal()),
+            priority=defaults.process.priority,
+            rt_priority=defaults.process.rt_priority,
+            rlimit_rttime=max(2, defaults.process.rlimit_rttime or 10000),
+            no_swap=defaults.process.no_swap,
+            cpu_affinity=defaults.process.cpu_affinity or (),
         )
 
     def _tell_conflict(
@@ -96,52 +101,66 @@ class Routers:
         self, block: InstanceBlock | GroupBlock, words: TrackWords, own_interface: str | None
     ) -> tuple[TrackItem, ...]:
         items: dict[tuple[str, str], TrackItem] = {}
-        for kind, lines in (("interface", words.track_interface), ("script", words.track_script)):
+        lines_of = {"interface": words.track_interface, "script": words.track_script, "file": words.track_file}
+        lines_of |= {"process": words.track_process, "bfd": words.track_bfd}
+        for kind, lines in lines_of.items():
             for index, line in enumerate(lines):
                 place = self._scope.places.of(words, f"track_{kind}", index)
-                item = self._item(kind, line)
-                problem, proposal, about_host = "", "", False
                 if (kind, line.name) in items:
-                    problem = f"{line.name} is tracked twice; the first one counts"
-                elif kind == "script" and line.name not in self._weights:
-                    near = difflib.get_close_matches(line.name, self._weights, n=1)
-                    problem = f"there is no vrrp_script {line.name}, or it cannot run; it is not tracked"
-                    proposal = f"did you mean {near[0]}?" if near else ""
-                elif kind == "interface" and line.name not in self._scope.host.interfaces:
-                    about_host = True
-                    problem = f"there is no interface {line.name} on this host"
-                    if line.name != own_interface:
-                        items[kind, line.name] = item
-                else:
-                    items[kind, line.name] = item
-                if problem:
-                    self._scope.report.warning(
-                        place, f"{block.name}: {problem}", proposal=proposal, about_host=about_host
-                    )
-        return tuple(items.values())
+                    self._warn(place, block, f"{line.name} is tracked twice; the first one counts")
+                elif self._is_trackable(kind, line.name, own_interface, block, place):
+                    items[kind, line.name] = self._item(kind, line)
+        return tuple(item for item in items.values() if item.kind in WATCHED)
+
+    def _is_trackable(
+        self, kind: str, name: str, own_interface: str | None, block: InstanceBlock | GroupBlock, place: Place
+    ) -> bool:
+        """Say what is wrong with the name; True when it is tracked all the same."""
+        if kind == "interface":
+            if name == own_interface:
+                self._warn(place, block, f"{name} is its own interface, which it looks at anyway; it is ignored here")
+                return False
+            if name not in self._scope.host.interfaces:
+                near = difflib.get_close_matches(name, self._scope.host.interfaces, n=1)
+                self._warn(place, block, f"there is no interface {name} on this host", near, about_host=True)
+            return True
+        if name in self._weights[kind]:
+            return True
+        near = difflib.get_close_matches(name, self._weights[kind], n=1)
+        self._warn(place, block, f"there is no {BLOCKS[kind]} {name}, or it cannot be used; it is not tracked", near)
+        return False
+
+    def _warn(
+        self,
+        place: Place,
+        block: InstanceBlock | GroupBlock,
+        text: str,
+        near: Sequence[str] = (),
+        about_host: bool = False,
+    ) -> None:
+        proposal = f"did you mean {near[0]}?" if near else ""
+        self._scope.report.warning(place, f"{block.name}: {text}", proposal=proposal, about_host=about_host)
 
     def _item(self, kind: str, line: TrackLine) -> TrackItem:
-        own = self._weights.get(line.name) if kind == "script" else None
-        own = own or Weight()
+        own = self._weights[kind].get(line.name, Weight()) if kind in self._weights else Weight()
         weight = line.weight if line.weight is not None else own.number
         reverse = line.reverse if line.reverse is not None else own.reverse
         return TrackItem(kind=kind, name=line.name, weight=weight, reverse=reverse)
 
     def _group(self, block: GroupBlock, made: dict[str, VrrpInstance]) -> SyncGroup | None:
-        report, place = self._scope.report, self._scope.places.of(block, "group")
+        place = self._scope.places.of(block, "group")
         members = []
         for name in (name for line in block.group for name in line):
             if name not in made:
                 near = difflib.get_close_matches(name, made, n=1)
-                proposal = f"did you mean {near[0]}?" if near else ""
-                report.warning(place, f"{block.name}: there is no vrrp_instance {name}", proposal=proposal)
+                self._warn(place, block, f"there is no vrrp_instance {name}", near)
             elif name not in members:
                 members.append(name)
         if not members:
-            report.warning(place, f"{block.name}: the sync group has no member; it is ignored")
+            self._warn(place, block, "the sync group has no member; it is ignored")
             return None
         if len(members) == 1:
-            report.warning(place, f"{block.name}: the sync group has one member, {members[0]}")
+            self._warn(place, block, f"the sync group has one member, {members[0]}")
         own = self._tracks(block, block.tracks, None)
         for name in members:
             made[name] = self._joined(made[name], block, own)

@@ -1,0 +1,47 @@
+"""The words of global_defs that every child has, each with the name of the child in front."""
+
+from typing import Annotated
+
+from kad.config.keyword import Block, keyword
+from kad.config.tree import Complaint
+from kad.config.values import boolean, flag, integer, integers, text
+
+
+class ProcessWords(Block, frozen=True, kw_only=True):
+    """How one child is placed on the machine."""
+
+    process_name: Annotated[str | None, keyword(text("NAME", longest=15), "title of the process")] = None
+    priority: Annotated[
+        int | None, keyword(integer(-20, 19), "nice value", default="inherited", missing=Complaint.GENERAL)
+    ] = None
+    rt_priority: Annotated[
+        int | None,
+        keyword(integer(1, 99, lowered=True), "SCHED_RR priority", default="off", missing=Complaint.GENERAL),
+    ] = None
+    rlimit_rttime: Annotated[
+        int | None,
+        keyword(
+            integer(1, 4294967295),
+            "microseconds of real-time work without a pause",
+            aliases=("rlimit_rtime",),
+            default="10000",
+        ),
+    ] = None
+    no_swap: Annotated[bool, keyword(flag(), "its memory is locked")] = False
+    cpu_affinity: Annotated[
+        tuple[int, ...] | None,
+        keyword(integers("CPU", 0), "the processors it may use", default="all", missing=Complaint.GENERAL),
+    ] = None
+
+
+class NetlinkWords(Block, frozen=True, kw_only=True):
+    """The receive buffers of netlink sockets."""
+
+    cmd_rcv_bufs: Annotated[
+        int | None, keyword(integer(0), "bytes, for commands", default="the kernel's", missing=Complaint.GENERAL)
+    ] = None
+    cmd_rcv_bufs_force: Annotated[bool | None, keyword(boolean(), "beyond the limit of the kernel")] = None
+    monitor_rcv_bufs: Annotated[
+        int | None, keyword(integer(0), "bytes, for events", default="the kernel's", missing=Complaint.GENERAL)
+    ] = None
+    monitor_rcv_bufs_force: Annotated[bool | None, keyword(boolean(), "beyond the limit of the kernel")] = None

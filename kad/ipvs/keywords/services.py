@@ -1,0 +1,180 @@
+"""What joins several words of a virtual_server: defaults that are said, servers that cannot be, quorum and ports."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kad.config.build import Scope
+from kad.config.programs import Programs
+from kad.config.tree import Place
+from kad.ipvs.keywords import RealServer, VirtualServer
+from kad.ipvs.keywords.lines import Forwarding, ServerName, ServiceName
+from kad.ipvs.keywords.service import DestinationWords, ServiceGroupBlock, ServiceWords
+
+NAT = Forwarding(method="NAT")
+_OF_SCHEDULER = {"hashed": "sh", "sh_port": "sh", "sh_fallback": "sh", "mh_port": "mh", "mh_fallback": "mh"}
+
+
+class Destination(Protocol):
+    """A real_server block."""
+
+    @property
+    def name(self) -> ServerName: ...
+    @property
+    def destination(self) -> DestinationWords: ...
+
+
+class Service(Protocol):
+    """A virtual_server block."""
+
+    @property
+    def name(self) -> ServiceName: ...
+    @property
+    def service(self) -> ServiceWords: ...
+    @property
+    def real_server(self) -> Sequence[Destination]: ...
+
+
+@dataclass
+class Services:
+    """Judges the virtual servers of one configuration."""
+
+    scope: Scope
+    programs: Programs
+    groups: dict[str, ServiceGroupBlock]
+
+    def judge(self, service: Service) -> VirtualServer | None:
+        """The service as the kernel shall have it; None when it cannot be served, which has then been said."""
+        name, words = service.name, service.service
+        place = self.scope.places.of(service)
+        self._make_programs(name.text, words, ("quorum_up", "quorum_down"))
+        family = self._family(service)
+        self._tell_conflict(name, words, family)
+        kept = self._servers(service, family)
+        if not kept:
+            text = f"virtual_server {name.text} has no real_server; it is ignored"
+            self._warn(place, text, "add real_server IP PORT { }")
+            return None
+        self._tell_defaults(name, words, place)
+        self._tell_options(name, words)
+        self._tell_quorum(words, kept)
+        return VirtualServer(
+            name=name.text,
+            address=name.address,
+            port=name.port,
+            fwmark=name.fwmark,
+            group=name.group,
+            protocol=words.protocol or "UDP",
+            real_servers=tuple(kept),
+        )
+
+    def _make_programs(self, owner: str, words: ServiceWords | DestinationWords, names: tuple[str, ...]) -> None:
+        for name in names:
+            command = getattr(words, name)
+            if command is not None:
+                self.programs.make(command, f"{owner}/{name}", self.scope.places.of(words, name))
+
+    def _warn(self, place: Place, text: str, proposal: str = "") -> None:
+        self.scope.report.warning(place, text, proposal=proposal)
+
+    def _family(self, service: Service) -> int | None:
+        name, asked = service.name, service.service.ip_family
+        if name.address is not None:
+            return ipaddress.ip_address(name.address).version
+        if asked is not None:
+            return 6 if asked == "inet6" else 4
+        first = self._members(name)[:1] or [server.name.address for server in service.real_server[:1]]
+        return ipaddress.ip_address(first[0]).version if first else None
+
+    def _members(self, name: ServiceName) -> list[str]:
+        group = self.groups.get(name.group or "")
+        return [member.first for member in group.members if member.first is not None] if group else []
+
+    def _tell_conflict(self, name: ServiceName, words: ServiceWords, family: int | None) -> None:
+        if words.ip_family is not None and family is not None and (words.ip_family == "inet6") is not (family == 6):
+            place = self.scope.places.of(words, "ip_family")
+            self._warn(place, f"ip_family {words.ip_family} contradicts the address {name.address}; it is ignored")
+
+    def _servers(self, service: Service, family: int | None) -> list[RealServer]:
+        name, words, places = service.name, service.service, self.scope.places
+        kept: dict[ServerName, RealServer] = {}
+        for server in service.real_server:
+            place, said = places.of(server), server.destination
+            self._make_programs(str(server.name), said, ("notify_up", "notify_down"))
+            forwarding = said.lvs_method or words.lb_kind or NAT
+            version = ipaddress.ip_address(server.name.address).version
+            if server.name in kept:
+                self._warn(place, f"real_server {server.name} stands here twice; the first one counts")
+                continue
+            if family is not None and version != family and forwarding.method != "TUN":
+                self._warn(place, f"real_server {server.name} is not of the family of {name.text}; it is ignored")
+                continue
+            if words.lb_kind is not None and said.lvs_method is None and place < places.of(words, "lb_kind"):
+                text = "lb_kind stands behind a real_server; keepalived forwards to that one by NAT, kad by lb_kind"
+                proposal = "write lb_kind before the first real_server"
+                self.scope.report.note(places.of(words, "lb_kind"), text, proposal=proposal)
+            port = server.name.port
+            if forwarding.method != "NAT" and name.port:
+                if port not in (0, name.port):
+                    self._warn(place, f"{forwarding.method} cannot map port {name.port} to {port}; {name.port} is used")
+                port = name.port
+            weight = said.weight if said.weight is not None else words.weight
+            address = server.name.address
+            kept[server.name] = RealServer(address=address, port=port, weight=1 if weight is None else weight)
+        return list(kept.values())
+
+    def _tell_defaults(self, name: ServiceName, words: ServiceWords, place: Place) -> None:
+        if words.protocol is None and name.fwmark is None and not self._is_marked(name):
+            self._warn(place, f"virtual_server {name.text} has no protocol; UDP is used", "add protocol TCP")
+        if words.protocol is not None and (name.fwmark is not None or self._is_marked(name)):
+            text = f"a service by firewall mark has no protocol; {words.protocol} is ignored"
+            self._warn(self.scope.places.of(words, "protocol"), text)
+        if words.lb_algo is None:
+            self._warn(place, f"virtual_server {name.text} has no lb_algo; wlc is used", "add lb_algo rr")
+        if words.lb_kind is None:
+            self._warn(place, f"virtual_server {name.text} has no lb_kind; NAT is used", "add lb_kind NAT, DR or TUN")
+        group = self.groups.get(name.group or "")
+        has_no_port = (
+            any(not member.port for member in group.members if member.fwmark is None) if group else not name.port
+        )
+        by_address = name.address is not None or (group is not None and bool(self._members(name)))
+        if by_address and has_no_port and words.persistence_timeout is None:
+            text = f"virtual_server {name.text} has no port, which needs persistence; persistence_timeout 360 is used"
+            self._warn(place, text)
+
+    def _is_marked(self, name: ServiceName) -> bool:
+        group = self.groups.get(name.group or "")
+        return group is not None and any(
+            member.fwmark is not None and member.family is None for member in group.members
+        )
+
+    def _tell_options(self, name: ServiceName, words: ServiceWords) -> None:
+        places = self.scope.places
+        for field, scheduler in _OF_SCHEDULER.items():
+            if not getattr(words, field):
+                continue
+            place = places.of(words, field)
+            word = field.replace("_", "-")
+            if words.lb_algo != scheduler:
+                self._warn(place, f"{word} means nothing without lb_algo {scheduler}; it is ignored")
+            elif place.file == places.of(words, "lb_algo").file and place < places.of(words, "lb_algo"):
+                self._warn(place, f"keepalived ignores {word} before lb_algo", f"write it behind lb_algo {scheduler}")
+        if words.ops and name.fwmark is None and words.protocol not in (None, "UDP"):
+            self._warn(places.of(words, "ops"), "ops, one packet at a time, is for UDP alone; it is ignored")
+        for field in ("sorry_server_inhibit", "sorry_server_lvs_method"):
+            if getattr(words, field) and words.sorry_server is None:
+                self._warn(places.of(words, field), f"{field} means nothing without sorry_server; it is ignored")
+
+    def _tell_quorum(self, words: ServiceWords, servers: list[RealServer]) -> None:
+        total = sum(server.weight for server in servers)
+        quorum = words.quorum if words.quorum is not None else 1
+        if quorum > total and words.quorum is not None:
+            text = f"quorum {quorum} is more than all weights together, {total}; {total} is used"
+            self._warn(self.scope.places.of(words, "quorum"), text)
+            quorum = total
+        if words.hysteresis is not None and words.hysteresis >= quorum:
+            text = f"hysteresis {words.hysteresis} is not below the quorum {quorum}; 0 is used"
+            self._warn(self.scope.places.of(words, "hysteresis"), text)

@@ -1,0 +1,204 @@
+"""Lines that name devices: use_vmac, use_ipvlan, interfaces with their delays, and announcing on other interfaces."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from kad.config.values import Value, Words, Wrong, decimal, quote, to_prefix
+
+_MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){4,5}\Z")
+_LONGEST_NAME = 15
+
+
+class ExtraAnnouncing(msgspec.Struct, frozen=True, kw_only=True):
+    """[all] SECONDS"""
+
+    interval: int
+    all_interfaces: bool = False
+
+
+class Vmac(msgspec.Struct, frozen=True, kw_only=True):
+    """use_vmac [IFNAME] [MAC] [netlink_notify_msg] [group GID]"""
+
+    name: str | None = None
+    mac: str | None = None
+    netlink_notify: bool = False
+    group: str | None = None
+
+
+class Ipvlan(msgspec.Struct, frozen=True, kw_only=True):
+    """use_ipvlan [IFNAME] [ADDRESS] [bridge or private or vepa] [group GID]"""
+
+    name: str | None = None
+    address: str | None = None
+    prefix: int | None = None
+    mode: str | None = None
+    group: str | None = None
+
+
+class InterfaceDelay(msgspec.Struct, frozen=True, kw_only=True):
+    """IFNAME DOWN [UP], seconds."""
+
+    name: str
+    down: float
+    up: float
+
+
+class Linkbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """IFNAME [MII or ETHTOOL or IOCTL]"""
+
+    name: str
+    kind: str | None = None
+
+
+def extra_announcing(least: int) -> Value:
+    """[all] SECONDS"""
+
+    def read(words: Words) -> ExtraAnnouncing:
+        everywhere = words[0].text == "all"
+        rest = words[1:] if everywhere else words
+        if len(rest) != 1 or not rest[0].text.isdecimal() or not least <= int(rest[0].text) <= 86400:
+            raise Wrong(f"needs [all] and seconds of {least}..86400", len(words) - 1)
+        return ExtraAnnouncing(interval=int(rest[0].text), all_interfaces=everywhere)
+
+    return Value(
+        arguments=f"[all] <SECONDS {least}..86400>",
+        pattern=r"(?:\s+(all))?\s+([0-9]{1,6})",
+        read=read,
+        write=lambda value: f"all {value.interval}" if value.all_interfaces else str(value.interval),
+        most=None,
+    )
+
+
+def buffer_policy() -> Value:
+    """MTU, ADVERT, or a number of bytes."""
+
+    def read(words: Words) -> str:
+        if words[0].text not in ("MTU", "ADVERT") and not words[0].text.isdecimal():
+            raise Wrong(f"{words[0].text} is neither MTU nor ADVERT nor a number of bytes")
+        return words[0].text
+
+    return Value(arguments="<MTU or ADVERT or BYTES>", pattern=r"\s+(MTU|ADVERT|[0-9]+)", read=read)
+
+
+def _device(text: str, index: int) -> str:
+    if len(text) > _LONGEST_NAME or "/" in text:
+        raise Wrong(f"{text} cannot be the name of an interface", index)
+    return text
+
+
+def vmac() -> Value:
+    """[IFNAME] [MAC] [group GID], in any order."""
+
+    def read(words: Words) -> Vmac:
+        found: dict[str, str | bool] = {}
+        at = 0
+        while at < len(words):
+            word = words[at].text
+            if word in ("name", "group") and at + 1 < len(words):
+                at += 1
+                found[word] = _device(words[at].text, at)
+            elif word == "netlink_notify_msg":
+                found["netlink_notify"] = True
+            elif _MAC.match(word):
+                if word.lower().startswith(("00:00:5e:00:01:", "00:00:5e:00:02:")):
+                    raise Wrong(f"{word} is an address of the protocol itself", at)
+                found["mac"] = word.lower()
+            elif "name" in found:
+                raise Wrong(f"{word} is a second name, after {found['name']}", at)
+            else:
+                found["name"] = _device(word, at)
+            at += 1
+        return msgspec.convert(found, Vmac)
+
+    def write(value: Vmac) -> str:
+        words = [value.name and quote(value.name), value.mac, "netlink_notify_msg" if value.netlink_notify else None]
+        return " ".join(word for word in (*words, value.group and f"group {value.group}") if word)
+
+    return Value(
+        arguments="[<IFNAME>] [<MAC>] [netlink_notify_msg] [group <GID>]",
+        pattern=r'(?:\s+([^\s":]+))?',
+        read=read,
+        write=write,
+        least=0,
+        most=None,
+    )
+
+
+def ipvlan() -> Value:
+    """[IFNAME] [ADDRESS] [bridge or private or vepa] [group GID]"""
+
+    def read(words: Words) -> Ipvlan:
+        found: dict[str, str | int] = {}
+        at = 0
+        while at < len(words):
+            word = words[at].text
+            if word in ("bridge", "private", "vepa"):
+                found["mode"] = word
+            elif word == "group" and at + 1 < len(words):
+                at += 1
+                found["group"] = words[at].text
+            elif re.fullmatch(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*(/[0-9]+)?", word):
+                found["address"], found["prefix"] = to_prefix(word, at)
+            elif "name" in found:
+                raise Wrong(f"{word} is a second name, after {found['name']}", at)
+            else:
+                found["name"] = _device(word, at)
+            at += 1
+        return msgspec.convert(found, Ipvlan)
+
+    def write(value: Ipvlan) -> str:
+        address = f"{value.address}/{value.prefix}" if value.address else None
+        words = [value.name and quote(value.name), address, value.mode, value.group and f"group {value.group}"]
+        return " ".join(word for word in words if word)
+
+    return Value(
+        arguments="[<IFNAME>] [<ADDRESS>] [bridge or private or vepa] [group <GID>]",
+        pattern="",
+        read=read,
+        write=write,
+        least=0,
+        most=None,
+    )
+
+
+def interface_delay() -> Value:
+    """IFNAME DOWN [UP]"""
+
+    def read(words: Words) -> InterfaceDelay:
+        if len(words) < 2:
+            raise Wrong("needs a delay behind the name")
+        numbers = []
+        for index, word in enumerate(words[1:3], 1):
+            if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", word.text) or float(word.text) > 255:
+                raise Wrong(f"{word.text} is not a number of seconds in 0..255", index)
+            numbers.append(float(word.text))
+        return InterfaceDelay(name=words[0].text, down=numbers[0], up=numbers[-1])
+
+    return Value(
+        arguments="<IFNAME> <DOWN 0..255> [<UP 0..255>]",
+        pattern=r'\s+([^\s"]+)\s+([0-9.]+)(?:\s+([0-9.]+))?',
+        read=read,
+        write=lambda value: f"{quote(value.name)} {decimal(value.down)} {decimal(value.up)}",
+        most=3,
+    )
+
+
+def linkbeat() -> Value:
+    """IFNAME [MII or ETHTOOL or IOCTL]"""
+
+    def read(words: Words) -> Linkbeat:
+        kind = words[1].text if len(words) > 1 else None
+        if kind not in (None, "MII", "ETHTOOL", "IOCTL"):
+            raise Wrong(f"{kind} is none of MII ETHTOOL IOCTL", 1)
+        return Linkbeat(name=words[0].text, kind=kind)
+
+    return Value(
+        arguments="<IFNAME> [MII or ETHTOOL or IOCTL]",
+        pattern=r'\s+([^\s"]+)(?:\s+(MII|ETHTOOL|IOCTL))?',
+        read=read,
+        write=lambda value: quote(value.name) + (f" {value.kind}" if value.kind else ""),
+        most=2,
+    )

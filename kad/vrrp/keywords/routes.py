@@ -1,0 +1,289 @@
+"""The lines of virtual_routes and virtual_rules, as ip-route and ip-rule write them."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from kad.config.values import Clamped, Value, Words, Wrong, to_address
+from kad.vrrp.keywords.options import (
+    ANY,
+    NAMED,
+    UNSIGNED,
+    Check,
+    Option,
+    Options,
+    among,
+    ip,
+    matching,
+    network,
+    number,
+    take,
+)
+
+_TYPES = [
+    "local",
+    "nat",
+    "broadcast",
+    "brd",
+    "anycast",
+    "multicast",
+    "prohibit",
+    "unreachable",
+    "blackhole",
+    "xresolve",
+    "unicast",
+    "throw",
+]
+_TIME = matching(r"[0-9]+(\.[0-9]+)?(s|ms)?", "a time")
+_REALMS = matching(r"[\w.]+(/[\w.]+)?", "realms")
+_RANGE = matching(r"[0-9]+-[0-9]+", "a range START-END")
+
+ROUTE_OPTIONS: dict[str, Check | None] = {
+    "src": ip,
+    "from": network,
+    "tos": NAMED,
+    "dsfield": NAMED,
+    "table": NAMED,
+    "protocol": NAMED,
+    "scope": NAMED,
+    "metric": UNSIGNED,
+    "priority": UNSIGNED,
+    "preference": UNSIGNED,
+    "dev": ANY,
+    "oif": ANY,
+    "onlink": None,
+    "expires": UNSIGNED,
+    "mtu": UNSIGNED,
+    "hoplimit": number(0, 255),
+    "advmss": UNSIGNED,
+    "rtt": _TIME,
+    "rttvar": _TIME,
+    "reordering": UNSIGNED,
+    "window": UNSIGNED,
+    "cwnd": UNSIGNED,
+    "ssthresh": UNSIGNED,
+    "realms": _REALMS,
+    "rto_min": _TIME,
+    "initcwnd": UNSIGNED,
+    "initrwnd": UNSIGNED,
+    "features": among("ecn"),
+    "quickack": number(0, 1),
+    "congctl": ANY,
+    "pref": among("low", "medium", "high", "0", "1", "3"),
+    "ttl-propagate": among("enabled", "disabled"),
+    "fastopen_no_cookie": number(0, 1),
+    "add": None,
+    "append": None,
+    "prepend": None,
+    "no_track": None,
+    "track_group": ANY,
+    "vrf": ANY,
+}
+_LOCKABLE = frozenset(("mtu", "advmss", "rtt", "rttvar", "reordering", "cwnd", "ssthresh", "rto_min", "congctl"))
+_ENCAP = {
+    "ip": {"id": UNSIGNED, "dst": ip, "src": ip, "tos": NAMED, "ttl": number(0, 255), "flags": UNSIGNED},
+    "ip6": {"id": UNSIGNED, "dst": ip, "src": ip, "tc": NAMED, "hoplimit": number(0, 255), "flags": UNSIGNED},
+}
+RULE_OPTIONS: dict[str, Check | None] = {
+    "from": lambda text: text if text in ("all", "any", "default") else network(text),
+    "to": lambda text: text if text in ("all", "any", "default") else network(text),
+    "table": NAMED,
+    "lookup": NAMED,
+    "not": None,
+    "preference": number(0, (1 << 32) - 1, any_base=True),
+    "priority": number(0, (1 << 32) - 1, any_base=True),
+    "order": number(0, (1 << 32) - 1, any_base=True),
+    "tos": NAMED,
+    "dsfield": NAMED,
+    "fwmark": matching(r"(0[xX][0-9A-Fa-f]+|[0-9]+)(/(0[xX][0-9A-Fa-f]+|[0-9]+))?", "a mark"),
+    "realms": _REALMS,
+    "suppress_prefixlength": number(0, 2147483647),
+    "sup_pl": number(0, 2147483647),
+    "suppress_ifgroup": NAMED,
+    "sup_group": NAMED,
+    "dev": ANY,
+    "iif": ANY,
+    "oif": ANY,
+    "tunnel-id": number(0, (1 << 64) - 1),
+    "uidrange": _RANGE,
+    "l3mdev": None,
+    "protocol": NAMED,
+    "ipproto": NAMED,
+    "sport": _RANGE,
+    "dport": _RANGE,
+    "goto": UNSIGNED,
+    "nop": None,
+    "blackhole": None,
+    "unreachable": None,
+    "prohibit": None,
+    "no_track": None,
+    "track_group": ANY,
+}
+_ACTIONS = ("table", "lookup", "goto", "nop", "blackhole", "unreachable", "prohibit", "l3mdev")
+
+
+class RouteLine(msgspec.Struct, frozen=True, kw_only=True):
+    """[to] [TYPE] DESTINATION and options."""
+
+    type: str = "unicast"
+    destination: str
+    """ADDRESS/PREFIX, ADDRESS, default or default6."""
+    options: Options = Options()
+
+
+class RuleLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Selectors and one action."""
+
+    options: Options = Options()
+
+
+def route_line() -> Value:
+    """[to] [TYPE] ADDRESS[/PREFIX] and options; nexthop comes last."""
+    return Value(
+        arguments="[to] [<TYPE>] <IP[/PREFIX] or default or default6> [via <IP>] [dev <IFNAME>] [<OPTION> <VALUE>] ...",
+        pattern="",
+        read=_read_route,
+        write=lambda line: (
+            f"{'' if line.type == 'unicast' else line.type + ' '}{line.destination} {line.options}".strip()
+        ),
+        most=None,
+    )
+
+
+def _read_route(words: Words) -> RouteLine:
+    kind, destination, at = "unicast", None, 0
+    found: list[Option] = []
+    complaints: list[str] = []
+    while at < len(words):
+        word = words[at].text
+        if word in ("via", "gw", "or"):
+            option, at = _gateway(words, at)
+            found.append(option)
+            if word != "via":
+                complaints.append(f"{word} is an old spelling of {'via' if word == 'gw' else 'nexthop'}")
+        elif word in ("nexthop", "encap"):
+            option, at = _rest(words, at)
+            found.append(option)
+        elif word in ("inet", "inet6"):
+            found.append(Option(word))
+            at += 1
+        elif word in _TYPES and destination is None:
+            kind, at = word, at + 1
+        elif word in ROUTE_OPTIONS:
+            option, at = take(words, at, ROUTE_OPTIONS, _LOCKABLE)
+            found.append(option)
+        elif destination is None:
+            at += word == "to"
+            if at >= len(words):
+                raise Wrong("to needs a destination", at - 1)
+            destination, at = _destination(words[at].text, at), at + 1
+        else:
+            raise Wrong(f"{word} is no option of a route", at)
+    if destination is None:
+        raise Wrong("the route has no destination")
+    line = RouteLine(type=kind, destination=destination, options=Options(found=tuple(found)))
+    _tell_mixed([line.destination, line.options.get("via", "gw"), line.options.get("src")])
+    _tell_family(line)
+    if line.options.get("no_track") is None and line.options.get("dev", "oif", "nexthop") is None:
+        complaints.append("a route without dev cannot be tracked; write no_track or dev")
+    if complaints:
+        raise Clamped("; ".join(complaints), line, "the route is kept")
+    return line
+
+
+def _destination(text: str, at: int) -> str:
+    try:
+        return text if text in ("default", "default6") else network(text)
+    except Wrong as wrong:
+        raise Wrong(wrong.text, at) from None
+
+
+def _gateway(words: Words, at: int) -> tuple[Option, int]:
+    name = words[at].text
+    at += 1
+    family: tuple[str, ...] = ()
+    if at < len(words) and words[at].text in ("inet", "inet6"):
+        family, at = (words[at].text,), at + 1
+    if at >= len(words):
+        raise Wrong(f"{name} needs an address", at - 1)
+    return Option(name, (*family, to_address(words[at].text, index=at))), at + 1
+
+
+def _rest(words: Words, at: int) -> tuple[Option, int]:
+    """nexthop and encap take words of their own."""
+    name, start = words[at].text, at
+    at += 1
+    if name == "encap":
+        kind = words[at].text if at < len(words) else ""
+        if kind in ("mpls", "ila"):
+            if at + 1 >= len(words):
+                raise Wrong(f"encap {kind} needs a value", at)
+            return Option(name, (kind, words[at + 1].text)), at + 2
+        if kind not in _ENCAP:
+            raise Wrong(f"{kind or 'nothing'} is no kind of encap", min(at, len(words) - 1))
+        at += 1
+        while at < len(words) and words[at].text in _ENCAP[kind]:
+            _, at = take(words, at, _ENCAP[kind], frozenset())
+    else:
+        hop = {"dev": ANY, "oif": ANY, "weight": number(1, 256), "onlink": None, "realms": _REALMS}
+        while at < len(words) and words[at].text != "nexthop":
+            if words[at].text == "via":
+                _, at = _gateway(words, at)
+            elif words[at].text == "encap":
+                _, at = _rest(words, at)
+            else:
+                _, at = take(words, at, hop, frozenset())
+    return Option(name, tuple(word.text for word in words[start + 1 : at])), at
+
+
+def _tell_mixed(texts: list[str | None]) -> None:
+    addresses = [text for text in texts if text and re.match(r"[0-9A-Fa-f]*[.:]", text)]
+    if len({":" in text for text in addresses}) > 1:
+        raise Wrong(f"IPv4 and IPv6 are mixed: {' '.join(addresses)}")
+
+
+def _tell_family(line: RouteLine) -> None:
+    is_v6 = ":" in line.destination or line.destination == "default6"
+    for name, only_v6 in (("expires", True), ("pref", True), ("from", True), ("scope", False), ("realms", False)):
+        if line.options.get(name) is not None and is_v6 is not only_v6:
+            raise Wrong(f"{name} is for IPv{6 if only_v6 else 4} alone")
+
+
+def rule_line() -> Value:
+    """Selectors and an action, as in ip-rule."""
+    return Value(
+        arguments="[from <IP[/PREFIX]>] [to <IP[/PREFIX]>] [<SELECTOR> <VALUE>] ... table <TABLE> preference <NUMBER>",
+        pattern="",
+        read=_read_rule,
+        write=lambda line: str(line.options),
+        most=None,
+    )
+
+
+def _read_rule(words: Words) -> RuleLine:
+    found: list[Option] = []
+    at = 0
+    while at < len(words):
+        if words[at].text in ("inet", "inet6", "type"):
+            found.append(Option(words[at].text))
+            at += 1
+            continue
+        option, at = take(words, at, RULE_OPTIONS, frozenset())
+        found.append(option)
+    line = RuleLine(options=Options(found=tuple(found)))
+    options = line.options
+    if options.get("table", "lookup") == "0":
+        raise Wrong("table 0 is not a table")
+    if options.get(*_ACTIONS) is None:
+        raise Wrong(f"the rule has no action, one of {' '.join(_ACTIONS)}")
+    _tell_mixed([options.get("from"), options.get("to")])
+    preference, target = options.get("preference", "priority", "order"), options.get("goto")
+    if target is not None and preference is not None and int(preference, 0) >= int(target):
+        raise Wrong(f"goto {target} does not lead beyond the preference {preference}")
+    if preference is None:
+        raise Clamped("the rule has no preference", line, "one from 16384 downwards is used")
+    if options.get("protocol") is not None and options.get("no_track") is None:
+        raise Clamped("a rule of another protocol cannot be tracked", line, "protocol keepalived is used")
+    return line
