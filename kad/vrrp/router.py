@@ -448,14 +448,14 @@ class Router:
         return [ChangePriority(old, priority, reason)]
 
     def _reconfigure(self, configuration: VrrpInstance, now: float) -> list[Action]:
-        interval_before = self.master_down_interval
         old, self.configuration = self.configuration, configuration
         if configuration.version == 2 or self.master is None:
             self.master_advertisement_interval = configuration.advertisement_interval
         match self.phase:
             case Backup() as backup:
-                moved = backup.master_down_at + self.master_down_interval - interval_before
-                backup.master_down_at = min(max(moved, now), now + self.master_down_interval)
+                gave_up = self.master is not None and self.master.priority == GIVING_UP
+                patience = self.skew_time if gave_up else self.master_down_interval
+                backup.master_down_at = max(backup.heard_at + patience, now)
                 return []
             case Master() as master:
                 master.advert_at = min(master.advert_at, now + configuration.advertisement_interval)
