@@ -123,21 +123,27 @@ def test_an_ordinary_user_needs_neither_root_nor_any_program() -> None:
 
 def test_a_terminal_gets_a_picture() -> None:
     pytest.importorskip("rich")
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(sys.executable, [sys.executable, *DEMO], environment())
-    shown, end = b"", time.monotonic() + 40
-    while time.monotonic() < end and select.select([terminal], [], [], 1.0) is not None:
-        try:
-            data = os.read(terminal, 65536)
-        except OSError:
-            break
-        if not data:
-            break
-        shown += data
-    os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    terminal, other_end = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, *DEMO],
+        stdin=other_end,
+        stdout=other_end,
+        stderr=other_end,
+        env=environment(),
+        cwd="/",
+        start_new_session=True,
+    ) as demo:
+        os.close(other_end)
+        shown, end = b"", time.monotonic() + 40
+        while time.monotonic() < end:
+            if not select.select([terminal], [], [], 1.0)[0]:
+                continue
+            try:
+                shown += os.read(terminal, 65536)
+            except OSError:  # the terminal has no user any more
+                break
+        os.close(terminal)
+    assert demo.returncode == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode(errors="replace"))
     assert "kad: two hosts, one address (192.0.2.100)" in text
     assert "█" in text
