@@ -30,6 +30,7 @@ from kad.run.keywords.script import to_script
 from kad.track.items import Weight
 from kad.vrrp.keywords import VrrpSlice
 from kad.vrrp.keywords.routers import Routers
+from kad.vrrp.keywords.statics import Statics
 
 __all__ = ["Analysis", "Options", "analyze", "render", "to_message"]
 
@@ -117,6 +118,7 @@ def _slices(
         scope,
     )
     vrrp = routers.slice(file.vrrp_instance, file.vrrp_sync_group)
+    Statics(file.statics, [instance.name for instance in vrrp.instances], scope).judge()
     services, servers = _services(file, programs, scope)
     programs.conclude()
     slices: dict[str, msgspec.Struct] = {}
@@ -146,6 +148,9 @@ def _weights(file: File, scripts: dict[str, VrrpScript], scope: Scope) -> dict[s
                 scope.report.warning(place, f"{block.name} is already defined; it is ignored")
             else:
                 known[block.name] = block.weight or Weight(number=1 if kind == "file" else 0)
+    for block in file.bfd_instance:
+        if block.checker and not block.vrrp:
+            weights["bfd"].pop(block.name, None)
     return weights
 
 

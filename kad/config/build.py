@@ -115,9 +115,7 @@ class Builder:
         keyword = entry.keyword
         name = entry.field
         if keyword.is_entries:
-            for child in node.children or ():
-                self._item(bag, child, entry)
-            bag.collected.setdefault(name, [])
+            self._entries(bag, node, entry)
         elif entry.layout is not None:
             head = self._head(node, entry)
             if head is None:
@@ -132,11 +130,24 @@ class Builder:
                 return
             self._keep(bag, name, built, node.place, keyword.collected)
         elif keyword.value is not None:
+            value = self._read(node, node.keyword, keyword.value, entry, layout)
             if keyword.unique and name in bag.values:
                 self._report.warning(node.place, f"{node.keyword} is given a second time; the first one counts")
                 return
-            value = self._read(node, node.keyword, keyword.value, entry, layout)
             self._keep(bag, name, value, node.place, keyword.collected)
+
+    def _entries(self, bag: _Bag, node: Node, entry: Entry) -> None:
+        rest = node.line.text[len(node.keyword) :].strip()
+        if rest:
+            self._report.warning(node.place, f"{node.keyword} takes no words before its brace; {rest} is ignored")
+        if entry.keyword.unique and entry.field in bag.collected:
+            self._report.warning(node.place, f"{node.keyword} is given a second time; the first one counts")
+            return
+        if not node.children and not entry.keyword.may_be_empty:
+            self._report.warning(node.place, f"{node.keyword} is empty")
+        bag.collected.setdefault(entry.field, [])
+        for child in node.children or ():
+            self._item(bag, child, entry)
 
     def _item(self, bag: _Bag, node: Node, entry: Entry) -> None:
         """A line that is a value."""

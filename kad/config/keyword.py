@@ -31,6 +31,8 @@ class Keyword:
     """What stands behind the word; for entries, what each line of the block is."""
     block: type[Block] | None = None
     is_entries: bool = False
+    may_be_empty: bool = True
+    """A block of entries without any is nothing to speak of."""
     collected: bool = False
     """Each occurrence adds to a tuple; otherwise the last one counts."""
     unique: bool = False
@@ -73,6 +75,8 @@ class Inline:
 
     prefix: str = ""
     effect: bool = True
+    also: tuple[tuple[str, str], ...] = ()
+    """Further words for some of them: (WORD, its name in the struct)."""
 
 
 def keyword(value: Value, help: str, **more: Any) -> Keyword:
@@ -139,13 +143,15 @@ def layout_of(struct: type[Block], context: str = "") -> Layout:
                     layout.head = (name, value)
                 case Lines(value, help):
                     layout.lines = Entry("", entries(value, help), name)
-                case Inline(prefix, effect):
+                case Inline(prefix, effect, also):
                     inner = layout_of(typing.get_args(hint)[0], context)
                     layout.inlines.append((name, inner))
-                    for word, entry in inner.words.items():
+                    spellings = [(prefix + word, word) for word in inner.words]
+                    for word, plain in (*spellings, *also):
+                        entry = inner.words[plain]
                         path = (name, *entry.path)
                         known = entry.keyword if effect else dataclasses.replace(entry.keyword, effect=False)
-                        layout.words[prefix + word] = dataclasses.replace(
+                        layout.words[word] = dataclasses.replace(
                             entry, name=prefix + entry.name, path=path, keyword=known
                         )
                 case Keyword():

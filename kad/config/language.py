@@ -29,7 +29,9 @@ class GlobalsBlock(Block, frozen=True, kw_only=True):
     management: Annotated[ManagementGlobals, Inline()]
     vrrp: Annotated[VrrpGlobals, Inline()]
     checker: Annotated[CheckerGlobals, Inline(effect=False)]
-    checker_process: Annotated[ProcessWords, Inline("checker_", effect=False)]
+    checker_process: Annotated[
+        ProcessWords, Inline("checker_", effect=False, also=(("lvs_process_name", "process_name"),))
+    ]
     ipvs: Annotated[IpvsGlobals, Inline(effect=False)]
     ipvs_netlink: Annotated[NetlinkWords, Inline("lvs_netlink_", effect=False)]
     ipvs_fifo: Annotated[FifoWords, Inline("lvs_", effect=False)]

@@ -30,7 +30,7 @@ class ProcessWords(Block, frozen=True, kw_only=True):
     no_swap: Annotated[bool, keyword(flag(), "its memory is locked")] = False
     cpu_affinity: Annotated[
         tuple[int, ...] | None,
-        keyword(integers("CPU", 0), "the processors it may use", default="all", missing=Complaint.GENERAL),
+        keyword(integers("CPU", 0, 8191), "the processors it may use", default="all", missing=Complaint.GENERAL),
     ] = None
 
 

@@ -69,7 +69,7 @@ class Programs:
     def _exists(self, user: str | None, group: str | None, place: Place) -> bool:
         host = self.scope.host
         for name, known, what in ((user, host.users, "user"), (group, host.groups, "group")):
-            if name is not None and name not in known and not name.isdecimal():
+            if name is not None and name not in known:
                 self._absent(place, f"there is no {what} {name} on this host; the program is not run")
                 return False
         return True
@@ -121,7 +121,7 @@ class Programs:
     def _uid(self, user: str | None) -> int:
         if user is None:
             return self.scope.host.uid
-        return self.scope.host.users[user][0] if user in self.scope.host.users else int(user)
+        return self.scope.host.users[user][0]
 
     def _executable(self, look: FileLook, user: str | None) -> bool:
         uid = self._uid(user)

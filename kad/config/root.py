@@ -250,7 +250,10 @@ def to_watchdog(
     scripts, reloading = defaults.scripts, defaults.reloading
 
     def program(name: str, command: Command | None) -> Program | None:
-        return programs.make(command, f"daemon/{name}", scope.places.of(scripts, name)) if command else None
+        if command is None:
+            return None
+        klass = Complaint.GENERAL if command.user is not None else Complaint.NONE
+        return programs.make(command, f"daemon/{name}", scope.places.of(scripts, name), klass=klass)
 
     return WatchdogSlice(
         child_wait_time=float(5 if words.child_wait_time is None else words.child_wait_time),

@@ -40,7 +40,7 @@ class MailGlobals(Block, frozen=True, kw_only=True):
     """Who is told by mail, and how."""
 
     notification_email: Annotated[
-        tuple[tuple[str, ...], ...], entries(texts("ADDRESS"), "who gets mail", effect=False)
+        tuple[tuple[str, ...], ...], entries(texts("ADDRESS"), "who gets mail", effect=False, may_be_empty=False)
     ] = ()
     notification_email_from: Annotated[
         str | None,

@@ -51,9 +51,12 @@ def quote(text: str) -> str:
     return f'"{text}"' if not text or re.search(r'[\s"{}#!]', text) else text
 
 
-def integer(low: int, high: int | None = None, *, raised: bool = False, lowered: bool = False) -> Value:
+UNSIGNED = (1 << 32) - 1
+
+
+def integer(low: int, high: int = UNSIGNED, *, raised: bool = False, lowered: bool = False) -> Value:
     """A whole number; with `raised` a smaller one becomes `low`, with `lowered` a larger one `high`."""
-    bounds = f"{low}..{high}" if high is not None else f">={low}"
+    bounds = f"{low}..{high}"
 
     def read(words: Words) -> int:
         text = words[0].text
@@ -62,9 +65,9 @@ def integer(low: int, high: int | None = None, *, raised: bool = False, lowered:
         number = int(text)
         if number < low and raised and number >= 0:
             raise Clamped(f"{text} is below {low}", low)
-        if high is not None and number > high and lowered:
+        if number > high and lowered:
             raise Clamped(f"{text} is above {high}", high)
-        if number < low or (high is not None and number > high):
+        if not low <= number <= high:
             raise Wrong(f"{text} is not in {bounds}")
         return number
 
@@ -72,7 +75,7 @@ def integer(low: int, high: int | None = None, *, raised: bool = False, lowered:
     return Value(arguments=f"<INTEGER {bounds}>", pattern=rf"\s+({sign}[0-9]{{1,18}})", read=read)
 
 
-def integers(what: str, low: int, high: int | None = None, *, least: int = 1, most: int | None = None) -> Value:
+def integers(what: str, low: int, high: int) -> Value:
     """Whole numbers, one behind the other."""
     single = integer(low, high)
 
@@ -90,8 +93,7 @@ def integers(what: str, low: int, high: int | None = None, *, least: int = 1, mo
         pattern="",
         read=read,
         write=lambda numbers: " ".join(map(str, numbers)),
-        least=least,
-        most=most,
+        most=None,
     )
 
 

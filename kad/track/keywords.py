@@ -59,7 +59,7 @@ class FileBlock(Block, frozen=True, kw_only=True):
     """track_file NAME { }"""
 
     name: Annotated[str, Head(text("NAME"))]
-    file: Annotated[str | None, keyword(text("PATH"), "holds a number", missing=Complaint.GENERAL)] = None
+    file: Annotated[str | None, keyword(text("PATH"), "holds a number", unique=True, missing=Complaint.GENERAL)] = None
     weight: Annotated[
         Weight | None,
         keyword(
@@ -75,7 +75,9 @@ class ProcessBlock(Block, frozen=True, kw_only=True):
     """vrrp_track_process NAME { }"""
 
     name: Annotated[str, Head(text("NAME"))]
-    process: Annotated[tuple[str, ...] | None, keyword(texts("PATH or NAME [ARG ...]"), "what is counted")] = None
+    process: Annotated[
+        tuple[str, ...] | None, keyword(texts("PATH or NAME [ARG ...]"), "what is counted", unique=True)
+    ] = None
     param_match: Annotated[
         str | None,
         keyword(optional(one_of("initial", "partial"), "exact"), "arguments count too", default="off; bare exact"),

@@ -70,7 +70,7 @@ class ServiceWords(Block, frozen=True, kw_only=True):
     ] = None
     sorry_server_inhibit: Annotated[bool, keyword(flag(), "it stays in the table with weight 0")] = False
     sorry_server_lvs_method: Annotated[
-        Forwarding | None, keyword(forwarding(), "how packets reach it", default="lb_kind")
+        Forwarding | None, keyword(forwarding(), "how packets reach it", default="lb_kind", missing=Complaint.GENERAL)
     ] = None
     snmp_name: Annotated[
         str | None, keyword(text("STRING"), "its name in the MIB", missing=Complaint.GENERAL, exact=True)

@@ -17,7 +17,8 @@ class ScriptBlock(Block, frozen=True, kw_only=True):
 
     name: Annotated[str, Head(text("NAME"))]
     script: Annotated[
-        Command | None, keyword(command(with_user=False), "the program to run; exit status 0 is good")
+        Command | None,
+        keyword(command(with_user=False), "the program to run; exit status 0 is good", missing=Complaint.GENERAL),
     ] = None
     interval: Annotated[
         float | None, keyword(seconds(0.001, 4294, places=3), "from one start to the next", default="1")

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from kad.config.values import Value, Words, Wrong, decimal, quote, to_prefix
+from kad.config.values import UNSIGNED, Value, Words, Wrong, decimal, quote, to_prefix
 
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){4,5}\Z")
 _LONGEST_NAME = 15
@@ -76,7 +76,8 @@ def buffer_policy() -> Value:
     """MTU, ADVERT, or a number of bytes."""
 
     def read(words: Words) -> str:
-        if words[0].text not in ("MTU", "ADVERT") and not words[0].text.isdecimal():
+        text = words[0].text
+        if text not in ("MTU", "ADVERT") and not (text.isdecimal() and int(text) <= UNSIGNED):
             raise Wrong(f"{words[0].text} is neither MTU nor ADVERT nor a number of bytes")
         return words[0].text
 

@@ -12,10 +12,10 @@ from kad.config.tree import Place
 from kad.track.items import TrackItem
 from kad.vrrp.keywords import Announcing, Authentication, UnicastPeer, VirtualAddress, VrrpInstance
 from kad.vrrp.keywords.addresses import AddressLine
+from kad.vrrp.keywords.consistency import OWNER
 from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.instance import InstanceBlock
 
-OWNER = 255
 _LONGEST_V3_INTERVAL = 40.95
 _V = TypeVar("_V")
 
@@ -153,14 +153,7 @@ class InstanceResolver:
     def _priority(self) -> int:
         if self._said.priority is not None:
             return self._said.priority
-        if self._said.state == "MASTER":
-            self._scope.report.note(
-                self._at("state"),
-                f"{self._block.name}: state MASTER without priority means priority 255, the owner of the addresses",
-                proposal="add priority 100, or another one, if it does not own them",
-            )
-            return OWNER
-        return 100
+        return OWNER if self._said.state == "MASTER" else 100
 
     def _interval(self) -> float:
         asked = first(1.0, self._said.advert_int)

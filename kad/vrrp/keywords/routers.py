@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -14,6 +14,7 @@ from kad.config.programs import Programs
 from kad.config.tree import Place
 from kad.track.items import TrackItem, TrackLine, Weight
 from kad.vrrp.keywords import SyncGroup, VrrpInstance, VrrpSlice
+from kad.vrrp.keywords.consistency import Consistency
 from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.group import GroupBlock
 from kad.vrrp.keywords.instance import InstanceBlock, NotifyWords, TrackWords
@@ -41,7 +42,7 @@ class Routers:
         self._make = programs
         self._scope = scope
 
-    def slice(self, blocks: Iterable[InstanceBlock], groups: Iterable[GroupBlock]) -> VrrpSlice:
+    def slice(self, blocks: Sequence[InstanceBlock], groups: Sequence[GroupBlock]) -> VrrpSlice:
         """All of them; what cannot run has been said and is left out."""
         made: dict[str, VrrpInstance] = {}
         seen: dict[tuple[str, int, int, str], InstanceBlock] = {}
@@ -51,7 +52,9 @@ class Routers:
             instance = resolver.resolve(tracks, self._notifies(block), self._smtp_alert)
             if instance is not None:
                 self._tell_conflict(instance, block, seen)
+                Consistency(block, self._scope).judge(instance)
                 made[instance.name] = instance
+        self._tell_shared_addresses(blocks, made)
         synced = [group for block in groups if (group := self._group(block, made)) is not None]
         defaults = self._defaults
         return VrrpSlice(
@@ -79,6 +82,18 @@ class Routers:
                 f" on {instance.interface}",
                 proposal="give one of them another number",
             )
+
+    def _tell_shared_addresses(self, blocks: Sequence[InstanceBlock], made: Mapping[str, VrrpInstance]) -> None:
+        holders: dict[tuple[str, str], str] = {}
+        for block in blocks:
+            if block.name not in made:
+                continue
+            for index, address in enumerate(made[block.name].virtual_addresses):
+                device = address.device or made[block.name].interface
+                holder = holders.setdefault((device, address.address), block.name)
+                if holder != block.name:
+                    place = self._scope.places.of(block, "virtual_ipaddress", index)
+                    self._scope.report.note(place, f"{block.name}: {address.address} belongs to {holder} as well")
 
     def _notifies(self, block: InstanceBlock) -> tuple[str, ...]:
         commands = block.notifies.commands()
@@ -161,6 +176,10 @@ class Routers:
             return None
         if len(members) == 1:
             self._warn(place, block, f"the sync group has one member, {members[0]}")
+        wishes = {made[name].state for name in members}
+        if len(wishes) > 1:
+            text = f"{block.name}: its members wish for different states; they will all have the same one"
+            self._scope.report.note(place, text)
         own = self._tracks(block, block.tracks, None)
         for name in members:
             made[name] = self._joined(made[name], block, own)

@@ -1,9 +1,12 @@
-"""The words of the top level that speak of interfaces and of addresses, routes and rules that are always there."""
+"""The words of the top level for interfaces, and for addresses, routes and rules that are always there."""
 
+import difflib
+from collections.abc import Collection
 from typing import Annotated
 
+from kad.config.build import Scope
 from kad.config.keyword import Block, Head, block, entries, keyword
-from kad.config.tree import Complaint
+from kad.config.tree import Complaint, Place
 from kad.config.values import seconds, text, texts
 from kad.vrrp.keywords.addresses import AddressLine, address_line
 from kad.vrrp.keywords.devices import InterfaceDelay, Linkbeat, interface_delay, linkbeat
@@ -14,7 +17,9 @@ class TrackGroupBlock(Block, frozen=True, kw_only=True):
     """track_group NAME { }"""
 
     name: Annotated[str, Head(text("NAME"))]
-    group: Annotated[tuple[tuple[str, ...], ...], entries(texts("VRRP INSTANCE"), "its members")] = ()
+    group: Annotated[
+        tuple[tuple[str, ...], ...], entries(texts("VRRP INSTANCE"), "its members", may_be_empty=False)
+    ] = ()
 
 
 class GarpGroupBlock(Block, frozen=True, kw_only=True):
@@ -27,7 +32,9 @@ class GarpGroupBlock(Block, frozen=True, kw_only=True):
         float | None, keyword(seconds(0.000001, 4294.967295), "between two NA messages on all of them", default="0")
     ] = None
     interface: Annotated[str | None, keyword(text("IFNAME"), "an interface of the group")] = None
-    interfaces: Annotated[tuple[tuple[str, ...], ...], entries(texts("IFNAME"), "interfaces of the group")] = ()
+    interfaces: Annotated[
+        tuple[tuple[str, ...], ...], entries(texts("IFNAME"), "interfaces of the group", may_be_empty=False)
+    ] = ()
 
 
 class StaticWords(Block, frozen=True, kw_only=True):
@@ -64,3 +71,60 @@ class StaticWords(Block, frozen=True, kw_only=True):
         tuple[InterfaceDelay, ...],
         entries(interface_delay(), "changes of a link count after this time", effect=False),
     ] = ()
+
+
+class Statics:
+    """Judges the names in them: interfaces of this host, instances, track groups."""
+
+    def __init__(self, words: StaticWords, instances: Collection[str], scope: Scope) -> None:
+        self._words = words
+        self._instances = instances
+        self._scope = scope
+
+    def judge(self) -> None:
+        """Say which names are unknown."""
+        groups = [group.name for group in self._words.track_group if self._has_members(group)]
+        for word in ("static_ipaddress", "static_routes", "static_rules"):
+            for index, line in enumerate(getattr(self._words, word)):
+                place = self._scope.places.of(self._words, word, index)
+                if isinstance(line, AddressLine):
+                    device, group = line.address.device, line.track_group
+                else:
+                    device, group = line.options.get("dev", "oif", "iif"), line.options.get("track_group")
+                self._interface(device, place)
+                if group is not None and group not in groups:
+                    self._scope.report.warning(place, f"there is no track_group {group}")
+        for word in ("linkbeat_interfaces", "interface_up_down_delays"):
+            for index, line in enumerate(getattr(self._words, word)):
+                place = self._scope.places.of(self._words, word, index)
+                self._interface(line.name, place, Complaint.HOST)
+        for announcing in self._words.garp_group:
+            self._announcing(announcing)
+
+    def _interface(self, name: str | None, place: Place, klass: Complaint = Complaint.GENERAL) -> None:
+        known = self._scope.host.interfaces
+        if name is not None and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            self._scope.report.warning(
+                place,
+                f"there is no interface {name} on this host",
+                proposal=f"did you mean {near[0]}?" if near else "",
+                klass=klass,
+                about_host=True,
+            )
+
+    def _has_members(self, block: TrackGroupBlock) -> bool:
+        unknown = [name for line in block.group for name in line if name not in self._instances]
+        place = self._scope.places.of(block, "group")
+        for name in unknown:
+            self._scope.report.warning(place, f"{block.name}: there is no vrrp_instance {name}")
+        return len(unknown) < sum(map(len, block.group))
+
+    def _announcing(self, block: GarpGroupBlock) -> None:
+        if block.garp_interval is None and block.gna_interval is None:
+            text = "the garp_group has neither garp_interval nor gna_interval; it is ignored"
+            self._scope.report.warning(self._scope.places.of(block), text, proposal="add garp_interval SECONDS")
+        self._interface(block.interface, self._scope.places.of(block, "interface"))
+        for index, line in enumerate(block.interfaces):
+            for name in line:
+                self._interface(name, self._scope.places.of(block, "interfaces", index))

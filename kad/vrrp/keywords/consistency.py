@@ -1,0 +1,104 @@
+"""What a vrrp_instance says that cannot be meant so: words that contradict each other, and advice."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from kad.config.build import Scope
+from kad.vrrp.keywords import VrrpInstance
+from kad.vrrp.keywords.instance import InstanceBlock
+
+OWNER = 255
+
+
+class Consistency:
+    """Looks at one block and at what came of it; nothing here changes the instance."""
+
+    def __init__(self, block: InstanceBlock, scope: Scope) -> None:
+        self._block = block
+        self._scope = scope
+
+    def judge(self, instance: VrrpInstance) -> None:
+        """Say all that is odd about the instance."""
+        self._devices(instance)
+        self._subnets(instance)
+        self._weights(instance)
+        self._priority(instance)
+
+    def _warn(self, word: str, text: str, proposal: str = "") -> None:
+        place = self._scope.places.find(word, self._block, self._block.devices, self._block.protocol)
+        self._scope.report.warning(place, f"{self._block.name}: {text}", proposal=proposal)
+
+    def _note(self, word: str, text: str, proposal: str = "", index: int = -1, about_host: bool = False) -> None:
+        if index >= 0:
+            place = self._scope.places.of(self._block, word, index)
+        else:
+            place = self._scope.places.find(word, self._block, self._block.protocol)
+        self._scope.report.note(place, f"{self._block.name}: {text}", proposal=proposal, about_host=about_host)
+
+    def _devices(self, instance: VrrpInstance) -> None:
+        devices, said = self._block.devices, self._block.protocol
+        if devices.vrf is not None and said.interface is not None:
+            self._warn("vrf", "vrf does not go with interface; it is ignored")
+        if devices.vmac_xmit_base and devices.use_vmac is None and not devices.use_vmac_addr:
+            self._warn("vmac_xmit_base", "vmac_xmit_base means nothing without use_vmac; it is ignored", "add use_vmac")
+        if devices.use_ipvlan is not None:
+            if devices.use_vmac is not None:
+                self._warn("use_ipvlan", "use_ipvlan does not go with use_vmac; it is ignored")
+            elif instance.family == 4 and not instance.source_address and devices.use_ipvlan.address is None:
+                self._warn("use_ipvlan", "an ipvlan needs an address to speak from", "add mcast_src_ip ADDRESS")
+        if said.native_ipv6 and any("." in line.address.address for line in self._block.virtual_ipaddress):
+            self._warn("native_ipv6", "native_ipv6 does not go with IPv4 addresses")
+
+    def _subnets(self, instance: VrrpInstance) -> None:
+        """An address that no other host of the LAN would look for there."""
+        for index, address in enumerate(instance.virtual_addresses):
+            device = self._scope.host.interfaces.get(address.device or instance.interface)
+            if device is None:
+                continue
+            networks = [ipaddress.ip_interface(text).network for text in device.addresses]
+            own = [network for network in networks if network.version == instance.family]
+            wanted = ipaddress.ip_address(address.address)
+            if own and not wanted.is_link_local and not any(wanted in network for network in own):
+                self._note(
+                    "virtual_ipaddress",
+                    f"{wanted} is in none of the networks of {device.name}: {' '.join(map(str, own))}",
+                    index=index,
+                    about_host=True,
+                )
+
+    def _weights(self, instance: VrrpInstance) -> None:
+        for item in instance.tracks:
+            if not item.weight:
+                continue
+            word = f"track_{item.kind}"
+            index = next(
+                (at for at, line in enumerate(getattr(self._block.tracks, word)) if line.name == item.name), None
+            )
+            if index is None:
+                continue
+            place = self._scope.places.of(self._block.tracks, word, index)
+            text = ""
+            if instance.priority == OWNER:
+                text = f"the weight of {item.name} changes nothing: priority {OWNER} never moves"
+            elif item.weight > 0 and instance.priority == OWNER - 1:
+                text = f"the weight of {item.name} changes nothing: priority {OWNER - 1} cannot rise"
+            elif item.weight < 0 and instance.priority == 1:
+                text = f"the weight of {item.name} changes nothing: priority 1 cannot fall"
+            if text:
+                self._scope.report.note(place, f"{self._block.name}: {text}")
+
+    def _priority(self, instance: VrrpInstance) -> None:
+        said = self._block.protocol
+        if said.state == "MASTER" and said.priority is None:
+            self._note(
+                "state",
+                f"state MASTER without priority means priority {OWNER}, the owner of the addresses",
+                "add priority 100, or another one, if it does not own them",
+            )
+        elif said.state == "BACKUP" and instance.priority == OWNER:
+            self._note("state", f"with priority {OWNER} it becomes MASTER at once, whatever state says")
+        if said.preempt and said.nopreempt:
+            self._note("nopreempt", "both preempt and nopreempt are given; nopreempt holds")
+        if not instance.preempt and instance.preempt_delay:
+            self._note("preempt_delay", "with nopreempt nothing is ever preempted, so preempt_delay says nothing")
