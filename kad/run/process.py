@@ -156,6 +156,8 @@ class Room:
         self._prepared: tuple[int, RunnerSlice] | None = None
         self._generation = 0
         self._scripts: dict[str, Watched] = {}
+        self._earlier: dict[str, Observation] = {}
+        """What the life before this one said of each script; nothing after the first commit."""
         self._leaving: list[Watched] = []
         self._queue = NotifyQueue()
         self._jobs: dict[int, Execution] = {}
@@ -189,6 +191,7 @@ class Room:
                 self._add(entry)
             elif watched.check.script != entry:
                 self._feed(watched, script.Reconfigured(entry))
+        self._earlier = {}
 
     def abandon(self) -> None:
         """Forget what was prepared."""
@@ -196,7 +199,10 @@ class Room:
 
     def receive(self, message: Message) -> None:
         """A message from another child."""
-        if not isinstance(message, Notify):
+        if isinstance(message, Observation):
+            if self._generation == 0 and message.kind == "script":
+                self._earlier[message.name] = message
+        elif not isinstance(message, Notify):
             self._log.warning(f"a {type(message).__name__} is nothing for the runner")
         elif message.program in self._known:
             self._do(self._queue.handle(notify.Asked(message), self._mux.now()))
@@ -264,6 +270,10 @@ class Room:
 
     def _add(self, entry: VrrpScript) -> None:
         watched = self._scripts[entry.name] = Watched(ScriptCheck(entry), time.time())
+        earlier = self._earlier.get(entry.name)
+        if earlier is not None and earlier.value is not None and not earlier.deleted:
+            watched.since = earlier.since
+            watched.check.handle(script.Resumed(earlier.value, earlier.reason, earlier.output), self._mux.now())
         self._tell(entry.name)
         self._feed(watched, script.Started())
 

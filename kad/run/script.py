@@ -27,6 +27,15 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """What an earlier life of this process found; it stands until the program says otherwise. Comes before Started."""
+
+    value: int
+    reason: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProgramEnded:
     """Exit status; 128 + n after signal n; None: it could not be started (`output` says why)."""
 
@@ -81,7 +90,7 @@ class Report:
     text: str
 
 
-Event = Started | ProgramEnded | DeadlineReached | Reconfigured | Stopped
+Event = Started | Resumed | ProgramEnded | DeadlineReached | Reconfigured | Stopped
 Action = StartProgram | SignalProgram | Observe | Report
 
 
@@ -147,6 +156,11 @@ class ScriptCheck:
         match event:
             case Started():
                 return self._start(now) if isinstance(self.phase, Idle) else []
+            case Resumed(value, reason, output):
+                self.value, self.reason, self.output = value, reason, output
+                self.counter = self._full if value else 0
+                self._first = False
+                return []
             case ProgramEnded(status, output):
                 return self._ended(status, output, now)
             case DeadlineReached():
