@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from kad.vrrp.events import (
     Action,
     ChangeGroupState,
+    ChangeState,
     DeadlineReached,
     Demoted,
     Event,
     FaultsChanged,
     Promoted,
+    Resumed,
     Started,
     State,
 )
@@ -36,6 +38,9 @@ class SyncGroup:
             case Started(faults, pending):
                 self._own_faults[router.name] = faults
                 event = Started(faults | self._faults_of_others(router), pending)
+            case Resumed(state, spoke_at, faults, pending):
+                self._own_faults[router.name] = faults
+                event = Resumed(state, spoke_at, faults | self._faults_of_others(router), pending)
             case FaultsChanged(faults, pending):
                 self._own_faults[router.name] = faults
                 event = FaultsChanged(faults | self._faults_of_others(router), pending)
@@ -46,13 +51,18 @@ class SyncGroup:
         match event:
             case Started() | FaultsChanged():
                 steps += self._share_faults(router, now)
+            case Resumed():
+                steps += self._share_faults(router, now)
+                steps += self._agree(now)
             case DeadlineReached() if router.wants_master and self._all_can_be_master():
                 steps += self._promote(router, now)
             case _ if was_master and router.state is State.BACKUP:
                 steps += self._demote_others(router, now)
             case _:
                 pass
-        return [*steps, *self._follow(router)]
+        followed = self._follow(router)
+        goes_on = isinstance(event, Resumed) and not any(isinstance(action, ChangeState) for _, action in steps)
+        return steps if goes_on else [*steps, *followed]
 
     def adopt(self, router: Router, faults: frozenset[str]) -> None:
         """A member that is already in some state, as after a reload."""
@@ -96,6 +106,13 @@ class SyncGroup:
     def _demote_others(self, router: Router, now: float) -> list[Step]:
         reason = f"sync group {self.name}: {router.name} is BACKUP"
         return [(member, action) for member in self._others(router) for action in member.handle(Demoted(reason), now)]
+
+    def _agree(self, now: float) -> list[Step]:
+        """After a crash some members may have been MASTER no more: then none is."""
+        if not any(member.state in (State.BACKUP, State.FAULT) for member in self.members):
+            return []
+        reason = f"sync group {self.name}: not every member could go on as MASTER"
+        return [(member, action) for member in self.members for action in member.handle(Demoted(reason), now)]
 
     def _others(self, router: Router) -> list[Router]:
         return [member for member in self.members if member is not router]

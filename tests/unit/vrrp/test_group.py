@@ -14,6 +14,7 @@ from kad.vrrp.events import (
     FaultsChanged,
     HoldAddresses,
     ReleaseAddresses,
+    Resumed,
     SendAdvert,
     Started,
     State,
@@ -239,3 +240,57 @@ def test_priority_0_to_one_member() -> None:
     play = play << ("A", Complain("info", "Backup received priority 0 advertisement from 10.77.0.2"))
     assert play >> Due(2.609375) >> ("A", DeadlineReached()) >> Due(4.609375) >> ("B", DeadlineReached()) << ...
     assert play.machine.states == [MASTER, MASTER, MASTER]
+
+
+class TestResume:
+    """After a crash of the process nothing is said again that was said before."""
+
+    def test_all_go_on_as_master(self) -> None:
+        assert (
+            Play(Group(A={}, B={}), 11.0)
+            >> ("A", Resumed(MASTER, spoke_at=10.0))
+            << ("A", SendAdvert(100))
+            << ("A", HoldAddresses())
+            >> ("B", Resumed(MASTER, spoke_at=10.5))
+            << ("B", SendAdvert(100))
+            << ("B", HoldAddresses())
+            >> Due(12.0)
+        )
+
+    def test_the_state_of_the_group_is_known_again(self) -> None:
+        play = Play(Group(A={}, B={})) >> ("A", Resumed(MASTER, 0.0)) << ... >> ("B", Resumed(MASTER, 0.0)) << ...
+        play = play >> ("A", hears(150)) << ("A", ReleaseAddresses()) << ...
+        assert play.machine.states == [BACKUP, BACKUP, BACKUP]
+
+    def test_one_that_comes_back_too_late_takes_the_others_along(self) -> None:
+        late = "the process was replaced too late to go on"
+        assert (
+            Play(Group(A={}, B={}), 11.0)
+            >> ("A", Resumed(MASTER, spoke_at=10.0))
+            << ("A", SendAdvert(100))
+            << ("A", HoldAddresses())
+            >> ("B", Resumed(MASTER, spoke_at=2.0))
+            << ("B", ReleaseAddresses())
+            << ("B", entered(MASTER, BACKUP, late))
+            << ("A", ReleaseAddresses())
+            << ("A", entered(MASTER, BACKUP, "sync group G: not every member could go on as MASTER"))
+            << ("B", ChangeGroupState("G", INIT, BACKUP, "B is BACKUP"))
+        )
+
+    def test_nor_does_one_go_on_beside_one_that_came_too_late(self) -> None:
+        play = (
+            Play(Group(A={}, B={}), 11.0) >> ("A", Resumed(MASTER, 2.0)) << ... >> ("B", Resumed(MASTER, 10.0)) << ...
+        )
+        assert play.machine.states == [BACKUP, BACKUP, BACKUP]
+
+    def test_a_fault_that_came_meanwhile_is_shared(self) -> None:
+        play = Play(Group(A={}, B={}), 11.0) >> ("A", Resumed(MASTER, 10.0)) << ...
+        play = play >> ("B", Resumed(MASTER, 10.0, DOWN)) << ("B", ReleaseAddresses()) << ...
+        assert play.machine.states == [FAULT, FAULT, FAULT]
+        assert play >> ("B", FaultsChanged(NONE)) << ...
+        assert play.machine.states == [BACKUP, BACKUP, BACKUP]
+
+    def test_backups_stay_backups_without_a_word(self) -> None:
+        play = Play(Group(A={}, B={}), 11.0) >> ("A", Resumed(BACKUP, 0.0)) << ("A", ReleaseAddresses())
+        assert play >> ("B", Resumed(BACKUP, 0.0)) << ("B", ReleaseAddresses())
+        assert play.machine.states == [BACKUP, BACKUP, BACKUP]
