@@ -15,27 +15,31 @@ from kad.config.values import Clamped, Value, Wrong
 B = TypeVar("B", bound=Block)
 
 
+_Places = dict[str, Place | list[Place]]
+"""By field: a place, or one for each item of a tuple; the block itself under the empty name."""
+
+
 class Places:
     """Where each field of each block was written."""
 
     def __init__(self) -> None:
-        self._of: dict[int, tuple[Block, dict[str, list[Place]]]] = {}
+        self._of: dict[int, tuple[Block, _Places]] = {}
 
-    def record(self, block: Block, places: dict[str, list[Place]]) -> None:
+    def record(self, block: Block, places: _Places) -> None:
         self._of[id(block)] = (block, places)
 
     def of(self, block: object, name: str = "", index: int = 0) -> Place:
         """The place of a field (of its item `index`), or of the block where the field was not written."""
         _, places = self._of[id(block)]
         found = places.get(name) or places[""]
-        return found[min(index, len(found) - 1)]
+        return found[min(index, len(found) - 1)] if isinstance(found, list) else found
 
     def find(self, name: str, *blocks: object) -> Place:
         """The place of a field in whichever of these it was written; of the first block otherwise."""
         for block in blocks:
-            _, places = self._of[id(block)]
-            if name in places:
-                return places[name][-1]
+            known = self._of.get(id(block))
+            if known is not None and name in known[1]:
+                return self.of(block, name, -1)
         return self.of(blocks[0])
 
 
@@ -56,7 +60,7 @@ class _Bag:
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.collected: dict[str, list[Any]] = {}
-        self.places: dict[str, list[Place]] = {}
+        self.places: _Places = {}
 
 
 _Bags = dict[tuple[str, ...], _Bag]
@@ -72,6 +76,9 @@ class Builder:
         self._nearest = Nearest(layout)
         self._noted: set[tuple[str, str]] = set()
         self._merged: dict[Keyword, _Bags] = {}
+        self._unwritten: dict[int, Block] = {}
+        self._known: dict[tuple[Keyword, str], Any] = {}
+        """What well-formed lines said, as long as nothing had to be said about them."""
 
     def build(self, node: Node, layout: Layout, head: tuple[Word, ...] = (), keyword: Keyword | None = None) -> Block:
         """The struct of a block, from its lines; raises Wrong when its head is."""
@@ -101,13 +108,24 @@ class Builder:
         """The struct of a block that was not written."""
         return self._make(layout, {}, (), Place(""))
 
+    def _shared(self, layout: Layout) -> Block:
+        """The inlined struct of which nothing was written: one for all."""
+        made = self._unwritten.get(id(layout))
+        if made is None:
+            made = self._unwritten[id(layout)] = layout.struct()
+        return made
+
     def _make(self, layout: Layout, bags: dict[tuple[str, ...], _Bag], path: tuple[str, ...], place: Place) -> Block:
-        bag = bags.get(path) or _Bag()
+        bag = bags.get(path)
+        if bag is None:
+            if path and not layout.inlines:
+                return self._shared(layout)
+            bag = _Bag()
         for name, inner in layout.inlines:
             bag.values[name] = self._make(inner, bags, (*path, name), place)
         collected = {name: tuple(values) for name, values in bag.collected.items()}
         made = layout.struct(**bag.values, **collected)
-        bag.places[""] = [place]
+        bag.places[""] = place
         self._scope.places.record(made, bag.places)
         return made
 
@@ -159,10 +177,12 @@ class Builder:
             return
         if collected:
             bag.collected.setdefault(name, []).append(value)
-            bag.places.setdefault(name, []).append(place)
+            places = bag.places.setdefault(name, [])
+            assert isinstance(places, list)
+            places.append(place)
         else:
             bag.values[name] = value
-            bag.places[name] = [place]
+            bag.places[name] = place
 
     def _head(self, node: Node, entry: Entry) -> tuple[Word, ...] | None:
         assert entry.layout is not None
@@ -183,6 +203,16 @@ class Builder:
         return any(getattr(block, name) == head[0].text for block in bag.collected.get(entry.field, ()))
 
     def _read(self, node: Node, keyword: str, value: Value, entry: Entry, layout: Layout | None = None) -> Any:
+        memo = (entry.keyword, node.line.text)
+        if memo in self._known:
+            return self._known[memo]
+        found = self._report.count
+        result = self._interpret(node, keyword, value, entry, layout)
+        if self._report.count == found:
+            self._known[memo] = result
+        return result
+
+    def _interpret(self, node: Node, keyword: str, value: Value, entry: Entry, layout: Layout | None) -> Any:
         text = node.line.text if keyword else f" {node.line.text}"
         words = words_of(keyword, value, text)
         if len(words) < value.least:

@@ -14,7 +14,10 @@ LONGEST_LINE = 1023
 """Bytes of a line that keepalived can read."""
 
 _SPACES = " \t\f\v\r"
-_PLAIN = re.compile(r'[^"#!{}$@~\\\0]*\Z')
+_PLAIN = re.compile(r'\s*([^"#!{}$@~\\\0]*?)\s*([{}]?)\s*\Z')
+"""A line with nothing in it but words and at most one brace, at its end."""
+_CERTAINLY_SHORT = LONGEST_LINE // 4
+"""In characters; one of them has at most four bytes."""
 _CODE = re.compile(r'(?:[^"#!\\]+|\\[#!]?|"[^"]*"?)*+')
 _ESCAPED = re.compile(r'("[^"]*"?)|\\([#!])')
 _PIECE = re.compile(r'[{}]|(?:[^"{}]|"[^"]*"?)+')
@@ -89,12 +92,14 @@ class Preprocessor:
         self._open.append(real)
         self._definitions.enter(os.path.dirname(name))
         for number, raw in enumerate(lines, 1):
-            if _PLAIN.match(raw) and not self._definitions.in_value and "include" not in raw:
-                text = raw.strip(_SPACES)
-                if text and len(raw) <= LONGEST_LINE // 4:
-                    yield Line("", text, Place(name, number, raw.index(text[0]) + 1))
-                    continue
-            yield from self._line(raw, Place(name, number, 1))
+            plain = _PLAIN.match(raw)
+            if plain and len(raw) < _CERTAINLY_SHORT and not self._definitions.in_value and "include" not in raw:
+                if plain[1]:
+                    yield Line("", plain[1], Place(name, number, plain.start(1) + 1))
+                if plain[2]:
+                    yield Line(plain[2], plain[2], Place(name, number, plain.start(2) + 1))
+            else:
+                yield from self._line(raw, Place(name, number, 1))
         self._definitions.leave()
         self._open.pop()
 
@@ -138,13 +143,14 @@ class Preprocessor:
         for piece in _PIECE.finditer(text):
             part = piece[0]
             if part in ("{", "}"):
-                yield Line(part, part, place._replace(column=place.column + piece.start()) if exact else place, exact)
+                column = place.column + piece.start() if exact else place.column
+                yield Line(part, part, Place(place.file, place.line, column), exact)
                 continue
             bare = part.strip(_SPACES)
             if bare:
                 offset = piece.start() + part.index(bare[0])
-                where = place._replace(column=place.column + offset) if exact else place
-                yield Line("", bare, where, exact)
+                column = place.column + offset if exact else place.column
+                yield Line("", bare, Place(place.file, place.line, column), exact)
 
     def _include(self, pattern: str, place: Place, checks: str) -> Iterator[Line]:
         name = pattern.strip('"')

@@ -71,6 +71,8 @@ class Report:
 
     def __init__(self) -> None:
         self._found: dict[tuple[Place, str], Diagnostic] = {}
+        self.count = 0
+        """How often something was said; it grows with repetitions too."""
 
     def error(self, place: Place, text: str, *, proposal: str = "", klass: Complaint = Complaint.GENERAL) -> None:
         self._add(Diagnostic(severity="error", place=place, text=text, proposal=proposal, klass=klass))
@@ -94,6 +96,7 @@ class Report:
         self._add(Diagnostic(severity="note", place=place, text=text, proposal=proposal, about_host=about_host))
 
     def _add(self, diagnostic: Diagnostic) -> None:
+        self.count += 1
         self._found.setdefault((diagnostic.place, diagnostic.text), diagnostic)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Callable
@@ -222,15 +223,25 @@ def texts(what: str, *, least: int = 1) -> Value:
     )
 
 
+@functools.lru_cache(maxsize=1 << 14)
+def _canonical(text: str) -> str:
+    return str(ipaddress.ip_address(text))
+
+
 def to_address(text: str, *, family: int | None = None, index: int = 0) -> str:
     """The canonical text of an IP address; raises Wrong."""
     try:
-        found = ipaddress.ip_address(text)
+        found = _canonical(text)
     except ValueError:
         raise Wrong(f"{text} is not an IP address", index) from None
-    if family is not None and found.version != family:
+    if family is not None and family_of(found) != family:
         raise Wrong(f"{text} is not an IPv{family} address", index)
-    return str(found)
+    return found
+
+
+def family_of(address: str) -> int:
+    """4 or 6."""
+    return 6 if ":" in address else 4
 
 
 def address(family: int | None = None, *, multicast: bool = False) -> Value:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from kad.check.keywords.checks import CheckWords, ConnectionWords, HttpBlock, Ss
 from kad.config.build import Scope
 from kad.config.programs import Programs
 from kad.config.tree import Complaint, Place
+from kad.config.values import family_of
 
 
 @dataclass
@@ -56,11 +56,10 @@ class Checks:
 
     def _connects(self, words: ConnectionWords) -> bool:
         """The source can reach the target; a source that cannot is not used."""
-        if words.bindto is not None and words.connect_ip is not None:
-            source, target = ipaddress.ip_address(words.bindto), ipaddress.ip_address(words.connect_ip)
-            if source.version != target.version:
-                place = self.scope.places.of(words, "bindto")
-                self._warn(place, f"bindto {source} is not of the family of connect_ip {target}; it is ignored")
+        source, target = words.bindto, words.connect_ip
+        if source is not None and target is not None and family_of(source) != family_of(target):
+            place = self.scope.places.of(words, "bindto")
+            self._warn(place, f"bindto {source} is not of the family of connect_ip {target}; it is ignored")
         return True
 
     def _has_url(self, check: HttpBlock | SslBlock, name: str) -> bool:

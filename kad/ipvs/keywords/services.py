@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,6 +9,7 @@ from typing import Protocol
 from kad.config.build import Scope
 from kad.config.programs import Programs
 from kad.config.tree import Place
+from kad.config.values import family_of
 from kad.ipvs.keywords import RealServer, VirtualServer
 from kad.ipvs.keywords.lines import Forwarding, ServerName, ServiceName
 from kad.ipvs.keywords.service import DestinationWords, ServiceGroupBlock, ServiceWords
@@ -83,11 +83,11 @@ class Services:
     def _family(self, service: Service) -> int | None:
         name, asked = service.name, service.service.ip_family
         if name.address is not None:
-            return ipaddress.ip_address(name.address).version
+            return family_of(name.address)
         if asked is not None:
             return 6 if asked == "inet6" else 4
         first = self._members(name)[:1] or [server.name.address for server in service.real_server[:1]]
-        return ipaddress.ip_address(first[0]).version if first else None
+        return family_of(first[0]) if first else None
 
     def _members(self, name: ServiceName) -> list[str]:
         group = self.groups.get(name.group or "")
@@ -105,7 +105,7 @@ class Services:
             place, said = places.of(server), server.destination
             self._make_programs(str(server.name), said, ("notify_up", "notify_down"))
             forwarding = said.lvs_method or words.lb_kind or NAT
-            version = ipaddress.ip_address(server.name.address).version
+            version = family_of(server.name.address)
             if server.name in kept:
                 self._warn(place, f"real_server {server.name} stands here twice; the first one counts")
                 continue

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from kad.config.values import Clamped, Value, Words, Wrong, quote, to_address, to_prefix
+from kad.config.values import Clamped, Value, Words, Wrong, family_of, quote, to_address, to_prefix
 from kad.vrrp.keywords import UnicastPeer, VirtualAddress
 
 SCOPES = {"global": 0, "nowhere": 255, "host": 254, "link": 253, "site": 200}
@@ -48,7 +48,7 @@ def _read(words: Words) -> AddressLine:
     complaints: list[str] = []
     name, slash, length = words[0].text.partition("/")
     address, prefix = to_prefix(name)
-    version = ipaddress.ip_address(address).version
+    version = family_of(address)
     if slash:
         if length.isdecimal() and int(length) <= prefix:
             prefix = int(length)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 from typing import TypeVar
 
 from kad.config.build import Scope
 from kad.config.keyword import Block
 from kad.config.tree import Place
+from kad.config.values import family_of
 from kad.track.items import TrackItem
 from kad.vrrp.keywords import Announcing, Authentication, UnicastPeer, VirtualAddress, VrrpInstance
 from kad.vrrp.keywords.addresses import AddressLine
@@ -125,7 +125,7 @@ class InstanceResolver:
         texts = [line.address.address for line in self._block.virtual_ipaddress]
         texts += [text for text in (self._said.mcast_src_ip, self._said.unicast_src_ip) if text]
         texts += [peer.address for peer in self._said.unicast_peer or ()]
-        return ipaddress.ip_address(texts[0]).version if texts else 4
+        return family_of(texts[0]) if texts else 4
 
     def _find_version(self) -> int:
         said = self._said.version
@@ -178,7 +178,7 @@ class InstanceResolver:
             place = self._scope.places.of(self._block, name, index)
             found = line.address
             device = found.device
-            if name == "virtual_ipaddress" and ipaddress.ip_address(found.address).version != self._family:
+            if name == "virtual_ipaddress" and family_of(found.address) != self._family:
                 text = f"{self._block.name}: the instance is IPv{self._family}, {found.address} is not; it is ignored"
                 self._scope.report.warning(place, text, proposal="put it into virtual_ipaddress_excluded")
                 continue
@@ -206,14 +206,14 @@ class InstanceResolver:
     def _source(self) -> str | None:
         name = "unicast_src_ip" if self._said.unicast_src_ip is not None else "mcast_src_ip"
         source = first(None, self._said.unicast_src_ip, self._said.mcast_src_ip)
-        if source is not None and ipaddress.ip_address(source).version != self._family:
+        if source is not None and family_of(source) != self._family:
             self._warn(name, f"{source} is not of the family of the instance, IPv{self._family}; it is ignored")
             return None
         return source
 
     def _group(self) -> str:
         said = self._said.mcast_dst_ip
-        if said is not None and ipaddress.ip_address(said).version == self._family:
+        if said is not None and family_of(said) == self._family:
             return said
         if said is not None:
             self._warn("mcast_dst_ip", f"{said} is not of the family of the instance, IPv{self._family}; it is ignored")
@@ -232,7 +232,7 @@ class InstanceResolver:
             return ()
         kept = []
         for index, peer in enumerate(peers or ()):
-            if ipaddress.ip_address(peer.address).version == self._family:
+            if family_of(peer.address) == self._family:
                 kept.append(peer)
                 continue
             place = self._scope.places.of(self._said, "unicast_peer", index)
