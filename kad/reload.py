@@ -62,6 +62,11 @@ class Reload:
         return self.current.watchdog if self.current else WatchdogSlice()
 
     @property
+    def words_run_something(self) -> bool:
+        """Some child has work; an empty file is then a mistake, not a wish."""
+        return self.current is not None and bool(self.current.slices)
+
+    @property
     def deadline(self) -> float | None:
         moments = [self._schedule.deadline]
         if self._analysis is not None:
@@ -146,8 +151,10 @@ class Reload:
         else:
             running = self.current.refusals if self.current else frozenset(analyzed.refusals)
             reasons = [text for text in analyzed.refusals if text not in running]
-            if analyzed.fatal and not reasons:
+            if not reasons and analyzed.fatal:
                 reasons = ["the file cannot be used"]
+            elif not reasons and not slices and self.words_run_something:
+                reasons = ["nothing is configured that could run"]
         self._analyzed = analyzed
         if analyzed is not None and not reasons:
             self._accept(analyzed, slices)

@@ -14,16 +14,19 @@ class Announcer:
         self._descriptor: int | None = descriptor
 
     def say(self, status: int, text: str) -> None:
-        """0 when configured, else the exit status and why; then the terminal is let go."""
-        if self._descriptor is None:
-            return
-        os.write(self._descriptor, f"{status} {text}".encode()[:4096])
-        os.close(self._descriptor)
-        self._descriptor = None
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(nowhere, standard)
-        os.close(nowhere)
+        """0 when configured, else the exit status and why."""
+        if self._descriptor is not None:
+            os.write(self._descriptor, f"{status} {text}".encode()[:4096])
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _let_go_of_the_terminal() -> None:
+    """Before any child is forked: a pipe behind our output would otherwise stay open as long as one of them lives."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
+    os.close(nowhere)
 
 
 def detach(run: Callable[[Announcer], int]) -> int:
@@ -37,6 +40,7 @@ def detach(run: Callable[[Announcer], int]) -> int:
         if os.fork() != 0:
             os._exit(0)
         os.chdir("/")
+        _let_go_of_the_terminal()
         status = 70
         try:
             status = run(Announcer(writer))

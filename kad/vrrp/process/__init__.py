@@ -104,7 +104,9 @@ class Room:
             self._mux.at(self._starts_at, self._end_startup_delay)
         self._look_at_interfaces()
         for instance in self.instances:
-            if instance.router.state is State.INIT and self._starts_at is None:
+            if instance.router.state is not State.INIT:
+                self._judge_again([instance])
+            elif self._starts_at is None:
                 self._start(instance)
         self._earlier = {}
         self._finish()

@@ -246,8 +246,8 @@ class Deeds:
         """The specific program first, with no arguments of ours, then the generic one."""
         for keyword, extra in ((f"notify_{word.lower()}", ()), ("notify", arguments)):
             if keyword in notifies:
-                # Wall clock nanoseconds: greater than every number of an earlier life of this process.
-                self._sequence = max(self._sequence + 1, time.time_ns())
+                # Nanoseconds since the boot: greater than every number of an earlier life of this process.
+                self._sequence = max(self._sequence + 1, time.monotonic_ns())
                 self._say(
                     Notify(
                         program=f"{who}/{keyword}",
