@@ -218,6 +218,10 @@ def _destination(options: argparse.Namespace) -> Destination:
 
 
 def _run(options: argparse.Namespace) -> int:
+    for name in ("use_file", "runtime_dir", "pid", "vrrp_pid", "checkers_pid", "log_file"):
+        # The daemon leaves for / and must find them again at a reload.
+        if getattr(options, name):
+            setattr(options, name, os.path.abspath(getattr(options, name)))
     log = Logger("Keepalived", _destination(options))
     directory = runtime_directory(options)
     reading = _reading(options)
