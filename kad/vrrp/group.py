@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from kad.vrrp.events import (
     Action,
     ChangeGroupState,
-    ChangeState,
     DeadlineReached,
     Demoted,
     Event,
@@ -31,6 +31,8 @@ class SyncGroup:
         self.members = list(members)
         self.state = State.INIT
         self._own_faults: dict[str, frozenset[str]] = {}
+        self._earlier: dict[str, State] = {}
+        """What each member was when the process that ran it died."""
 
     def handle(self, router: Router, event: Event, now: float) -> list[Step]:
         """Decide for one member, then for the group; group changes follow the member's own."""
@@ -38,12 +40,17 @@ class SyncGroup:
             case Started(faults, pending):
                 self._own_faults[router.name] = faults
                 event = Started(faults | self._faults_of_others(router), pending)
-            case Resumed(state, spoke_at, faults, pending):
-                self._own_faults[router.name] = faults
-                event = Resumed(state, spoke_at, faults | self._faults_of_others(router), pending)
             case FaultsChanged(faults, pending):
                 self._own_faults[router.name] = faults
                 event = FaultsChanged(faults | self._faults_of_others(router), pending)
+            case Resumed(state=state, faults=faults):
+                self._own_faults[router.name] = faults
+                complete = self._remember(router, state)
+                others = self._faults_of_others(router)
+                if state is State.FAULT and not complete:
+                    # Whoever has the fault may not have been asked yet.
+                    others |= {f"sync group {self.name}: not every member is back"}
+                event = replace(event, faults=faults | others)
             case _:
                 pass
         was_master = router.state is State.MASTER
@@ -53,16 +60,15 @@ class SyncGroup:
                 steps += self._share_faults(router, now)
             case Resumed():
                 steps += self._share_faults(router, now)
-                steps += self._agree(now)
+                for member in [each for each in self.members if each.state is State.BACKUP][:1]:
+                    steps += self._demote_others(member, now)
             case DeadlineReached() if router.wants_master and self._all_can_be_master():
                 steps += self._promote(router, now)
             case _ if was_master and router.state is State.BACKUP:
                 steps += self._demote_others(router, now)
             case _:
                 pass
-        followed = self._follow(router)
-        goes_on = isinstance(event, Resumed) and not any(isinstance(action, ChangeState) for _, action in steps)
-        return steps if goes_on else [*steps, *followed]
+        return [*steps, *self._follow(router)]
 
     def adopt(self, router: Router, faults: frozenset[str]) -> None:
         """A member that is already in some state, as after a reload."""
@@ -75,6 +81,14 @@ class SyncGroup:
         """The member is gone from the configuration."""
         self.members = [member for member in self.members if member is not router]
         self._own_faults.pop(router.name, None)
+
+    def _remember(self, router: Router, state: State) -> bool:
+        """What the group was follows from what all of its members were; whether all of them are known now."""
+        self._earlier[router.name] = state
+        complete = self._earlier.keys() >= {member.name for member in self.members}
+        if complete and len(set(self._earlier.values())) == 1:
+            self.state = state
+        return complete
 
     def _faults_of_others(self, router: Router) -> frozenset[str]:
         return frozenset(
@@ -106,13 +120,6 @@ class SyncGroup:
     def _demote_others(self, router: Router, now: float) -> list[Step]:
         reason = f"sync group {self.name}: {router.name} is BACKUP"
         return [(member, action) for member in self._others(router) for action in member.handle(Demoted(reason), now)]
-
-    def _agree(self, now: float) -> list[Step]:
-        """After a crash some members may have been MASTER no more: then none is."""
-        if not any(member.state in (State.BACKUP, State.FAULT) for member in self.members):
-            return []
-        reason = f"sync group {self.name}: not every member could go on as MASTER"
-        return [(member, action) for member in self.members for action in member.handle(Demoted(reason), now)]
 
     def _others(self, router: Router) -> list[Router]:
         return [member for member in self.members if member is not router]
