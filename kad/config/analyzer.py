@@ -1,7 +1,8 @@
 """A configuration as a whole: files in, diagnostics and one slice a child out.
 
 `analyze(files, host, options)` is synchronous and keeps nothing: the watchdog calls it in a child that then ends,
-`kad -t` calls it directly. `render(diagnostics)` is what a person reads, `to_message(analysis)` what the parent hears.
+`kad -t` calls it directly. `render(diagnostics)` is what a person reads, `to_json(diagnostics)` what an editor does,
+`to_message(analysis)` what the parent hears; `effective()` also prints the configuration back.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from kad.config.host import Host
 from kad.config.keyword import layout_of
 from kad.config.language import File, GlobalsBlock, language
 from kad.config.preprocess import Preprocessor
+from kad.config.printing import print_back
 from kad.config.programs import Programs
-from kad.config.render import render, summary
+from kad.config.render import render, summary, to_json
 from kad.config.root import ScriptGlobals, to_watchdog
 from kad.config.tree import Complaint, Diagnostic, Place, Report
 from kad.ipvs.keywords import IpvsSlice, VirtualServer
@@ -36,7 +38,7 @@ from kad.vrrp.keywords import VrrpSlice
 from kad.vrrp.keywords.routers import Routers
 from kad.vrrp.keywords.statics import Statics
 
-__all__ = ["Analysis", "Options", "analyze", "render", "to_message"]
+__all__ = ["Analysis", "Options", "analyze", "effective", "render", "to_json", "to_message"]
 
 EXIT_CONFIGURATION = 2
 
@@ -70,7 +72,16 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
 def analyze(files: str, host: Host, options: Options | None = None) -> Analysis:
     """Read the file, or every file that the pattern matches, and judge it for that host."""
     with _no_collector():
-        return _analyze(files, host, options or Options())
+        return _analyze(files, host, options or Options())[0]
+
+
+def effective(
+    files: str, host: Host, options: Options | None = None, *, with_defaults: bool = False
+) -> tuple[Analysis, str]:
+    """The analysis, and the configuration as one text: includes, variables and conditions resolved."""
+    with _no_collector():
+        analysis, file = _analyze(files, host, options or Options())
+    return analysis, print_back(file, language(), with_defaults=with_defaults)
 
 
 @contextlib.contextmanager
@@ -85,7 +96,7 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _analyze(files: str, host: Host, options: Options) -> Analysis:
+def _analyze(files: str, host: Host, options: Options) -> tuple[Analysis, File]:
     report = Report()
     scope = Scope(host, report)
     reader = Preprocessor(host, options.config_id or host.name.partition(".")[0], report)
@@ -99,13 +110,14 @@ def _analyze(files: str, host: Host, options: Options) -> Analysis:
     watchdog, slices = _slices(file, defaults, scope, options)
     _tell_if_empty(files, file, slices, report)
     diagnostics = _finished(report, reader.sources)
-    return Analysis(
+    analysis = Analysis(
         diagnostics=diagnostics,
         exit_code=max((found.klass for found in diagnostics), default=Complaint.NONE).exit_code,
         fatal=any(found.severity == "error" for found in diagnostics),
         watchdog=watchdog,
         slices={name: msgspec.msgpack.encode(part) for name, part in slices.items()},
     )
+    return analysis, file
 
 
 def to_message(analysis: Analysis) -> Analyzed:

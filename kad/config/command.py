@@ -55,6 +55,8 @@ def _words(text: str) -> list[tuple[str, bool]]:
         inside = True
     if inside:
         words.append(("".join(current), bare))
+    if any("\0" in word for word, _ in words):
+        raise Wrong(f"{text} holds a NUL, which no program can be given")
     return words
 
 
@@ -82,7 +84,8 @@ def command(*, with_user: bool = True) -> Value:
 
     def write(value: Command) -> str:
         names = [name for name in (value.user, value.group) if name is not None]
-        return " ".join([f'"{value.text}"', *map(quote, names)])
+        mark = "'" if '"' in _ESCAPE.sub("", value.text) else '"'
+        return " ".join([f"{mark}{value.text}{mark}", *map(quote, names)])
 
     return Value(
         arguments="<QUOTED COMMAND>" + (" [<USER> [<GROUP>]]" if with_user else ""),

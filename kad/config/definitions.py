@@ -141,7 +141,8 @@ class Definitions:
             case "_ENV", [variable]:
                 if variable not in self._host.environment:
                     self._report.warning(place, f"the environment has no {variable}; nothing stands for it")
-                return (self._host.environment.get(variable, ""),)
+                value = self._host.environment.get(variable, "")
+                return (value.encode(errors="surrogateescape").decode(errors="replace"),)
             case "_RANDOM", [*bounds] if len(bounds) <= 2 and all(bound.isdecimal() for bound in bounds):
                 return (str(self._draw([int(bound) for bound in bounds], place)),)
         return None

@@ -87,7 +87,7 @@ class Preprocessor:
         except OSError as error:
             self._cannot(place, name, f"cannot be read: {error.strerror}", "r" in checks)
             return
-        lines = data.decode(errors="surrogateescape").split("\n")
+        lines = self._decoded(data, name)
         self.sources[name] = lines
         self._open.append(real)
         self._definitions.enter(os.path.dirname(name))
@@ -103,12 +103,29 @@ class Preprocessor:
         self._definitions.leave()
         self._open.pop()
 
+    def _decoded(self, data: bytes, name: str) -> list[str]:
+        """The lines as text; one that is not UTF-8 is taken for Latin-1."""
+        try:
+            return data.decode().split("\n")
+        except UnicodeDecodeError:
+            pass
+        lines = []
+        for number, raw in enumerate(data.split(b"\n"), 1):
+            try:
+                lines.append(raw.decode())
+            except UnicodeDecodeError as error:
+                lines.append(raw.decode("latin-1"))
+                if not set(b"#!") & set(raw[: error.start]):
+                    place = Place(name, number, error.start + 1)
+                    self._report.note(place, "the line is not UTF-8; it is read as Latin-1")
+        return lines
+
     def _line(self, raw: str, place: Place) -> Iterator[Line]:
         raw = raw.rstrip("\r")
         if "\0" in raw:
             self._report.warning(place, "a line with a NUL byte is not read")
             return
-        length = len(raw.encode(errors="surrogateescape"))
+        length = len(raw.encode())
         if length > LONGEST_LINE:
             self._report.warning(
                 place,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from kad.config.tree import Diagnostic, Place
@@ -21,6 +22,24 @@ def summary(found: Diagnostic) -> str:
 def render(diagnostics: Iterable[Diagnostic]) -> str:
     """Each finding, one after the other; empty when there is none."""
     return "".join(_one(diagnostic) for diagnostic in diagnostics)
+
+
+def to_json(diagnostics: Iterable[Diagnostic]) -> str:
+    """An array with an object a finding, for editors and pipelines; columns count characters from 1."""
+    found = [
+        {
+            "file": one.place.file,
+            "line": one.place.line,
+            "column": one.place.column,
+            "severity": one.severity,
+            "text": one.text,
+            "proposal": one.proposal,
+            "about_host": one.about_host,
+            "exit_code": one.klass.exit_code,
+        }
+        for one in diagnostics
+    ]
+    return json.dumps(found, indent=2) + "\n"
 
 
 def _one(found: Diagnostic) -> str:

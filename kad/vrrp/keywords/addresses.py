@@ -11,7 +11,7 @@ from kad.config.values import Clamped, Value, Words, Wrong, family_of, quote, to
 from kad.vrrp.keywords import UnicastPeer, VirtualAddress
 
 SCOPES = {"global": 0, "nowhere": 255, "host": 254, "link": 253, "site": 200}
-_FLAGS = {
+FLAGS = {
     "home": ("home", True),
     "-nodad": ("nodad", False),
     "mngtmpaddr": ("mngtmpaddr", True),
@@ -20,7 +20,7 @@ _FLAGS = {
     "no_track": ("no_track", True),
     "use_vmac": ("use_vmac", True),
 }
-_WITH_VALUE = ("dev", "scope", "brd", "broadcast", "label", "peer", "preferred_lft", "track_group")
+WITH_VALUE = ("dev", "scope", "brd", "broadcast", "label", "peer", "preferred_lft", "track_group")
 
 
 class AddressLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,15 +58,15 @@ def _read(words: Words) -> AddressLine:
     while at < len(words):
         word = words[at].text
         at += 1
-        if word in _FLAGS:
-            name, value = _FLAGS[word]
+        if word in FLAGS:
+            name, value = FLAGS[word]
             options[name] = value
-        elif word in _WITH_VALUE and at < len(words):
+        elif word in WITH_VALUE and at < len(words):
             complaint = _option(word, words[at].text, at, version, prefix, address, options, more)
             if complaint:
                 complaints.append(complaint)
             at += 1
-        elif word in _WITH_VALUE:
+        elif word in WITH_VALUE:
             raise Wrong(f"{word} needs a value", at - 1)
         else:
             complaints.append(f"{word} is no option of an address")
@@ -142,7 +142,7 @@ def _write(line: AddressLine) -> str:
         words += ["label", quote(found.label)]
     if found.peer is not None:
         words += ["peer", found.peer]
-    words += [word for word, (name, value) in _FLAGS.items() if getattr(found, name) is value]
+    words += [word for word, (name, value) in FLAGS.items() if getattr(found, name) is value]
     if found.preferred_lft is not None:
         words += ["preferred_lft", str(found.preferred_lft)]
     elif ":" in found.address and found.prefix == 128:
