@@ -148,7 +148,8 @@ class Lab:
         def said() -> str:
             return f"{address} on {wanted or 'nobody'}, but on {self.holders(address) or 'nobody'}"
 
-        self.hub.until(lambda: self.holders(address) == wanted, seconds, said)
+        # The events of this change are read too, so that a later question for events is not answered with them.
+        self.hub.until(lambda: self.holders(address) == wanted and self._caught_up(), seconds, said)
         return time.monotonic() - begin
 
     def moves(self, address: str, since: float) -> list[AddressEvent]:
@@ -158,8 +159,7 @@ class Lab:
 
     def stays(self, address: str, node: Node, seconds: float) -> None:
         """The node alone holds the address for so long, and nobody else speaks for it on the wire."""
-        watches = [each.watch for each in self.nodes.values()]
-        self.hub.until(lambda: all(watch.caught_up() for watch in watches), 2, "all address events are read")
+        self.hub.until(self._caught_up, 2, "all address events are read")
         begin = time.time()
         assert self.holders(address) == {node.name}, f"{address} is on {self.holders(address)}"
 
@@ -174,6 +174,9 @@ class Lab:
         self.daemons.append(daemon)
         self._closing.callback(daemon.close)
         return daemon
+
+    def _caught_up(self) -> bool:
+        return all(node.watch.caught_up() for node in self.nodes.values())
 
     def _ports(self, node: Node, interface: str) -> list[str]:
         return [node.ports[interface]] if interface else list(node.ports.values())

@@ -10,7 +10,7 @@ from tests.lab.daemons import Kad
 from tests.lab.lab import Lab, Node
 from tests.lab.namespaces import PROJECT
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("kad")]
+pytestmark = pytest.mark.lab
 
 CONF = PROJECT / "conf"
 SHIPPED = sorted(CONF.glob("*.conf"))
@@ -83,8 +83,9 @@ def test_dual_master(lab: Lab, nodes: tuple[Node, Node]) -> None:
 
 def test_nopreempt(lab: Lab, nodes: tuple[Node, Node]) -> None:
     one, two = nodes
-    first, _ = start(lab, nodes, "nopreempt")
+    first = lab.start_kad(one, shipped("nopreempt-node1.conf"))
     lab.wait_holder(FIRST, one, seconds=8)
+    lab.start_kad(two, shipped("nopreempt-node2.conf")).wait_log("Entering BACKUP STATE")
     assert first.stop() == 0
     lab.wait_holder(FIRST, two, seconds=6)
     lab.start_kad(one, shipped("nopreempt-node1.conf"))

@@ -70,8 +70,8 @@ def test_the_address_follows_nginx_and_the_down_file(lab: Lab, nodes: tuple[Node
     one, two = nodes
     text = COURSE.read_text()
     lab.start_kad(one, text)
-    lab.start_kad(two, backup_of(text))
     lab.wait_holder(ADDRESS, one, seconds=8)
+    lab.start_kad(two, backup_of(text))
     lab.stays(ADDRESS, one, DOWN)
     assert notified(one) == ["backup", "master"]
     assert notified(two) == ["backup"]

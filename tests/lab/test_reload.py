@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.lab.daemons import Daemon
 from tests.lab.lab import Lab, Node
 from tests.lab.texts import BOTH, global_defs, instance, router
 
@@ -14,6 +15,14 @@ pytestmark = pytest.mark.lab
 
 VIP, MORE = "10.77.0.100", "10.77.0.101"
 Pair = tuple[Lab, Node, Node]
+
+
+def master(lab: Lab, program: str, node: Node, text: str) -> Daemon:
+    """The program is MASTER on the node, and has said so."""
+    daemon = lab.start(program, node, text)
+    lab.wait_holder(VIP, node, seconds=5)
+    daemon.wait_log("Entering MASTER STATE")
+    return daemon
 
 
 def largest_gap(lab: Lab, node: Node, vrid: int, since: float) -> float:
@@ -25,8 +34,7 @@ def largest_gap(lab: Lab, node: Node, vrid: int, since: float) -> float:
 @pytest.mark.parametrize("program", BOTH)
 def test_a_changed_priority_moves_no_address(pair: Pair, program: str) -> None:
     lab, a, _ = pair
-    daemon = lab.start(program, a, router(priority=100))
-    lab.wait_holder(VIP, a, seconds=5)
+    daemon = master(lab, program, a, router(priority=100))
     begin = daemon.reload(router(priority=120))
     lab.wire.wait_advert(node="a", priority=120, seconds=5, since=begin)
     lab.stays(VIP, a, 0.5)
@@ -37,8 +45,7 @@ def test_a_changed_priority_moves_no_address(pair: Pair, program: str) -> None:
 @pytest.mark.parametrize("program", BOTH)
 def test_an_address_more_and_less_without_a_transition(pair: Pair, program: str) -> None:
     lab, a, _ = pair
-    daemon = lab.start(program, a, router())
-    lab.wait_holder(VIP, a, seconds=5)
+    daemon = master(lab, program, a, router())
     begin = daemon.reload(router(addresses=(f"{VIP}/24", f"{MORE}/24")))
     lab.wait_holder(MORE, a, seconds=5)
     lab.wire.wait_announcements(1, node="a", address=MORE, seconds=2)
@@ -63,8 +70,7 @@ def test_an_address_more_and_less_without_a_transition(pair: Pair, program: str)
 )
 def test_a_file_with_an_error_leaves_everything_as_it_was(pair: Pair, broken: str) -> None:
     lab, a, _ = pair
-    daemon = lab.start_kad(a, router(priority=100))
-    lab.wait_holder(VIP, a, seconds=5)
+    daemon = master(lab, "kad", a, router(priority=100))
     family = daemon.family()
     begin = daemon.reload(broken)
     refused = daemon.wait_log("Reload refused", since=begin)
@@ -81,8 +87,7 @@ def test_no_advert_is_late_for_a_reload(pair: Pair) -> None:
     lab, a, _ = pair
     text = global_defs() + instance("one", vrid=1, advert_int=0.5)
     more = instance("two", vrid=2, advert_int=0.5, addresses=("10.77.0.102",))
-    daemon = lab.start_kad(a, text)
-    lab.wait_holder(VIP, a, seconds=5)
+    daemon = master(lab, "kad", a, text)
     begin = lab.wire.wait_advert(node="a", vrid=1, seconds=2).time
     for round_ in range(4):
         moment = daemon.reload(text + more if round_ % 2 == 0 else text)
@@ -113,6 +118,7 @@ def test_a_reload_of_the_same_text_changes_nothing_but_the_generation(pair: Pair
     lab, a, _ = pair
     daemon = lab.start_kad(a, router())
     lab.wait_holder(VIP, a, seconds=5)
+    daemon.wait_log("Entering MASTER STATE")
     before = daemon.dump()
     begin = daemon.reload()
     daemon.wait_log("Reload complete", since=begin)
