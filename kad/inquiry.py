@@ -164,6 +164,11 @@ class Inquiries:
         words = ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), reverse=True))
         self.tell_systemd(f"STATUS={words}")
 
+    @property
+    def states(self) -> tuple[messages.RouterState, ...]:
+        """What the vrrp process last said of every instance."""
+        return tuple(self._states.values())
+
     def earlier_lives(self, page: Page) -> tuple[messages.Earlier, ...]:
         """What every router was, for the process that replaces the one that ran it."""
         lives = []

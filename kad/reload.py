@@ -215,6 +215,8 @@ class Reload:
                 self._abandon(f"{member.name}: {text}")
             case messages.Configured(generation=generation):
                 member.configured_generation = generation
+                if member.name == "vrrp":
+                    self._watchdog.sweep.cancel()
                 self._watchdog.supervise(member, supervision.Configured())
                 if rollout is not None and rollout.configured(member.name):
                     self._be_ready()

@@ -26,6 +26,7 @@ from kad.messages import BadFrame, Frame
 from kad.reload import Reload
 from kad.run.keywords import Program
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Phase, Supervision
+from kad.sweep import Sweep
 
 _TRACE_PATIENCE = 0.02
 """Seconds that a child that does not answer has to say where it is."""
@@ -69,6 +70,7 @@ class Watchdog:
         self._status: int | None = None
         self.inquiries = Inquiries(self)
         self.reload = Reload(self)
+        self.sweep = Sweep(self)
 
     def run(self) -> int:
         """Start, serve, stop; returns the exit status."""
@@ -126,11 +128,12 @@ class Watchdog:
             self._doubt(self.members[machine.name], now)
         self.inquiries.fall_due(now)
         self.reload.fall_due(now)
+        self.sweep.fall_due(now)
         if self._errand is not None:
             self._errand.fall_due(now)
 
     def _wait(self) -> float | None:
-        moments = [self._deadlines.next(), self.inquiries.deadline, self.reload.deadline]
+        moments = [self._deadlines.next(), self.inquiries.deadline, self.reload.deadline, self.sweep.deadline]
         if self._errand is not None:
             moments.append(self._errand.deadline)
         earliest = min((moment for moment in moments if moment is not None), default=None)
@@ -248,6 +251,10 @@ class Watchdog:
                 case supervision.Gone():
                     pass
         self._deadlines.watch(member.supervision)
+        self.go_on_stopping()
+
+    def go_on_stopping(self) -> None:
+        """One more has left, or something else has ended that the end waits for."""
         if self.stopping:
             self._stop_next()
 
@@ -320,6 +327,8 @@ class Watchdog:
             os.close(member.trace)
         member.pid = member.trace = member.pidfd = member.channel = None
         self.options.child_pid_files[member.name].unlink(missing_ok=True)
+        if member.name == "vrrp" and not (member.supervision.phase is Phase.STOPPING and status == EXIT_OK):
+            self.sweep.begin(self.inquiries.states)
         self.inquiries.lose(member.name)
         self.reload.child_died(member)
         if not self.options.respawn and not self.stopping:
@@ -346,6 +355,8 @@ class Watchdog:
     def _stop_next(self) -> None:
         """vrrp and checker leave first; the runner last, because it runs what the others ask for on leaving."""
         alive = [member for member in self.members.values() if member.supervision.phase is not Phase.ABSENT]
+        if self.members["vrrp"].supervision.phase is Phase.ABSENT and not self.sweep.end():
+            return
         if not alive:
             self._end()
             return

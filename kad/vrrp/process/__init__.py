@@ -27,6 +27,7 @@ from kad.vrrp.events import (
     FaultsChanged,
     PriorityChanged,
     Reconfigured,
+    ReleaseAddresses,
     Resumed,
     SourceChanged,
     Started,
@@ -47,6 +48,13 @@ _LATE = 0.05
 _TAKEN_AWAY = "its addresses are removed again and again by somebody else"
 _SLACK = 0.001
 """Adverts that fall due within this many seconds leave together."""
+
+
+def let_go(slice_bytes: bytes, names: frozenset[str], log: Logger) -> None:
+    """Release what a life that died held for these instances; for a process that does nothing else."""
+    room = Room(Mux(), lambda message: None, log)
+    room.prepare(0, slice_bytes)
+    room.release(names)
 
 
 class Room:
@@ -339,6 +347,13 @@ class Room:
         return Value(observation.value, observation.reason)
 
     # the rest of a room
+
+    def release(self, names: frozenset[str]) -> None:
+        """Addresses of these prepared instances go, whoever put them there."""
+        assert self._prepared is not None
+        for configuration in self._prepared.instances:
+            if configuration.name in names:
+                self._deeds.do(Instance(configuration, time.time()), ReleaseAddresses())
 
     def tell_all(self) -> None:
         for instance in self.instances:

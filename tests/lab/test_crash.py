@@ -1,0 +1,364 @@
+"""A child that is killed loses nothing: no address moves, nobody takes over, nothing is told twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from tests.lab.client import Client
+from tests.lab.daemons import Daemon, Kad
+from tests.lab.lab import Lab, Node
+from tests.lab.texts import global_defs, instance, router
+
+pytestmark = [pytest.mark.lab, pytest.mark.timing]
+
+VIP = "10.77.0.100"
+Pair = tuple[Lab, Node, Node]
+PEERS = ["kad", "keepalived"]
+SETTLED = 1.1
+"""Seconds of life after which a death is no early one."""
+
+
+def settle(lab: Lab, daemon: Daemon, node: Node, address: str = VIP) -> None:
+    """The node is MASTER, has announced itself twice, and its children have lived for a while."""
+    lab.wait_holder(address, node, seconds=8)
+    lab.wire.wait_announcements(10, node=node.name, address=address, seconds=5)
+    lab.stays(address, node, SETTLED)
+
+
+def kill(daemon: Kad, name: str, number: int = signal.SIGKILL) -> tuple[int, float]:
+    """Kill that child; its pid and the moment."""
+    pid = daemon.child(name)
+    moment = time.time()
+    os.kill(pid, number)
+    return pid, moment
+
+
+def replaced(lab: Lab, daemon: Kad, name: str, old: int, seconds: float = 3) -> int:
+    """The pid of the replacement."""
+
+    def another() -> int:
+        try:
+            pid = daemon.child(name)
+        except LookupError:
+            return 0
+        return pid if pid != old else 0
+
+    return lab.hub.until(another, seconds, lambda: f"another {name}\n{daemon.log}")
+
+
+def told(daemon: Kad, name: str = "VI_1") -> dict[str, Any]:
+    """What the dump says of the instance."""
+    [found] = [each for each in daemon.dump("vrrp")["instances"] if each["name"] == name]
+    return dict(found)
+
+
+@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("advert_int", [1, 0.1])
+def test_a_master_whose_vrrp_process_is_killed_stays_master(pair: Pair, peer: str, advert_int: float) -> None:
+    lab, a, b = pair
+    c = lab.node("c", {"eth0": "10.77.0.9/24"})
+    first = lab.start_kad(a, router(priority=150, advert_int=advert_int))
+    second = lab.start(peer, b, router(priority=100, advert_int=advert_int))
+    settle(lab, first, a)
+    before = told(first)
+    with Client(c, VIP) as client:
+        old, moment = kill(first, "vrrp")
+        advert = lab.wire.wait_advert(node="a", seconds=2, since=moment)
+        replaced(lab, first, "vrrp", old)
+        lab.stays(VIP, a, 4 * advert_int + 0.5)
+    assert advert.time - moment < 0.1
+    assert advert.priority == 150
+    assert lab.moves(VIP, moment) == []
+    assert not lab.wire.adverts(node="b", since=moment)
+    assert not lab.wire.adverts(node="a", priority=0, since=moment)
+    assert not lab.wire.announcements(node="a", since=moment)
+    assert not second.logged("Entering", since=moment)
+    assert not first.logged("Entering", since=moment)
+    assert client.result.lost() == 0
+    after = told(first)
+    for name in ("state", "since", "reason", "transitions", "effective_priority"):
+        assert after[name] == before[name], name
+    assert after["statistics"]["become_master"] == 1
+    sent = len(lab.wire.adverts(node="a", vrid=51))
+    assert sent - 2 <= after["statistics"]["advert_sent"] <= sent
+
+
+def test_a_master_that_is_replaced_too_late_is_backup_and_lets_go(pair: Pair) -> None:
+    lab, a, b = pair
+    first = lab.start_kad(a, router(priority=100, more="nopreempt"))
+    lab.wait_holder(VIP, a, seconds=5)
+    lab.start_kad(b, router(priority=90, more="nopreempt"))
+    settle(lab, first, a)
+    # A parent that does not run cannot replace anybody.
+    first.send(signal.SIGSTOP)
+    _, moment = kill(first, "vrrp")
+    lab.wire.wait_advert(node="b", seconds=3, since=moment)
+    assert lab.holders(VIP) == {"a", "b"}
+    first.send(signal.SIGCONT)
+    lab.wait_holder(VIP, b, seconds=2)
+    first.wait_log(r"\(VI_1\) Entering BACKUP STATE.*too late", since=moment)
+    begin = time.time()
+    lab.stays(VIP, b, 1)
+    assert not lab.wire.adverts(node="a", since=moment)
+    assert [(event.node, event.added) for event in lab.moves(VIP, moment)] == [("b", True), ("a", False)]
+    assert told(first)["state"] == "BACKUP"
+    assert begin
+
+
+def kill_until_it_must_wait(lab: Lab, daemon: Kad) -> tuple[int, float]:
+    """Three deaths in a row: the next life comes a second later. The last pid, and when it was killed."""
+    old = daemon.child("vrrp")
+    for _ in range(2):
+        moment = time.time()
+        os.kill(old, signal.SIGKILL)
+        old = replaced(lab, daemon, "vrrp", old)
+        lab.wire.wait_advert(node=daemon.node.name, seconds=1, since=moment)
+    moment = time.time()
+    os.kill(old, signal.SIGKILL)
+    daemon.wait_log("started again in 1 s", since=moment)
+    return old, moment
+
+
+def test_a_daemon_that_ends_while_nobody_serves_the_addresses_leaves_none(pair: Pair) -> None:
+    lab, a, _ = pair
+    daemon = lab.start_kad(a, router(advert_int=1, version=2))
+    settle(lab, daemon, a)
+    _, moment = kill_until_it_must_wait(lab, daemon)
+    lab.hub.never(lambda: lab.moves(VIP, moment), 0.3, "the address stays as long as nobody misses it")
+    assert daemon.stop(seconds=3) == 0
+    assert lab.holders(VIP) == set()
+    assert a.processes() == {}
+
+
+def test_a_daemon_that_is_not_to_replace_children_leaves_no_address(pair: Pair) -> None:
+    lab, a, _ = pair
+    daemon = lab.start_kad(a, router(), "--dont-respawn")
+    settle(lab, daemon, a)
+    kill(daemon, "vrrp")
+    assert daemon.wait_exit(3) != 0
+    assert lab.holders(VIP) == set()
+    assert a.processes() == {}
+
+
+def test_a_process_that_does_not_leave_in_time_leaves_no_address(pair: Pair) -> None:
+    lab, a, _ = pair
+    daemon = lab.start_kad(a, "child_wait_time 1\n" + router())
+    settle(lab, daemon, a)
+    # It is not killed for its deafness first.
+    vrrp = daemon.child("vrrp")
+    daemon.send(signal.SIGTERM)
+    os.kill(vrrp, signal.SIGSTOP)
+    assert daemon.wait_exit(5) == 0
+    assert lab.holders(VIP) == set()
+    assert a.processes() == {}
+
+
+def test_what_must_wait_for_another_life_is_let_go_meanwhile(pair: Pair) -> None:
+    lab, a, b = pair
+    first = lab.start_kad(a, router(priority=100, more="nopreempt"))
+    lab.wait_holder(VIP, a, seconds=5)
+    lab.start_kad(b, router(priority=90, more="nopreempt"))
+    settle(lab, first, a)
+    last, moment = kill_until_it_must_wait(lab, first)
+    lab.hub.until(lambda: len(lab.moves(VIP, moment)) == 2, 0.9, "b takes over")
+    assert [(event.node, event.added) for event in lab.moves(VIP, moment)] == [("a", False), ("b", True)]
+    replaced(lab, first, "vrrp", last)
+    lab.stays(VIP, b, 1)
+    assert told(first)["state"] == "BACKUP"
+
+
+def test_a_backup_whose_vrrp_process_is_killed_stays_backup(pair: Pair) -> None:
+    lab, a, b = pair
+    first = lab.start_kad(a, router(priority=150))
+    second = lab.start_kad(b, router(priority=100))
+    settle(lab, first, a)
+    second.wait_log("Entering BACKUP STATE")
+    before = told(second)
+    old, moment = kill(second, "vrrp")
+    replaced(lab, second, "vrrp", old)
+    lab.stays(VIP, a, 1)
+    assert not second.logged("Entering", since=moment)
+    after = told(second)
+    for name in ("state", "since", "reason", "transitions"):
+        assert after[name] == before[name], name
+    assert after["statistics"]["advert_rcvd"] > before["statistics"]["advert_rcvd"]
+    # And it still takes over.
+    lab.cut(a)
+    lab.hub.until(lambda: VIP in b.watch.held(), 2, "b takes over")
+
+
+RECORD = '#!/bin/sh\nout=$1; shift; echo "$@" >> /run/$out\n'
+GROUP = """vrrp_sync_group both {
+    group {
+        VI_1
+        VI_2
+    }
+    notify "/etc/keepalived/record.sh group"
+}
+"""
+
+
+def recorded(node: Node, name: str) -> list[str]:
+    try:
+        return node.read_run(name).splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def test_a_sync_group_survives_and_nobody_is_told_again(pair: Pair) -> None:
+    lab, a, b = pair
+    other = "10.77.0.101"
+
+    def text(priority: int) -> str:
+        notify = 'notify "/etc/keepalived/record.sh instance"'
+        return (
+            global_defs()
+            + GROUP
+            + instance(priority=priority, more=notify)
+            + instance("VI_2", vrid=52, priority=priority, addresses=(other,), more=notify)
+        )
+
+    for node in (a, b):
+        node.write("record.sh", RECORD, 0o755)
+    first = lab.start_kad(a, text(150))
+    second = lab.start_kad(b, text(100))
+    settle(lab, first, a)
+    settle(lab, first, a, other)
+    lab.hub.until(lambda: len(recorded(a, "group")) == 2, 3, "the group was told")
+    before = {node.name: {name: recorded(node, name) for name in ("instance", "group")} for node in (a, b)}
+    for daemon in (first, second):
+        old, moment = kill(daemon, "vrrp")
+        replaced(lab, daemon, "vrrp", old)
+        lab.stays(VIP, a, 0.7)
+        assert lab.moves(other, moment) == []
+        assert not daemon.logged("Entering|Syncing", since=moment)
+    assert {node.name: {name: recorded(node, name) for name in ("instance", "group")} for node in (a, b)} == before
+    assert [each["state"] for each in first.dump("vrrp")["groups"]] == ["MASTER"]
+    assert [each["state"] for each in second.dump("vrrp")["groups"]] == ["BACKUP"]
+    # The replacement still moves both together.
+    lab.cut(a)
+    lab.hub.until(lambda: {VIP, other} <= b.watch.held(), 3, "b takes over both")
+    lab.hub.until(lambda: recorded(b, "group")[-1:] == ["GROUP both MASTER 0"], 2, "the group of b is told")
+
+
+def test_a_router_in_fault_is_not_told_again(pair: Pair) -> None:
+    lab, a, _ = pair
+    a.write("record.sh", RECORD, 0o755)
+    daemon = lab.start_kad(a, router(more='notify "/etc/keepalived/record.sh instance"'))
+    settle(lab, daemon, a)
+    lab.link_down(a)
+    lab.hub.until(lambda: recorded(a, "instance")[-1:] == ["INSTANCE VI_1 FAULT 100"], 3, "FAULT is told")
+    before = told(daemon)
+    old, moment = kill(daemon, "vrrp")
+    replaced(lab, daemon, "vrrp", old)
+    daemon.dump()
+    lab.hub.never(lambda: daemon.logged("Entering", since=moment), 0.5, "nothing is entered")
+    after = told(daemon)
+    for name in ("state", "since", "reason", "transitions"):
+        assert after[name] == before[name], name
+    lab.heal(a)
+    lab.wait_holder(VIP, a, seconds=4)
+    assert len(recorded(a, "instance")) >= 4
+
+
+def weighted(script: str, weight: int) -> str:
+    notify = 'notify "/etc/keepalived/record.sh instance"'
+    watched = f'vrrp_script watched {{\n script "{script}"\n interval 1\n fall 2\n rise 2\n weight {weight}\n}}\n'
+    tracking = "track_script {\n watched\n }\n"
+    return global_defs() + watched + instance(priority=150, more=tracking + notify)
+
+
+@pytest.mark.parametrize(("weight", "flagged", "priority"), [(40, True, 190), (-40, False, 110), (40, False, 150)])
+def test_a_runner_that_is_killed_resets_no_verdict(pair: Pair, weight: int, flagged: bool, priority: int) -> None:
+    lab, a, _ = pair
+    a.write("record.sh", RECORD, 0o755)
+    # The first life of the script answers at once; in the second life of the runner it hangs.
+    a.write("check.sh", "#!/bin/sh\ntest -f /run/hang && sleep 0.8\ntest -f /run/flag\n", 0o755)
+    flag = a.files / "run" / "flag"
+    if flagged:
+        flag.touch()
+    daemon = lab.start_kad(a, weighted("/etc/keepalived/check.sh", weight))
+    lab.wire.wait_advert(node="a", priority=priority, seconds=5)
+    settle(lab, daemon, a)
+    [before] = daemon.dump("runner")["scripts"]
+    notified = recorded(a, "instance")
+    (a.files / "run" / "hang").touch()
+    old, moment = kill(daemon, "runner")
+    replaced(lab, daemon, "runner", old)
+    lab.stays(VIP, a, 2)
+    assert {advert.priority for advert in lab.wire.adverts(node="a", since=moment)} == {priority}
+    [after] = daemon.dump("runner")["scripts"]
+    for name in ("value", "since"):
+        assert after[name] == before[name], name
+    assert recorded(a, "instance") == notified
+    assert not daemon.logged("Changing effective priority|Entering|VRRP_Script", since=moment)
+    # It still counts: two runs in a row must say otherwise.
+    (flag.unlink if flagged else flag.touch)()
+    changed = {190: 150, 110: 150, 150: 190}[priority]
+    lab.wire.wait_advert(node="a", priority=changed, seconds=6)
+
+
+def test_a_script_without_weight_keeps_the_instance_up_when_its_runner_is_killed(pair: Pair) -> None:
+    lab, a, _ = pair
+    a.write("record.sh", RECORD, 0o755)
+    a.write("check.sh", "#!/bin/sh\ntest -f /run/hang && sleep 0.8\nexit 0\n", 0o755)
+    daemon = lab.start_kad(a, weighted("/etc/keepalived/check.sh", 0))
+    settle(lab, daemon, a)
+    told_before = recorded(a, "instance")
+    (a.files / "run" / "hang").touch()
+    old, moment = kill(daemon, "runner")
+    replaced(lab, daemon, "runner", old)
+    lab.stays(VIP, a, 2)
+    assert recorded(a, "instance") == told_before
+    assert told(daemon)["pending"] == []
+    assert not daemon.logged("Entering", since=moment)
+
+
+def test_a_runner_and_a_vrrp_process_that_are_killed_together(pair: Pair) -> None:
+    lab, a, _ = pair
+    a.write("record.sh", RECORD, 0o755)
+    daemon = lab.start_kad(a, weighted("/bin/true", 40))
+    lab.wire.wait_advert(node="a", priority=190, seconds=5)
+    settle(lab, daemon, a)
+    runner, vrrp = daemon.child("runner"), daemon.child("vrrp")
+    moment = time.time()
+    os.kill(runner, signal.SIGKILL)
+    os.kill(vrrp, signal.SIGKILL)
+    replaced(lab, daemon, "runner", runner)
+    replaced(lab, daemon, "vrrp", vrrp)
+    lab.stays(VIP, a, 1)
+    assert {advert.priority for advert in lab.wire.adverts(node="a", since=moment)} == {190}
+    assert not daemon.logged("Entering", since=moment)
+
+
+BALANCED = """virtual_server 10.77.0.100 80 {
+    lb_algo rr
+    lb_kind NAT
+    protocol TCP
+    real_server 10.77.0.50 80 {
+        TCP_CHECK {
+            connect_timeout 1
+        }
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["ipvs", "checker"])
+def test_a_killed_sibling_is_replaced_alone(pair: Pair, name: str) -> None:
+    lab, a, _ = pair
+    daemon = lab.start_kad(a, router() + BALANCED)
+    settle(lab, daemon, a)
+    family = daemon.family()
+    old, moment = kill(daemon, name)
+    new = replaced(lab, daemon, name, old)
+    lab.stays(VIP, a, 0.5)
+    assert set(daemon.family()) == set(family) - {old} | {new}
+    assert not daemon.logged("Entering", since=moment)
+    lab.hub.until(lambda: daemon.dump()["processes"][name].get("generation") == 1, 3, "it is configured")
+    assert daemon.dump()["processes"][name]["restarts"] == 1
