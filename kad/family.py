@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import traceback
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn, cast
@@ -19,9 +20,11 @@ from kad.linux.memory import write_memory_file
 from kad.linux.privilege import Capability
 from kad.linux.process import set_title
 from kad.log import Logger
+from kad.messages import Frame
 from kad.page import Page
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Supervision
 
+_MOST_ORDERS = 1000
 DEAF_AFTER = 2.0
 """Seconds without a sign of life after which a child is replaced."""
 
@@ -104,10 +107,18 @@ class Member:
         self.page = Page()
         self.trace: int | None = None
         """Where a child that does not answer writes what it is doing."""
+        self.orders: deque[tuple[float, Frame]] = deque(maxlen=_MOST_ORDERS)
+        """Messages that are no state, with the moment at which they came, as long as it may not have read them."""
 
     @property
     def name(self) -> str:
         return self.kind.name
+
+    def forget_what_was_read(self) -> None:
+        """What came before the child's loop last turned was read then."""
+        turned_at = self.page.turned_at
+        while self.orders and self.orders[0][0] < turned_at:
+            self.orders.popleft()
 
 
 @dataclass(frozen=True)

@@ -214,10 +214,7 @@ class Reload:
             case messages.Refused(text=text):
                 self._abandon(f"{member.name}: {text}")
             case messages.Configured(generation=generation):
-                member.configured_generation = generation
-                if member.name == "vrrp":
-                    self._watchdog.sweep.cancel()
-                self._watchdog.supervise(member, supervision.Configured())
+                self._watchdog.configured(member, generation)
                 if rollout is not None and rollout.configured(member.name):
                     self._be_ready()
             case _:

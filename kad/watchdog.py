@@ -221,11 +221,37 @@ class Watchdog:
         state = messages.KINDS[frame.kind].IS_STATE
         if state:
             self._latest[frame.kind, frame.key] = frame
+            if getattr(messages.from_frame(frame), "deleted", False):
+                del self._latest[frame.kind, frame.key]
         for other in self.members.values():
-            if other is not speaker and frame.kind in other.kind.hears:
+            if other is speaker or frame.kind not in other.kind.hears:
+                continue
+            if state:
                 self._pass_on(other, frame, state)
+            else:
+                self._order(other, frame)
         if frame.kind == messages.RouterState.KIND:
             self.inquiries.router_changed(frame)
+
+    def _order(self, member: Member, frame: Frame) -> None:
+        """An order waits for a life that can follow it, and goes to the next life when this one never read it."""
+        member.orders.append((time.monotonic(), frame))
+        if member.configured_generation is not None:
+            member.forget_what_was_read()
+            self._pass_on(member, frame, state=False)
+        member.orders.append((time.monotonic(), frame))
+
+    def configured(self, member: Member, generation: int) -> None:
+        """A child runs what it was given."""
+        first, member.configured_generation = member.configured_generation is None, generation
+        self.supervise(member, supervision.Configured())
+        if member.name == "vrrp":
+            self.sweep.cancel()
+        if first:
+            waiting = list(member.orders)
+            member.orders.clear()
+            for _, frame in waiting:
+                self._order(member, frame)
 
     def is_well(self, now: float) -> bool:
         """Every child that is wanted runs and answers, or has been gone for a moment only."""
@@ -318,6 +344,7 @@ class Watchdog:
         assert member.pidfd is not None
         assert member.channel is not None
         self._read_child(member)
+        member.forget_what_was_read()
         self.unwatch(member.pidfd)
         self.unwatch(member.channel.fileno())
         status = reap(member.pidfd) or EXIT_OK
@@ -325,7 +352,7 @@ class Watchdog:
         member.channel.close()
         if member.trace is not None:
             os.close(member.trace)
-        member.pid = member.trace = member.pidfd = member.channel = None
+        member.pid = member.trace = member.pidfd = member.channel = member.configured_generation = None
         self.options.child_pid_files[member.name].unlink(missing_ok=True)
         if member.name == "vrrp" and not (member.supervision.phase is Phase.STOPPING and status == EXIT_OK):
             self.sweep.begin(self.inquiries.states)

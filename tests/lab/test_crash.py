@@ -362,3 +362,43 @@ def test_a_killed_sibling_is_replaced_alone(pair: Pair, name: str) -> None:
     assert not daemon.logged("Entering", since=moment)
     lab.hub.until(lambda: daemon.dump()["processes"][name].get("generation") == 1, 3, "it is configured")
     assert daemon.dump()["processes"][name]["restarts"] == 1
+
+
+def test_what_a_deaf_runner_never_read_is_told_by_the_next_one_once(pair: Pair) -> None:
+    lab, a, _ = pair
+    a.write("record.sh", RECORD, 0o755)
+    daemon = lab.start_kad(a, router(more='notify "/etc/keepalived/record.sh instance"'))
+    settle(lab, daemon, a)
+    lab.hub.until(lambda: len(recorded(a, "instance")) == 2, 3, "MASTER is told")
+    old, moment = kill(daemon, "runner", signal.SIGSTOP)
+    lab.link_down(a)
+    daemon.wait_log("Entering FAULT STATE", since=moment)
+    lab.heal(a)
+    daemon.wait_log("Entering MASTER STATE", since=moment)
+    daemon.wait_log("killing the runner process", since=moment)
+    replaced(lab, daemon, "runner", old)
+    # As ever, the latest state wins where several wait.
+    lab.hub.until(lambda: recorded(a, "instance")[-1] == "INSTANCE VI_1 MASTER 100", 3, "MASTER is told")
+    lab.hub.never(lambda: len(recorded(a, "instance")) > 5, 0.5, "nothing is told twice")
+    assert recorded(a, "instance")[:3] == [
+        "INSTANCE VI_1 BACKUP 100",
+        "INSTANCE VI_1 MASTER 100",
+        "INSTANCE VI_1 FAULT 100",
+    ]
+
+
+def test_a_change_while_no_runner_lives_is_told_by_the_next_one(pair: Pair) -> None:
+    lab, a, _ = pair
+    a.write("record.sh", RECORD, 0o755)
+    daemon = lab.start_kad(a, router(more='notify "/etc/keepalived/record.sh instance"'))
+    settle(lab, daemon, a)
+    old = daemon.child("runner")
+    for _ in range(2):
+        os.kill(old, signal.SIGKILL)
+        old = replaced(lab, daemon, "runner", old)
+    os.kill(old, signal.SIGKILL)
+    daemon.wait_log("runner process is started again in 1 s")
+    lab.link_down(a)
+    daemon.wait_log("Entering FAULT STATE")
+    assert recorded(a, "instance")[-1] == "INSTANCE VI_1 MASTER 100"
+    lab.hub.until(lambda: recorded(a, "instance")[-1] == "INSTANCE VI_1 FAULT 100", 4, "FAULT is told")
