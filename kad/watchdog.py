@@ -32,6 +32,17 @@ _TRACE_PATIENCE = 0.02
 """Seconds that a child that does not answer has to say where it is."""
 
 
+def _read_trace(descriptor: int) -> str:
+    """What comes within a moment; it comes in small pieces."""
+    trace, patience = b"", _TRACE_PATIENCE
+    while select.select([descriptor], [], [], patience)[0]:
+        piece = os.read(descriptor, 16384)
+        trace, patience = trace + piece, _TRACE_PATIENCE / 10
+        if not piece:
+            break
+    return trace.decode(errors="replace")
+
+
 @dataclass(frozen=True)
 class Options:
     """What the command line says of this run."""
@@ -310,8 +321,8 @@ class Watchdog:
         with contextlib.suppress(ProcessLookupError):
             if member.supervision.phase is Phase.RUNNING and member.trace is not None:
                 signal.pidfd_send_signal(member.pidfd, child.TRACE_SIGNAL)
-                if select.select([member.trace], [], [], _TRACE_PATIENCE)[0]:
-                    self.log.error(os.read(member.trace, 16384).decode(errors="replace"))
+                if trace := _read_trace(member.trace):
+                    self.log.error(trace)
             signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
 
     def _fork(self, member: Member) -> None:

@@ -1,0 +1,69 @@
+"""kad started by other programs, with other variables, or with something built into it that no operator has."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from tests.lab.daemons import Daemon, Kad
+from tests.lab.lab import Lab, Node
+from tests.lab.namespaces import PROJECT
+
+_DEAF_ON_SIGNAL = """
+import os
+import signal
+
+def run_wild(number, frame):
+    while True:
+        pass
+
+def block(number, frame):
+    os.read(os.pipe()[0], 1)
+
+def be_born():
+    try:
+        os.unlink("/run/stillborn")
+    except OSError:
+        return
+    os.read(os.pipe()[0], 1)
+
+os.register_at_fork(after_in_child=be_born)
+signal.signal(signal.SIGRTMIN + 5, run_wild)
+signal.signal(signal.SIGRTMIN + 6, block)
+"""
+RUN_WILD, BLOCK = 34 + 5, 34 + 6
+"""Signals (SIGRTMIN + 5 and + 6) that make any process of a kad that was started with `deaf=True` loop or block.
+
+The next process that it forks blocks at once where the node has a file /run/stillborn, which is removed.
+"""
+
+
+class WrappedKad(Kad):
+    """kad behind a prefix: `setpriv …`, `unshare …`."""
+
+    def __init__(
+        self, lab: Lab, node: Node, text: str, prefix: Sequence[str], words: Sequence[str], runtime: str
+    ) -> None:
+        configuration = node.write("keepalived.conf", text)
+        self.runtime_dir = runtime
+        command = ("-n", "-l", "-D", "-f", f"/etc/keepalived/{configuration.name}", "--runtime-dir", runtime, *words)
+        Daemon.__init__(self, lab.hub, node, (*prefix, sys.executable, "-m", "kad", *command), configuration)
+
+
+def start_wrapped(
+    lab: Lab,
+    node: Node,
+    text: str,
+    *words: str,
+    prefix: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+    deaf: bool = False,
+    runtime_dir: str = "/run/kad",
+) -> WrappedKad:
+    """Like lab.start_kad; variables are added to the environment."""
+    path = str(PROJECT)
+    if deaf:
+        node.write("sitecustomize.py", _DEAF_ON_SIGNAL)
+        path = f"/etc/keepalived:{path}"
+    said = [f"{name}={value}" for name, value in {"PYTHONPATH": path, **(variables or {})}.items()]
+    return lab._started(WrappedKad(lab, node, text, ["env", *said, *prefix], words, runtime_dir))
