@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tests.lab.addresses import AddressEvent, AddressWatch
 from tests.lab.daemons import Daemon, Kad, Keepalived
@@ -22,14 +22,20 @@ from tests.lab.wire import Wire
 D = TypeVar("D", bound=Daemon)
 
 
+class Port(NamedTuple):
+    """Where an interface of a node is plugged in."""
+
+    name: str
+    lan: str
+
+
 class Node(Namespaces):
     """One host: its files under /etc/keepalived and /run are its own, as are its processes and its host name."""
 
     def __init__(self, name: str, files: Path, hub: Hub) -> None:
         super().__init__(name, files)
         self.watch = AddressWatch(hub, self)
-        self.ports: dict[str, str] = {}
-        """Interface of the node → port of the switch."""
+        self.ports: dict[str, Port] = {}
 
     def write(self, name: str, text: str, mode: int = 0o644) -> Path:
         """A file in the node's /etc/keepalived."""
@@ -48,9 +54,11 @@ class Node(Namespaces):
 
 
 class Lab:
-    """Context manager; nodes, cuts, daemons, `wire`."""
+    """Context manager; nodes, cuts, daemons, `wire`. Not observed, the wire tells nothing and costs nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, observed: bool = True) -> None:
+        self._observed = observed
+        self._lans: set[str] = set()
         self._closing = contextlib.ExitStack()
         self._files = Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="kad-lab-")))
         self._files.chmod(0o755)
@@ -65,8 +73,6 @@ class Lab:
             self._closing.callback(self.hub.close)
             self._switch = Namespaces("switch", self._files / "switch")
             self._closing.callback(self._switch.close)
-            self._switch.run("ip", "link", "add", "lan", "type", "bridge", "stp_state", "0", "mcast_snooping", "0")
-            self._switch.run("ip", "link", "set", "lan", "up")
             self.wire = Wire(self.hub, self._switch)
             self._closing.callback(self.wire.close)
             failing.pop_all()
@@ -91,14 +97,18 @@ class Lab:
             self.add_interface(node, interface, address)
         return node
 
-    def add_interface(self, node: Node, interface: str, address: str) -> None:
-        """One more interface, on the LAN, up."""
-        port = f"{node.name}.{next(self._numbers)}"
-        node.ports[interface] = port
-        ends = (port, "netns", str(self._switch.first_process), interface, "netns", str(node.first_process))
+    def add_interface(self, node: Node, interface: str, address: str, *, lan: str = "lan") -> None:
+        """One more interface, up, on that LAN."""
+        if lan not in self._lans:
+            self._lans.add(lan)
+            self._switch.run("ip", "link", "add", lan, "type", "bridge", "stp_state", "0", "mcast_snooping", "0")
+            self._switch.run("ip", "link", "set", lan, "up")
+        port = node.ports[interface] = Port(f"{node.name}.{next(self._numbers)}", lan)
+        ends = (port.name, "netns", str(self._switch.first_process), interface, "netns", str(node.first_process))
         words = ["ip", "link", "add", *ends[:3], "type", "veth", "peer", "name", *ends[3:]]
         subprocess.run(words, check=True, env=environment())
-        self.wire.listen(port, node.name)
+        if self._observed:
+            self.wire.listen(port.name, node.name)
         self.heal(node, interface)
         if address:
             node.run("ip", "addr", "add", address, "brd", "+", "dev", interface)
@@ -112,17 +122,17 @@ class Lab:
     def cut(self, node: Node, interface: str = "") -> None:
         """Silent death: packets of the node (of that interface) no longer pass the switch; it keeps its carrier."""
         for port in self._ports(node, interface):
-            self._switch.run("ip", "link", "set", port, "nomaster")
+            self._switch.run("ip", "link", "set", port.name, "nomaster")
 
     def link_down(self, node: Node, interface: str = "") -> None:
         """The cable is pulled: the node loses its carrier."""
         for port in self._ports(node, interface):
-            self._switch.run("ip", "link", "set", port, "down")
+            self._switch.run("ip", "link", "set", port.name, "down")
 
     def heal(self, node: Node, interface: str = "") -> None:
         """Undo cut and link_down."""
         for port in self._ports(node, interface):
-            self._switch.run("ip", "link", "set", port, "master", "lan", "up")
+            self._switch.run("ip", "link", "set", port.name, "master", port.lan, "up")
 
     def start_keepalived(self, node: Node, text: str, *words: str, name: str = "keepalived.conf") -> Keepalived:
         return self._started(Keepalived(self.hub, node, node.write(name, text), *words))
@@ -178,5 +188,5 @@ class Lab:
     def _caught_up(self) -> bool:
         return all(node.watch.caught_up() for node in self.nodes.values())
 
-    def _ports(self, node: Node, interface: str) -> list[str]:
+    def _ports(self, node: Node, interface: str) -> list[Port]:
         return [node.ports[interface]] if interface else list(node.ports.values())
