@@ -17,6 +17,8 @@ from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.instance import InstanceBlock
 
 _LONGEST_V3_INTERVAL = 40.95
+_MOST_ADDRESSES = 255
+_USUAL_MTU = 1500
 _V = TypeVar("_V")
 
 
@@ -53,6 +55,8 @@ class InstanceResolver:
         excluded = self._addresses(block.virtual_ipaddress_excluded, "virtual_ipaddress_excluded")
         if not own and not self._may_be_empty():
             return None
+        own, surplus = self._fitting(own, interface)
+        excluded = (*surplus, *excluded)
         priority = self._priority()
         peers = self._peers()
         state = "MASTER" if said.state == "MASTER" or (said.state is None and priority == OWNER) else "BACKUP"
@@ -190,6 +194,21 @@ class InstanceResolver:
                 )
             kept[found] = None
         return tuple(kept)
+
+    def _fitting(
+        self, addresses: tuple[VirtualAddress, ...], interface: str
+    ) -> tuple[tuple[VirtualAddress, ...], tuple[VirtualAddress, ...]]:
+        """What one advert can name, and what must be held without being named."""
+        known = self._scope.host.interfaces.get(interface)
+        room = (known.mtu if known else _USUAL_MTU) - (48 if self._family == 6 else 36 if self._version == 2 else 28)
+        most = min(_MOST_ADDRESSES, max(0, room // (16 if self._family == 6 else 4)))
+        if len(addresses) > most:
+            self._warn(
+                "virtual_ipaddress",
+                f"an advert can name {most} addresses; the other {len(addresses) - most} are held all the same",
+                "put them into virtual_ipaddress_excluded",
+            )
+        return addresses[:most], addresses[most:]
 
     def _may_be_empty(self) -> bool:
         """A router without addresses: version 2 may, others are ignored."""

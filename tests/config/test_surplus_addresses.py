@@ -1,0 +1,30 @@
+"""Addresses beyond what one advert can name are held, and not named."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from kad.vrrp.keywords import VrrpSlice
+from tests.config.hosts import judged, said
+
+
+def text(count: int, *, version: int = 2, ipv6: bool = False) -> str:
+    lines = "\n".join(f"2001:db8::{n:x}/64" if ipv6 else f"192.0.2.{n}/32" for n in range(1, count + 1))
+    if count > 255 and not ipv6:
+        lines = "\n".join(f"192.{n // 250}.2.{n % 250 + 1}/32" for n in range(count))
+    head = f"interface eth0\nvirtual_router_id 51\npriority 100\nversion {version}\n"
+    return f"vrrp_instance A {{\n{head}virtual_ipaddress {{\n{lines}\n}}\n}}\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "version", "ipv6", "named"),
+    [(255, 2, False, 255), (256, 2, False, 255), (300, 3, False, 255), (90, 3, True, 90), (91, 3, True, 90)],
+)
+def test_an_advert_names_255_or_what_the_mtu_holds(count: int, version: int, ipv6: bool, named: int) -> None:
+    analysis = judged(text(count, version=version, ipv6=ipv6))
+    (instance,) = msgspec.msgpack.decode(analysis.slices["vrrp"], type=VrrpSlice).instances
+    assert len(instance.virtual_addresses) == named
+    assert len(instance.excluded_addresses) == count - named
+    complaint = f"an advert can name {named} addresses; the other {count - named} are held"
+    assert any(complaint in line for line in said(analysis)) == (count > named)
