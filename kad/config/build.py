@@ -164,6 +164,7 @@ class Builder:
         if not node.children and not entry.keyword.may_be_empty:
             self._report.warning(node.place, f"{node.keyword} is empty")
         bag.collected.setdefault(entry.field, [])
+        bag.places.setdefault(entry.field, node.place)
         for child in node.children or ():
             self._item(bag, child, entry)
 
@@ -177,9 +178,11 @@ class Builder:
             return
         if collected:
             bag.collected.setdefault(name, []).append(value)
-            places = bag.places.setdefault(name, [])
-            assert isinstance(places, list)
-            places.append(place)
+            places = bag.places.get(name)
+            if isinstance(places, list):
+                places.append(place)
+            else:
+                bag.places[name] = [place]
         else:
             bag.values[name] = value
             bag.places[name] = place

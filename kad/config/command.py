@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from kad.config.values import Value, Words, Wrong, quote
+from kad.config.values import Value, Words, Wrong, quote, quote_all
 
 _ESCAPES = {"a": "\a", "b": "\b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{1,2})|c(.)|([0-7]{1,3})|(.))", re.DOTALL)
@@ -107,6 +107,6 @@ def user_and_group() -> Value:
         return Command(text="", user=words[0].text, group=group or None)
 
     def write(value: Command) -> str:
-        return " ".join(name for name in (value.user, value.group) if name)
+        return quote_all(name for name in (value.user, value.group) if name)
 
     return Value(arguments="<USER> [<GROUP>]", pattern=r'\s+([^\s"]+)(?:\s+([^\s"]+))?', read=read, write=write, most=2)

@@ -64,14 +64,25 @@ def parse(lines: Iterable[Line], layout: Layout, report: Report) -> Node:
     return _Parser(layout, report).parse(list(lines))
 
 
+_MOST_UNCLOSED = 20
+"""So many blocks without an end are named one by one."""
+
+
 class _Parser:
+    """Which block each line stands in."""
+
     def __init__(self, layout: Layout, report: Report) -> None:
         self._report = report
         self.root = Node(Line("", "", Place("")), "", Entry("", Keyword(help=""), layout=layout))
         self.root.children = []
         self._stack = [self.root]
+        self._named = [0]
+        """Depths of the blocks on the stack that have a vocabulary of their own."""
         self._waiting: Node | None = None
         """The last line, as long as a brace may follow it."""
+        self._suspects: list[Node] = []
+        """Blocks whose brace stands further left than they do: it was probably meant for another block."""
+        self._last = self.root.line
 
     def parse(self, lines: list[Line]) -> Node:
         for number, line in enumerate(lines):
@@ -81,11 +92,14 @@ class _Parser:
                 self._close(line)
             else:
                 self._text(line, number + 1 < len(lines) and lines[number + 1].kind == "{")
+            self._last = line
         self._expect_no_brace()
-        for node in reversed(self._stack[1:]):
-            self._report.error(
-                node.place, f"the block {node.keyword or '{'} that begins here is never closed", proposal="add }"
-            )
+        unclosed = self._stack[1:]
+        for node in unclosed[:_MOST_UNCLOSED]:
+            self._never_closed(node, "to the end of the file")
+        if len(unclosed) > _MOST_UNCLOSED:
+            text = f"{len(unclosed) - _MOST_UNCLOSED} more blocks inside it are never closed"
+            self._report.error(unclosed[_MOST_UNCLOSED - 1].place, text)
         return self.root
 
     def _text(self, line: Line, opens: bool) -> None:
@@ -94,10 +108,12 @@ class _Parser:
         keyword = first[0] if first else line.text
         layout = _layout(self._stack[-1])
         entry = layout.words.get(keyword) if layout else None
-        if entry is None and opens:
-            depth = self._outer(keyword)
+        if entry is None:
+            depth = self._outer(keyword, line, opens)
             if depth is not None:
-                self._unclosed(depth, line, keyword)
+                for node in self._stack[depth + 1 :]:
+                    self._never_closed(node, f"before {keyword} in line {line.place.line}")
+                self._drop_to(depth)
                 layout = _layout(self._stack[-1])
                 entry = layout.words.get(keyword) if layout else None
         node = Node(line, keyword, entry)
@@ -106,23 +122,35 @@ class _Parser:
         children.append(node)
         self._waiting = node
 
-    def _outer(self, keyword: str) -> int | None:
-        """How deep the block is in which this keyword could open a block, if not the innermost one."""
-        for depth in range(len(self._stack) - 2, -1, -1):
+    def _outer(self, keyword: str, line: Line, opens: bool) -> int | None:
+        """The depth of the block around in which this line was probably meant to stand.
+
+        It opens a block there, or it stands no further right than the block that it would otherwise be in.
+        """
+        current = self._stack[-1].place
+        stands_out = line.exact and current.file == line.place.file and line.place.line > current.line
+        stands_out = stands_out and line.place.column <= current.column
+        for depth in reversed(self._named):
             layout = _layout(self._stack[depth])
-            entry = layout.words.get(keyword) if layout else None
-            if entry is not None and entry.opens:
+            entry = layout.words.get(keyword) if layout and depth < len(self._stack) - 1 else None
+            if entry is not None and ((entry.opens and opens) or (stands_out and not entry.opens)):
                 return depth
         return None
 
-    def _unclosed(self, depth: int, line: Line, keyword: str) -> None:
-        for node in self._stack[depth + 1 :]:
-            self._report.error(
-                line.place,
-                f"{keyword} cannot stand inside {node.keyword or '{'}, whose block began in line {node.place.line}",
-                proposal=f"close {node.keyword or '{'} with }} before this line",
-            )
+    def _never_closed(self, node: Node, until: str) -> None:
+        suspect = self._suspects.pop(0) if self._suspects else node
+        name = suspect.keyword or "{"
+        self._report.error(suspect.place, f"the block {name} that begins here is not closed {until}", proposal="add }")
+
+    def _drop_to(self, depth: int) -> None:
         del self._stack[depth + 1 :]
+        while self._named[-1] > depth:
+            self._named.pop()
+
+    def _push(self, node: Node) -> None:
+        self._stack.append(node)
+        if node.keyword and _layout(node) is not None:
+            self._named.append(len(self._stack) - 1)
 
     def _expect_no_brace(self) -> None:
         """The last line is followed by no brace: well if it is no block."""
@@ -131,31 +159,31 @@ class _Parser:
             return
         self._report.error(node.place, f"{node.keyword} opens a block, but no {{ follows", proposal="add {")
         node.children = []
-        self._stack.append(node)
+        self._push(node)
 
     def _open(self, line: Line) -> None:
         node, self._waiting = self._waiting, None
         if node is not None and (node.meaning is None or node.meaning.opens):
             node.children = []
-            self._stack.append(node)
+            self._push(node)
             return
         name = f"{node.keyword} opens no block, so the brace" if node is not None else "the brace"
         self._report.error(line.place, f"{name} has no place here", proposal="remove { and its }")
-        self._again(line)
-
-    def _again(self, line: Line) -> None:
-        """A block without a meaning of its own: what it holds is read as part of the block around."""
-        current = self._stack[-1]
-        node = Node(line, "", current.meaning)
-        node.children = current.children
-        self._stack.append(node)
+        # Without a meaning of its own, what the block holds is read as part of the block around.
+        anonymous = Node(line, "", self._stack[-1].meaning)
+        anonymous.children = self._stack[-1].children
+        self._push(anonymous)
 
     def _close(self, line: Line) -> None:
         self._expect_no_brace()
         if len(self._stack) == 1:
             self._report.error(line.place, "this closing brace closes nothing", proposal="remove }")
             return
-        self._stack.pop()
+        node = self._stack[-1]
+        self._drop_to(len(self._stack) - 2)
+        begins_line = line.place.line != self._last.place.line
+        if begins_line and line.exact and node.line.exact and line.place.column < node.place.column:
+            self._suspects.append(node)
 
 
 def _layout(node: Node) -> Layout | None:

@@ -172,12 +172,13 @@ class Preprocessor:
     def _include(self, pattern: str, place: Place, checks: str) -> Iterator[Line]:
         name = pattern.strip('"')
         base = os.path.dirname(place.file)
-        for alternative in _braces(name):
+        alternatives = _braces(name)
+        for alternative in alternatives:
             path = os.path.join(self._host.cwd, base, alternative)
             found = self._expand(path)
             if not found:
                 wild = bool(_WILD.search(alternative))
-                letter = "b" if "{" in name else "w" if wild else "m"
+                letter = "b" if len(alternatives) > 1 else "w" if wild else "m"
                 self._cannot(place, alternative, "no file matches", letter in checks)
             for file in found:
                 if self._may_read(file, place, checks):

@@ -5,7 +5,7 @@ from typing import Annotated
 from kad.config.command import Command, command
 from kad.config.keyword import Block, entries, keyword
 from kad.config.tree import Complaint
-from kad.config.values import Value, Words, Wrong, boolean, flag, integer, optional, seconds, text, texts
+from kad.config.values import Value, Words, Wrong, boolean, flag, integer, optional, quote_all, seconds, text, texts
 
 
 def mail_server() -> Value:
@@ -20,7 +20,7 @@ def mail_server() -> Value:
         arguments="<IP or DOMAIN> [<PORT 1..65535>]",
         pattern=r'\s+([^\s"]+)(?:\s+([0-9]{1,5}))?',
         read=read,
-        write=" ".join,
+        write=quote_all,
         most=2,
     )
 
@@ -31,7 +31,7 @@ def fifo() -> Value:
         arguments="<PATH> [<USER> [<GROUP>]]",
         pattern=r'\s+([^\s"]+)(?:\s+([^\s"]+))?(?:\s+([^\s"]+))?',
         read=lambda words: tuple(word.text for word in words[:3]),
-        write=" ".join,
+        write=quote_all,
         most=3,
     )
 

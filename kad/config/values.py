@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,21 +55,29 @@ def quote(text: str) -> str:
 UNSIGNED = (1 << 32) - 1
 
 
+def quote_all(texts: Iterable[str]) -> str:
+    """The texts as words of a line."""
+    return " ".join(map(quote, texts))
+
+
 def integer(low: int, high: int = UNSIGNED, *, raised: bool = False, lowered: bool = False) -> Value:
     """A whole number; with `raised` a smaller one becomes `low`, with `lowered` a larger one `high`."""
     bounds = f"{low}..{high}"
 
     def read(words: Words) -> int:
         text = words[0].text
-        if not re.fullmatch(r"\s*[+-]?[0-9]+", text):
-            raise Wrong(f"{text} is not a whole number", proposal=_leading_number(text))
-        number = int(text)
-        if number < low and raised and number >= 0:
+        digits = re.match(r"\s*[+-]?[0-9]+", text)
+        if digits is None:
+            raise Wrong(f"{text} is not a whole number")
+        number = int(digits[0])
+        if 0 <= number < low and raised:
             raise Clamped(f"{text} is below {low}", low)
         if number > high and lowered:
             raise Clamped(f"{text} is above {high}", high)
         if not low <= number <= high:
             raise Wrong(f"{text} is not in {bounds}")
+        if digits.end() < len(text):
+            raise Clamped(f"{text} is not a whole number", number)
         return number
 
     sign = "[+-]?" if low < 0 else r"\+?"
@@ -108,22 +116,20 @@ class Clamped(ValueError):
         self.consequence = f"{value} is used" if consequence is None else consequence
 
 
-def _leading_number(text: str) -> str:
-    matched = re.match(r"[+-]?[0-9]+", text)
-    return matched[0] if matched else ""
-
-
 def seconds(low: float = 0.0, high: float | None = None, *, places: int = 6) -> Value:
     """Seconds with at most `places` decimals; more are rounded."""
     bounds = f"{low:g}..{high:g}" if high is not None else f">={low:g}"
 
     def read(words: Words) -> float:
         text = words[0].text
-        if not re.fullmatch(r"\s*\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)", text):
-            raise Wrong(f"{text} is not a number of seconds", proposal=_leading_number(text))
-        number = float(text)
+        digits = re.match(r"\s*\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)", text)
+        if digits is None:
+            raise Wrong(f"{text} is not a number of seconds")
+        number = float(digits[0])
         if number < low or (high is not None and number > high):
             raise Wrong(f"{text} is not in {bounds}")
+        if digits.end() < len(text):
+            raise Clamped(f"{text} is not a number of seconds", number)
         rounded = round(number, places)
         if rounded != number and len(text.partition(".")[2]) > places:
             raise Clamped(f"{text} has more than {places} decimals", rounded)
@@ -217,7 +223,7 @@ def texts(what: str, *, least: int = 1) -> Value:
         arguments=f"<{what}> ...",
         pattern="".join([rf"(?:\s+({WORD})"] * 4) + ")?" * 4,
         read=lambda words: tuple(word.text for word in words),
-        write=lambda value: " ".join(map(quote, value)),
+        write=quote_all,
         least=least,
         most=None,
     )

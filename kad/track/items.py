@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from kad.config.tree import Word
-from kad.config.values import WORD, Clamped, Value, Words, Wrong
+from kad.config.values import WORD, Clamped, Value, Words, Wrong, quote
 
 
 class TrackItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ def track_line(most: int) -> Value:
 
 
 def _write(line: TrackLine) -> str:
-    words = [line.name]
+    words = [quote(line.name)]
     if line.weight is not None:
         words += ["weight", str(line.weight)]
     if line.reverse is not None:

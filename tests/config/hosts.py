@@ -20,11 +20,11 @@ class Memory:
         self.texts = dict(texts)
         self.looks = {path: FileLook(kind="file", mode=0o644, uid=0, gid=0) for path in texts}
         self.looks |= {path: FileLook(kind="file", mode=0o755, uid=0, gid=0) for path in PROGRAMS}
+        self.looks |= looks or {}
         for path in list(self.looks):
             while path != "/":
                 path = os.path.dirname(path)
                 self.looks.setdefault(path, FileLook(kind="directory", mode=0o755, uid=0, gid=0))
-        self.looks |= looks or {}
 
     def read(self, path: str) -> bytes:
         if path not in self.texts:

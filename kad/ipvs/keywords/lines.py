@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from kad.config.values import Value, Words, Wrong, to_address
+from kad.config.values import Value, Words, Wrong, quote, to_address
 
 ADDRESS_PORT = r"\s+([0-9A-Fa-f.:]+)(?:\s+([0-9]{1,5}))?"
 LARGEST = (1 << 32) - 1
@@ -97,7 +97,7 @@ def service_name() -> Value:
         arguments="<IP> [<PORT>] or fwmark <N> or group <NAME>",
         pattern=ADDRESS_PORT,
         read=read,
-        write=lambda name: name.text,
+        write=lambda name: f"group {quote(name.group)}" if name.group is not None else name.text,
         most=2,
     )
 
@@ -294,7 +294,7 @@ def sync_daemon() -> Value:
         return msgspec.convert(found, SyncDaemon)
 
     def write(value: SyncDaemon) -> str:
-        words = [value.interface, *(("inst", value.instance) if value.instance else ())]
+        words = [quote(value.interface), *(("inst", quote(value.instance)) if value.instance else ())]
         for name in (*_SYNC_BOUNDS, "group"):
             if getattr(value, name) is not None:
                 words += [name, str(getattr(value, name))]

@@ -26,7 +26,7 @@ def lines_of(text: str | bytes) -> list[str]:
         ("a\n{\nb\n}", ["a", "{", "b", "}"]),
         ('a "{ b }" {', ['a "{ b }"', "{"]),
         ("größe 名前 # Kommentar: ä\n", ["größe 名前"]),
-        (b"a \xff\xfe b\n", ["a \udcff\udcfe b"]),
+        (b"a \xff\xfe b\nc \xc3\xa4", ["a ÿþ b", "c ä"]),
         (b"a\0b\nc\n", ["c"]),
         ("", []),
         ("# nothing\n\n", []),

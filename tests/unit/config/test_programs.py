@@ -1,0 +1,147 @@
+"""Where programs are found, who runs them, and which ones root had better not run."""
+
+from __future__ import annotations
+
+import pytest
+
+from kad.config.build import Scope
+from kad.config.command import Command
+from kad.config.host import FileLook, Host
+from kad.config.programs import Programs
+from kad.config.tree import Complaint, Place, Report
+from tests.config.hosts import a_host
+
+PLACE = Place("/f", 1, 1)
+OPEN = "others than root can change"
+
+
+def look(mode: int, uid: int = 0, gid: int = 0, kind: str = "file") -> FileLook:
+    return FileLook(kind=kind, mode=mode, uid=uid, gid=gid)
+
+
+LOOKS = {
+    "/opt/safe": look(0o755),
+    "/opt/plain": look(0o644),
+    "/opt/group": look(0o775, gid=65534),
+    "/opt/rootgroup": look(0o775),
+    "/opt/others": look(0o757),
+    "/opt/foreign": look(0o755, uid=65534),
+    "/opt/mine": look(0o700, uid=65534),
+    "/opt/setuid": look(0o4757),
+    "/tmp": look(0o1777, kind="directory"),
+    "/tmp/safe": look(0o755),
+    "/wide": look(0o777, kind="directory"),
+    "/wide/safe": look(0o755),
+    "/usr/bin/tool": look(0o755),
+    "/bin/tool": look(0o755),
+}
+
+
+def made(
+    text: str, *, secure: bool = False, host: Host | None = None, **more: str | None
+) -> tuple[tuple[str, ...] | None, list[tuple[str, int]]]:
+    """What execve would get, and what was said, with exit codes."""
+    report = Report()
+    programs = Programs(Scope(host or a_host(looks=LOOKS), report), secure=secure)
+    command = Command(text=text, **more)
+    program = programs.make(command, "x/y", PLACE, klass=Complaint.GENERAL)
+    programs.conclude()
+    said = [(one.text, one.klass.exit_code) for one in report.diagnostics]
+    return program.argv if program else None, said
+
+
+NOBODY_ASKED = ("scripts are run, and nobody asked for enable_script_security", 6)
+
+
+@pytest.mark.parametrize(
+    ("text", "argv"),
+    [
+        ("/opt/safe a 'b c'", ("/opt/safe", "a", "b c")),
+        ("tool -x", ("/usr/bin/tool", "-x")),
+        ("opt/safe", ("/opt/safe",)),
+        ("./opt/../opt/safe", ("/opt/safe",)),
+    ],
+)
+def test_where_a_program_is_found(text: str, argv: tuple[str, ...]) -> None:
+    assert made(text) == (argv, [NOBODY_ASKED])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("/opt/none", "/opt/none is not found on this host; the program is not run"),
+        ("nothing", "nothing is not found on this host; the program is not run"),
+        ("/opt/plain", "/opt/plain cannot be executed by this user; the program is not run"),
+        ("/opt", "/opt cannot be executed by this user; the program is not run"),
+    ],
+)
+def test_a_program_that_cannot_run(text: str, problem: str) -> None:
+    assert made(text) == (None, [(problem, 5)])
+
+
+@pytest.mark.parametrize("name", ["group", "others", "foreign"])
+def test_root_runs_what_others_can_change_only_without_security(name: str) -> None:
+    argv, findings = made(f"/opt/{name}")
+    assert argv == (f"/opt/{name}",)
+    assert findings[0] == (f"{OPEN} /opt/{name}, so root running /opt/{name} is not safe; it is run all the same", 6)
+    argv, findings = made(f"/opt/{name}", secure=True)
+    assert argv is None
+    assert findings[0][0].endswith("enable_script_security forbids to run it")
+
+
+@pytest.mark.parametrize("path", ["/opt/safe", "/opt/rootgroup", "/tmp/safe"])
+def test_safe_programs_run_with_security(path: str) -> None:
+    assert made(path, secure=True) == ((path,), [])
+
+
+def test_a_directory_that_others_can_change_is_not_safe() -> None:
+    argv, findings = made("/wide/safe", secure=True)
+    assert argv is None
+    assert findings[0][0].startswith(f"{OPEN} /wide,")
+
+
+def test_another_user_may_run_what_others_can_change() -> None:
+    assert made("/opt/others", secure=True, user="nobody") == (("/opt/others",), [])
+
+
+def test_setuid_counts_as_root() -> None:
+    assert made("/opt/setuid", secure=True, user="nobody")[0] is None
+
+
+def test_what_a_user_may_execute() -> None:
+    assert made("/opt/mine", user="nobody", secure=True)[0] == ("/opt/mine",)
+    host = a_host(looks=LOOKS, users={"other": (1001, 1001)})
+    assert made("/opt/mine", user="other", host=host) == (
+        None,
+        [("/opt/mine cannot be executed by other; the program is not run", 5)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"user": "ghost"}, "there is no user ghost on this host; the program is not run"),
+        ({"user": "nobody", "group": "ghosts"}, "there is no group ghosts on this host; the program is not run"),
+    ],
+)
+def test_users_that_are_not_there(more: dict[str, str], problem: str) -> None:
+    assert made("/opt/safe", **more) == (None, [(problem, 5)])
+
+
+def test_keepalived_script_runs_programs_where_it_exists() -> None:
+    host = a_host(looks=LOOKS, users={"keepalived_script": (99, 99)})
+    programs = Programs(Scope(host, Report()))
+    program = programs.make(Command(text="/opt/safe"), "x/y", PLACE)
+    assert program is not None
+    assert program.user == "keepalived_script"
+
+
+def test_a_shell_string_is_looked_into_as_far_as_its_first_word() -> None:
+    argv, findings = made("missing -0 nginx || exit 1")
+    assert argv == ("/bin/bash", "-c", "missing -0 nginx || exit 1")
+    assert ("missing is not found on this host", 0) in findings
+
+
+def test_escaped_quotes_are_quotes_for_the_shell() -> None:
+    argv, _ = made(r"[ \"$(cat /x)\" = 1 ] && exit 0")
+    assert argv == ("/bin/bash", "-c", '[ "$(cat /x)" = 1 ] && exit 0')
