@@ -93,8 +93,8 @@ def integers(what: str, low: int, high: int) -> Value:
         for index, word in enumerate(words):
             try:
                 found.append(int(single.read((word,))))
-            except Wrong as wrong:
-                raise Wrong(wrong.text, index, wrong.proposal) from None
+            except (Wrong, Clamped) as wrong:
+                raise Wrong(wrong.text, index) from None
         return tuple(found)
 
     return Value(
