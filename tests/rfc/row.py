@@ -1,0 +1,113 @@
+"""A row of a table of rules: who demands it, what it says, what shows that it is kept, and what would break it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+
+from kad.vrrp.advert import Advertisement, Finding, examine_ipv4
+from kad.vrrp.events import (
+    AdvertReceived,
+    Announce,
+    DeadlineReached,
+    HoldAddresses,
+    ReleaseAddresses,
+    SendAdvert,
+    State,
+)
+from kad.vrrp.instance import Instance
+from kad.vrrp.keywords import VrrpInstance, VrrpSlice
+from kad.vrrp.process import conversations
+from tests.config.hosts import judged
+from tests.play import Play
+from tests.unit.vrrp.packets import Packet, expecting
+from tests.unit.vrrp.samples import OURS, advert, entered, instance
+
+
+@dataclass(frozen=True)
+class Row:
+    """`kept` shows the rule at work, `broken` what is refused or does not happen; or `why` it does not apply."""
+
+    id: str
+    """Section and number within it."""
+    level: str
+    """MUST, MUST NOT, SHOULD …; RULE where the document defines without such a word."""
+    text: str
+    """The rule in our words."""
+    kept: Callable[[], None] | None = None
+    broken: Callable[[], None] | None = None
+    why: str = ""
+
+
+def plays(play: Play) -> None:
+    assert play
+
+
+def accepted(packet: Packet, effective_priority: int = 100, **changes: Any) -> None:
+    examined = examine_ipv4(packet.datagram, expecting(effective_priority, **changes))
+    assert examined.rejection is None
+    assert examined.advert is not None
+
+
+def refused(finding: Finding, packet: Packet, effective_priority: int = 100, **changes: Any) -> None:
+    assert examine_ipv4(packet.datagram, expecting(effective_priority, **changes)).rejection is finding
+
+
+def reported(finding: Finding, packet: Packet, **changes: Any) -> None:
+    """Said, though the packet counts."""
+    examined = examine_ipv4(packet.datagram, expecting(**changes))
+    assert examined.findings == (finding,)
+    assert examined.rejection is None
+
+
+def equals(found: object, wanted: object) -> None:
+    assert found == wanted
+
+
+def sent(priority: int = 100, **changes: Any) -> bytes:
+    """The datagram that leaves from 10.77.0.1."""
+    with patch.object(conversations, "Datagram", lambda payload, _: payload):
+        (payload,) = conversations._build(Instance(instance(**changes), 0.0), priority, OURS)
+    assert isinstance(payload, bytes)
+    return payload
+
+
+def received(datagram: bytes, **changes: Any) -> Advertisement:
+    """What another router of the same configuration makes of it."""
+    examined = examine_ipv4(datagram, expecting(**changes))
+    assert examined.findings == ()
+    assert examined.advert is not None
+    return examined.advert
+
+
+def hears(priority: int, source: str = "10.77.0.2", interval: float = 1.0, version: int = 2) -> AdvertReceived:
+    return AdvertReceived(advert(priority, source, interval, version))
+
+
+def takes_over(play: Play, reason: str, priority: int = 100) -> Play:
+    """The timer has fired: an advert, the addresses, gratuitous ARP, and MASTER."""
+    return (
+        play
+        >> DeadlineReached()
+        << SendAdvert(priority)
+        << HoldAddresses()
+        << Announce(5)
+        << entered(State.BACKUP, State.MASTER, reason)
+    )
+
+
+def yields(play: Play, event: AdvertReceived) -> Play:
+    return play >> event << ReleaseAddresses() << ...
+
+
+def configured(*lines: str) -> tuple[VrrpInstance, ...]:
+    """What a file makes of one vrrp_instance on eth0 with VRID 51 and these lines."""
+    body = "\n".join(("interface eth0", "virtual_router_id 51", *lines))
+    analysis = judged(f"vrrp_instance VI_1 {{\n{body}\n}}\n")
+    if "vrrp" not in analysis.slices:
+        return ()
+    return msgspec.msgpack.decode(analysis.slices["vrrp"], type=VrrpSlice).instances
