@@ -112,6 +112,18 @@ def equal_priorities() -> None:
     world.is_sound(3.7)
 
 
+def equal_newcomer() -> None:
+    """Who comes later with an equal priority does not preempt, even with a higher address."""
+    world = World(instance(), instance())
+    world.hosts[0].boot(world.wishes[0])
+    world.until(20.0)
+    world.hosts[1].boot(world.wishes[1])
+    world.until(60.0)
+    assert world.states() == [MASTER, BACKUP]
+    world.is_quiet(20.1)
+    world.is_sound(4.0)
+
+
 def silent_death() -> None:
     """Takeover 3 s + 106/256 s after the last advert, not sooner and not later."""
     world = World(instance(priority=200), instance(priority=150), instance(priority=100)).boot().until(10.9)
@@ -411,6 +423,7 @@ ALL = (
     election,
     owner,
     equal_priorities,
+    equal_newcomer,
     silent_death,
     orderly_stop,
     handover,
