@@ -153,6 +153,8 @@ class Room:
         self._log = log
         self._programs = Programs(mux)
         self._known: dict[str, Program] = {}
+        self._known_before: dict[str, Program] = {}
+        """Of the generation before this one: what a reload removed still says farewell."""
         self._prepared: tuple[int, RunnerSlice] | None = None
         self._generation = 0
         self._scripts: dict[str, Watched] = {}
@@ -181,7 +183,7 @@ class Room:
         if self._prepared is None or self._prepared[0] != generation:
             raise ValueError(f"generation {generation} was not prepared")
         (self._generation, wanted), self._prepared = self._prepared, None
-        self._known = {program.id: program for program in wanted.programs}
+        self._known_before, self._known = self._known, {program.id: program for program in wanted.programs}
         scripts = {entry.name: entry for entry in wanted.scripts}
         for name in self._scripts.keys() - scripts.keys():
             self._remove(name)
@@ -204,7 +206,7 @@ class Room:
                 self._earlier[message.name] = message
         elif not isinstance(message, Notify):
             self._log.warning(f"a {type(message).__name__} is nothing for the runner")
-        elif message.program in self._known:
+        elif self._program(message) is not None:
             self._do(self._queue.handle(notify.Asked(message), self._mux.now()))
         else:
             text = f"{message.program} is not configured"
@@ -366,8 +368,13 @@ class Room:
         self._look_for_quiet()
         self._arm()
 
+    def _program(self, message: Notify) -> Program | None:
+        """As the configuration has it that the asker ran."""
+        now = self._known.get(message.program)
+        return self._known_before.get(message.program, now) if message.generation < self._generation else now
+
     def _run(self, job: int, message: Notify) -> None:
-        program = self._known.get(message.program)
+        program = self._program(message)
 
         def ended(status: int | None, output: str) -> None:
             self._jobs.pop(job, None)

@@ -216,6 +216,8 @@ def test_a_program_that_a_reload_took_away_is_not_run_any_more(bench: Bench, tmp
     bench.configure(programs=(slow, later))
     bench.room.receive(ask(slow, 1))
     bench.room.receive(ask(later, 2))
+    # One reload later it might still say farewell.
+    bench.configure(programs=(slow,))
     bench.configure(programs=(slow,))
     bench.run(lambda: len(bench.heard(Notified)) == 2)
     assert [(answer.status, answer.output) for answer in bench.heard(Notified)] == [
