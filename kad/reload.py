@@ -6,6 +6,7 @@ import os
 import selectors
 import signal
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,11 @@ _PREPARE_PATIENCE = 30.0
 """Seconds that the children have to understand a new configuration."""
 _ANALYZE_PATIENCE = 60.0
 """Seconds that the analyzer has to read the files."""
+
+
+def with_places(reasons: Iterable[str], diagnostics: Sequence[str]) -> list[str]:
+    """What refuses a reload, with FILE:LINE:COLUMN where a diagnostic says the same."""
+    return [next((text for text in diagnostics if f": {reason}" in text), reason) for reason in reasons]
 
 
 @dataclass
@@ -162,7 +168,7 @@ class Reload:
         for descriptor in slices.values():
             os.close(descriptor)
         if self.current is not None:
-            self._end("refused", "; ".join(reasons))
+            self._end("refused", "; ".join(with_places(reasons, analyzed.diagnostics if analyzed else ())))
         else:
             status = analyzed.fatal if analyzed else EXIT_SOFTWARE
             self._watchdog.stop(status, "\n".join(analyzed.diagnostics) if analyzed else reasons[0])

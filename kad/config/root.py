@@ -134,12 +134,12 @@ class ReloadGlobals(Block, frozen=True, kw_only=True):
     ] = None
     reload_time_file: Annotated[
         str | None,
-        keyword(text("PATH"), "says when to reload", effect=False, missing=Complaint.GENERAL, exact=True),
+        keyword(text("PATH"), "says when to reload", missing=Complaint.GENERAL, exact=True),
     ] = None
-    reload_repeat: Annotated[bool, keyword(flag(), "that time comes each day", effect=False)] = False
+    reload_repeat: Annotated[bool, keyword(flag(), "that time comes each day")] = False
     reload_file: Annotated[
         str | None,
-        keyword(optional(text("PATH"), ""), "exists while files are read", default="keepalived.reload", effect=False),
+        keyword(optional(text("PATH"), ""), "exists while files are read", default="keepalived.reload"),
     ] = None
     include_check: Annotated[
         tuple[str, ...] | None,
