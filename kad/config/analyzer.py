@@ -14,13 +14,14 @@ from collections.abc import Iterator
 import msgspec
 
 from kad.check.keywords import CheckedServer, CheckerSlice
+from kad.check.keywords.inherit import Inheritance
 from kad.check.keywords.judge import Checks
 from kad.config.build import Builder, Scope
 from kad.config.daemon import WatchdogSlice
 from kad.config.grammar import parse
 from kad.config.host import Host
 from kad.config.keyword import layout_of
-from kad.config.language import File, GlobalsBlock, language
+from kad.config.language import File, GlobalsBlock, RealServerBlock, VirtualServerBlock, language
 from kad.config.preprocess import Preprocessor
 from kad.config.printing import print_back
 from kad.config.programs import Programs
@@ -142,24 +143,28 @@ def _slices(
     watchdog = to_watchdog(file.root, defaults.daemon, titles, programs, scope)
     scripts = _scripts(file, programs, scope)
     mail = defaults.mail
+    weights = _weights(file, scripts, scope)
     routers = Routers(
         defaults.vrrp,
         bool(mail.smtp_alert_vrrp if mail.smtp_alert_vrrp is not None else mail.smtp_alert),
-        _weights(file, scripts, scope),
+        weights,
         programs,
         scope,
     )
     vrrp = routers.slice(file.vrrp_instance, file.vrrp_sync_group)
     Statics(file.statics, [instance.name for instance in vrrp.instances], scope).judge()
-    services, servers = _services(file, programs, scope)
+    services, checker = _services(file, defaults, programs, weights, scope)
     programs.conclude()
     slices: dict[str, msgspec.Struct] = {}
+    runner = _runner(vrrp if options.vrrp else VrrpSlice(), scripts, programs, checked=options.checker)
     if vrrp.instances and options.vrrp:
         slices["vrrp"] = vrrp
-        slices["runner"] = _runner(vrrp, scripts, programs)
+        slices["runner"] = runner
     if services and options.checker:
         slices["ipvs"] = IpvsSlice(virtual_servers=tuple(services))
-        slices["checker"] = CheckerSlice(servers=tuple(servers))
+        if runner.programs:
+            slices["runner"] = runner
+        slices["checker"] = checker
     return watchdog, slices
 
 
@@ -186,7 +191,9 @@ def _weights(file: File, scripts: dict[str, VrrpScript], scope: Scope) -> dict[s
     return weights
 
 
-def _services(file: File, programs: Programs, scope: Scope) -> tuple[list[VirtualServer], list[CheckedServer]]:
+def _services(
+    file: File, defaults: GlobalsBlock, programs: Programs, weights: dict[str, dict[str, Weight]], scope: Scope
+) -> tuple[list[VirtualServer], CheckerSlice]:
     """What can be served, and the checks that go with it."""
     groups: dict[str, ServiceGroupBlock] = {}
     for group in file.virtual_server_group:
@@ -196,24 +203,41 @@ def _services(file: File, programs: Programs, scope: Scope) -> tuple[list[Virtua
             text = f"virtual_server_group {group.name} has no member; it is ignored"
             scope.report.warning(scope.places.of(group), text, proposal="add IP PORT")
     judge = Services(scope, programs, groups)
-    files = [block.name for block in file.track_file]
-    checks = Checks(scope, programs, files, [block.name for block in file.bfd_instance])
+    checks = Checks(scope, programs, weights["file"], [block.name for block in file.bfd_instance], file.SSL)
     services, servers = [], []
     for block in file.virtual_server:
         service = judge.judge(block)
         checked = [
-            CheckedServer(
-                service=block.name.text,
-                address=server.name.address,
-                port=server.name.port,
-                checks=checks.judge(server.checks, str(server.name)),
-            )
+            _checked(block, server, checks, bool(defaults.checker.checker_log_all_failures), groups)
             for server in block.real_server
         ]
         if service is not None:
             services.append(service)
             servers += checked
-    return services, servers
+    return services, CheckerSlice(servers=tuple(servers), credentials=tuple(checks.credentials.values()))
+
+
+def _checked(
+    service: VirtualServerBlock,
+    server: RealServerBlock,
+    checks: Checks,
+    log_all_failures: bool,
+    groups: dict[str, ServiceGroupBlock],
+) -> CheckedServer:
+    address, port = server.name.address, server.name.port
+    above = Inheritance(address, port or service.name.port, server.defaults, service.defaults, log_all_failures)
+    # What has no address is never suspended: nobody could say when it is here.
+    group = groups.get(service.name.group or "")
+    homes = [member.first for member in group.members if member.first] if group else [service.name.address]
+    while_local = tuple(home for home in homes if home) if service.defaults.ha_suspend else ()
+    return CheckedServer(
+        service=service.name.text,
+        address=address,
+        port=port,
+        alpha=above.alpha,
+        checks=checks.judge(server.checks, above),
+        while_local=while_local or None,
+    )
 
 
 def _programs(words: ScriptGlobals, scope: Scope) -> Programs:
@@ -239,11 +263,16 @@ def _scripts(file: File, programs: Programs, scope: Scope) -> dict[str, VrrpScri
     return scripts
 
 
-def _runner(vrrp: VrrpSlice, scripts: dict[str, VrrpScript], programs: Programs) -> RunnerSlice:
+def _runner(vrrp: VrrpSlice, scripts: dict[str, VrrpScript], programs: Programs, *, checked: bool) -> RunnerSlice:
     tracked = {item.name for instance in vrrp.instances for item in instance.tracks if item.kind == "script"}
     objects = {instance.name for instance in vrrp.instances} | {f"group:{group.name}" for group in vrrp.groups}
+    wanted = {
+        program.id: program
+        for program in programs.made
+        if program.id.rpartition("/")[0] in objects or (checked and program.id.startswith("check:"))
+    }
     return RunnerSlice(
-        programs=tuple(program for program in programs.made if program.id.rpartition("/")[0] in objects),
+        programs=tuple(wanted.values()),
         scripts=tuple(script for name, script in scripts.items() if name in tracked),
     )
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from kad.check.keywords import CheckedServer, CheckerSlice
+from kad.check.keywords import CheckedServer, CheckerSlice, Connection, HttpCheck, TcpCheck, Timing, Url
 from kad.config.host import Host
 from kad.ipvs.keywords import IpvsSlice, RealServer, VirtualServer
 from kad.run.keywords import Program, RunnerSlice, VrrpScript
@@ -400,9 +400,22 @@ def test_virtual_servers_reach_ipvs_and_checker() -> None:
             ),
         )
     )
+    asked = Connection(address="192.0.2.20", port=80, timeout=5.0)
     assert sliced(SERVICE, CheckerSlice) == CheckerSlice(
         servers=(
-            CheckedServer(service="192.0.2.9 80", address="192.0.2.20", port=80, checks=("TCP_CHECK", "HTTP_GET")),
+            CheckedServer(
+                service="192.0.2.9 80",
+                address="192.0.2.20",
+                port=80,
+                checks=(
+                    TcpCheck(connection=asked, timing=Timing()),
+                    HttpCheck(
+                        connection=asked,
+                        timing=Timing(delay_before_retry=3.0, urls=1),
+                        urls=(Url(path="/", host="192.0.2.20:80"),),
+                    ),
+                ),
+            ),
             CheckedServer(service="192.0.2.9 80", address="192.0.2.21", port=0, checks=()),
         )
     )

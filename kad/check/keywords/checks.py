@@ -16,6 +16,7 @@ from kad.config.values import (
     integer,
     one_of,
     optional,
+    quote_all,
     seconds,
     text,
     texts,
@@ -118,10 +119,19 @@ class ConnectionWords(Block, frozen=True, kw_only=True):
     fwmark: Annotated[int | None, keyword(integer(0, LARGEST), "mark of its packets", default="0")] = None
 
 
+class StreamWords(Block, frozen=True, kw_only=True):
+    """What is said first on a connection; kad's own word."""
+
+    proxy_protocol: Annotated[
+        str | None, keyword(optional(one_of("1", "2"), "1"), "version of the PROXY header sent first", default="none")
+    ] = None
+
+
 class TcpBlock(Block, frozen=True, kw_only=True):
     """TCP_CHECK { }: it connects."""
 
     connection: Annotated[ConnectionWords, Inline()]
+    stream: Annotated[StreamWords, Inline()]
     timing: Annotated[TimingWords, Inline()]
 
 
@@ -130,6 +140,42 @@ class PingBlock(Block, frozen=True, kw_only=True):
 
     connection: Annotated[ConnectionWords, Inline()]
     timing: Annotated[TimingWords, Inline()]
+
+
+def header() -> Value:
+    """NAME VALUE of a line of the request."""
+
+    def read(words: Words) -> tuple[str, str]:
+        name = words[0].text.removesuffix(":")
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise Wrong(f"{name} is not the name of a header")
+        value = " ".join(word.text for word in words[1:])
+        if not value.isprintable():
+            raise Wrong("a header holds printable characters only", 1)
+        return name, value
+
+    return Value(
+        arguments="<NAME> <VALUE>",
+        pattern="",
+        read=read,
+        write=lambda pair: quote_all(pair),
+        least=2,
+        most=None,
+    )
+
+
+class RequestWords(Block, frozen=True, kw_only=True):
+    """What is said beside the path; kad's own words."""
+
+    method: Annotated[
+        str | None, keyword(one_of("GET", "HEAD", "OPTIONS", "POST"), "method of the request", default="GET")
+    ] = None
+    request_header: Annotated[
+        tuple[tuple[str, str], ...], keyword(header(), "one more line of the request", collected=True)
+    ] = ()
+    basic_auth: Annotated[
+        tuple[str, ...] | None, keyword(texts("USER PASSWORD", least=2), "who asks", default="nobody")
+    ] = None
 
 
 class UrlWords(Block, frozen=True, kw_only=True):
@@ -161,12 +207,14 @@ class UrlBlock(Block, frozen=True, kw_only=True):
     """url { }"""
 
     request: Annotated[UrlWords, Inline()]
+    own: Annotated[RequestWords, Inline()]
 
 
 class SslUrlBlock(Block, frozen=True, kw_only=True):
     """url { } of SSL_GET"""
 
     request: Annotated[UrlWords, Inline()]
+    own: Annotated[RequestWords, Inline()]
     tls_compliant: Annotated[
         bool | None, keyword(boolean(), "TLS must be closed in order", default="that of the checker")
     ] = None
@@ -176,7 +224,9 @@ class HttpWords(Block, frozen=True, kw_only=True):
     """What HTTP_GET and SSL_GET have in common."""
 
     connection: Annotated[ConnectionWords, Inline()]
+    stream: Annotated[StreamWords, Inline()]
     timing: Annotated[TimingWords, Inline()]
+    own: Annotated[RequestWords, Inline()]
     nb_get_retry: Annotated[int | None, keyword(integer(2, LARGEST), "old spelling of retry")] = None
     virtualhost: Annotated[
         str | None,
@@ -207,6 +257,15 @@ class SslBlock(Block, frozen=True, kw_only=True):
 
     common: Annotated[HttpWords, Inline()]
     tls_compliant: Annotated[bool | None, keyword(boolean(), "TLS must be closed in order", default="off")] = None
+    verify: Annotated[
+        str | None,
+        keyword(
+            optional(text("CA FILE"), ""), "the certificate must be of one of these; bare: the host's", default="off"
+        ),
+    ] = None
+    verify_name: Annotated[
+        str | None, keyword(text("NAME"), "the certificate must be for it", default="the name sent, else any")
+    ] = None
     url: Annotated[tuple[SslUrlBlock, ...], block(SslUrlBlock, "a request", collected=True)] = ()
 
 
@@ -221,6 +280,7 @@ class SmtpBlock(Block, frozen=True, kw_only=True):
     """SMTP_CHECK { }: it speaks SMTP."""
 
     connection: Annotated[ConnectionWords, Inline()]
+    stream: Annotated[StreamWords, Inline()]
     timing: Annotated[TimingWords, Inline()]
     helo_name: Annotated[
         str | None,
@@ -316,19 +376,3 @@ class CheckWords(Block, frozen=True, kw_only=True):
     bfd: Annotated[
         tuple[BfdCheckBlock, ...], block(BfdCheckBlock, "a session decides", name="BFD_CHECK", collected=True)
     ] = ()
-
-    def names(self) -> tuple[str, ...]:
-        """The kinds of checks, each once a block."""
-        kinds = {
-            "TCP_CHECK": self.tcp,
-            "HTTP_GET": self.http,
-            "SSL_GET": self.ssl,
-            "SMTP_CHECK": self.smtp,
-            "DNS_CHECK": self.dns,
-            "MISC_CHECK": self.misc,
-            "UDP_CHECK": self.udp,
-            "PING_CHECK": self.ping,
-            "FILE_CHECK": self.file,
-            "BFD_CHECK": self.bfd,
-        }
-        return tuple(name for name, blocks in kinds.items() for _ in blocks)

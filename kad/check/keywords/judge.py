@@ -1,16 +1,60 @@
-"""What joins several words of a check: what it cannot do without, and names that must exist."""
+"""From the words of a check to the check: what it cannot do without, and names that must exist."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
-from dataclasses import dataclass
+import hashlib
+from base64 import b64encode
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from kad.check.keywords.checks import CheckWords, ConnectionWords, HttpBlock, SslBlock
+import msgspec
+
+from kad.check.keywords import (
+    Check,
+    Connection,
+    Credentials,
+    DnsCheck,
+    FileCheck,
+    HttpCheck,
+    MiscCheck,
+    PingCheck,
+    Regex,
+    SmtpCheck,
+    TcpCheck,
+    Tls,
+    UdpCheck,
+    Url,
+)
+from kad.check.keywords.checks import (
+    CheckWords,
+    ConnectionWords,
+    DnsBlock,
+    FileCheckBlock,
+    HttpBlock,
+    HttpWords,
+    MiscBlock,
+    RequestWords,
+    SmtpBlock,
+    SslBlock,
+    SslUrlBlock,
+    StreamWords,
+    TimingWords,
+    UdpBlock,
+    UrlBlock,
+    UrlWords,
+)
+from kad.check.keywords.defaults import ClientBlock
+from kad.check.keywords.inherit import Inheritance, first
 from kad.config.build import Scope
 from kad.config.programs import Programs
 from kad.config.tree import Complaint, Place
 from kad.config.values import family_of
+from kad.track.items import Weight
+
+_ANY_STATUS = ((200, 299),)
+_HTTP_RETRY_DELAY = 3.0
+_DNS_RETRY = 3
 
 
 @dataclass
@@ -19,60 +63,236 @@ class Checks:
 
     scope: Scope
     programs: Programs
-    files: Collection[str]
+    files: Mapping[str, Weight]
+    """The track_files, with the weight that each has by itself."""
     sessions: Collection[str]
+    client: ClientBlock | None = None
+    """SSL { }"""
+    credentials: dict[str, Credentials] = field(default_factory=dict)
+    """All that were needed, by name."""
 
-    def judge(self, words: CheckWords, server: str) -> tuple[str, ...]:
-        """The names of the checks that can be made on this server."""
-        kept = ["TCP_CHECK" for check in words.tcp if self._connects(check.connection)]
-        kept += ["HTTP_GET" for check in words.http if self._has_url(check, "HTTP_GET")]
-        kept += ["SSL_GET" for check in words.ssl if self._has_url(check, "SSL_GET")]
-        kept += ["SMTP_CHECK" for check in words.smtp if self._connects(check.connection)]
-        kept += ["DNS_CHECK" for check in words.dns if self._connects(check.connection)]
-        kept += ["UDP_CHECK" for check in words.udp if self._connects(check.connection)]
-        kept += ["PING_CHECK" for check in words.ping if self._connects(check.connection)]
-        for misc in words.misc:
-            place = self.scope.places.of(misc)
-            if misc.misc_path is None:
-                self._warn(place, "MISC_CHECK has no misc_path; it is ignored", 'add misc_path "COMMAND"')
-                continue
-            at = self.scope.places.of(misc, "misc_path")
-            klass = Complaint.GENERAL if misc.user is not None else Complaint.NONE
-            if self.programs.make(misc.misc_path, f"{server}/misc_path", at, misc.user, klass) is not None:
-                kept.append("MISC_CHECK")
-        if sum(misc.misc_dynamic for misc in words.misc) > 1:
-            place = self.scope.places.of(words.misc[-1], "misc_dynamic")
-            self.scope.report.note(place, f"{server} has more than one misc_dynamic; the first one sets the weight")
+    def judge(self, words: CheckWords, above: Inheritance) -> tuple[Check, ...]:
+        """The checks that can be made on this server."""
+        kept: list[Check] = []
+        for tcp in words.tcp:
+            kept.append(
+                TcpCheck(
+                    connection=self._connection(above, tcp.connection, tcp.stream), timing=above.timing(tcp.timing)
+                )
+            )
+        for http in words.http:
+            kept += self._http(http, above)
+        for ssl in words.ssl:
+            kept += self._http(ssl, above)
+        for smtp in words.smtp:
+            kept += self._smtp(smtp, above)
+        for dns in words.dns:
+            kept += self._dns(dns, above)
+        kept += self._misc(words.misc, above)
+        for udp in words.udp:
+            kept.append(self._udp(udp, above))
+        for ping in words.ping:
+            target = msgspec.structs.replace(self._connection(above, ping.connection), port=0)
+            kept.append(PingCheck(connection=target, timing=above.timing(ping.timing)))
         for file in words.file:
-            place = self.scope.places.of(file, "track_file")
-            kept += ["FILE_CHECK"] if self._is_known(file.track_file, self.files, "track_file", place) else []
+            kept += self._file(file)
         for bfd in words.bfd:
-            place = self.scope.places.of(bfd, "name")
-            kept += ["BFD_CHECK"] if self._is_known(bfd.name, self.sessions, "bfd_instance", place) else []
+            self._is_known(bfd.name, self.sessions, "bfd_instance", self.scope.places.of(bfd, "name"))
         return tuple(kept)
 
     def _warn(self, place: Place, text: str, proposal: str = "") -> None:
         self.scope.report.warning(place, text, proposal=proposal)
 
-    def _connects(self, words: ConnectionWords) -> bool:
-        """The source can reach the target; a source that cannot is not used."""
-        source, target = words.bindto, words.connect_ip
-        if source is not None and target is not None and family_of(source) != family_of(target):
-            place = self.scope.places.of(words, "bindto")
-            self._warn(place, f"bindto {source} is not of the family of connect_ip {target}; it is ignored")
-        return True
+    def _connection(
+        self, above: Inheritance, words: ConnectionWords, stream: StreamWords | None = None, *more: ConnectionWords
+    ) -> Connection:
+        """A source that cannot reach the target is not used."""
+        made = above.connection(words, *more, stream=stream)
+        if made.bindto is not None and family_of(made.bindto) != family_of(made.address):
+            place = self.scope.places.find("bindto", words, *more)
+            self._warn(place, f"bindto {made.bindto} is not of the family of {made.address}; it is ignored")
+            return msgspec.structs.replace(made, bindto=None)
+        return made
 
-    def _has_url(self, check: HttpBlock | SslBlock, name: str) -> bool:
-        self._connects(check.common.connection)
-        paths = 0
-        for url in check.url:
-            if url.request.path is None:
-                self._warn(self.scope.places.of(url), "this url has no path; it is ignored", "add path /")
-            else:
-                paths += 1
-        if not paths:
-            self._warn(self.scope.places.of(check), f"{name} has no url; it is ignored", "add url { path / }")
-        return bool(paths)
+    def _http(self, block: HttpBlock | SslBlock, above: Inheritance) -> Iterator[HttpCheck]:
+        common = block.common
+        ssl = block if isinstance(block, SslBlock) else None
+        name = "SSL_GET" if ssl else "HTTP_GET"
+        connection = self._connection(above, common.connection, common.stream)
+        urls = [made for url in block.url if (made := self._url(url, common, ssl, connection, above)) is not None]
+        if not urls:
+            self._warn(self.scope.places.of(block), f"{name} has no url; it is ignored", "add url { path / }")
+            return
+        retries = TimingWords(retry=common.nb_get_retry)
+        yield HttpCheck(
+            connection=connection,
+            timing=above.timing(
+                common.timing,
+                retries,
+                delay_before_retry=_HTTP_RETRY_DELAY,
+                urls=len(urls),
+                fast_recovery=bool(common.fast_recovery),
+            ),
+            urls=tuple(urls),
+            protocol=(common.http_protocol or "1.0").upper(),
+            tls=None if ssl is None else self._tls(ssl, above),
+        )
+
+    def _url(
+        self,
+        url: UrlBlock | SslUrlBlock,
+        common: HttpWords,
+        ssl: SslBlock | None,
+        connection: Connection,
+        above: Inheritance,
+    ) -> Url | None:
+        request = url.request
+        if request.path is None:
+            self._warn(self.scope.places.of(url), "this url has no path; it is ignored", "add path /")
+            return None
+        virtualhost = first(request.virtualhost, common.virtualhost, above.virtualhost)
+        target = f"[{connection.address}]" if ":" in connection.address else connection.address
+        name = None
+        if ssl is not None and (common.enable_sni or common.sni_name is not None):
+            name = common.sni_name or virtualhost
+        compliant = url.tls_compliant if isinstance(url, SslUrlBlock) else None
+        return Url(
+            path=request.path,
+            host=virtualhost or f"{target}:{connection.port}",
+            name=name,
+            method=url.own.method or common.own.method or "GET",
+            headers=_headers(url.own, common.own),
+            status=_statuses(request) or _ANY_STATUS,
+            digest=request.digest,
+            regex=self._regex(request),
+            tls_compliant=bool(first(compliant, ssl.tls_compliant if ssl else None)),
+        )
+
+    def _regex(self, words: UrlWords) -> Regex | None:
+        if words.regex is None:
+            return None
+        bounds = []
+        for name in ("regex_min_offset", "regex_max_offset"):
+            written = getattr(words, name)
+            if written is not None and not written.isdecimal():
+                self._warn(self.scope.places.of(words, name), f"{name} {written} is not a whole number; it is ignored")
+                written = None
+            bounds.append(None if written is None else int(written))
+        return Regex(
+            pattern=words.regex.text,
+            options=tuple(words.regex_options or ()),
+            no_match=words.regex_no_match,
+            first=bounds[0] or 0,
+            last=bounds[1],
+        )
+
+    def _tls(self, block: SslBlock, above: Inheritance) -> Tls:
+        client = self.client
+        authority = first(block.verify or None, client.ca if client else None)
+        read = {}
+        for field_name, path, owner in (
+            ("ca", authority, block if block.verify else client),
+            ("certificate", client.certificate if client else None, client),
+            ("key", client.key if client else None, client),
+        ):
+            read[field_name] = self._content(path, self.scope.places.of(owner)) if path and owner else ""
+        if block.verify is None and not any(read.values()):
+            return Tls()
+        verify = block.verify is not None or bool(read["ca"])
+        password = (client.password if client else None) or ""
+        content = (*read.values(), str(verify), password)
+        made = Credentials(
+            name=hashlib.sha256("\0".join(content).encode()).hexdigest()[:16], verify=verify, password=password, **read
+        )
+        self.credentials[made.name] = made
+        name = None
+        if block.verify is not None:
+            name = first(block.verify_name, block.common.sni_name or None, block.common.virtualhost, above.virtualhost)
+        return Tls(credentials=made.name, verify_name=name)
+
+    def _content(self, path: str, place: Place) -> str:
+        try:
+            return self.scope.host.files.read(path).decode("ascii")
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or "not PEM"
+            self.scope.report.warning(place, f"{path} cannot be read: {said}; it is ignored", about_host=True)
+            return ""
+
+    def _smtp(self, block: SmtpBlock, above: Inheritance) -> Iterator[SmtpCheck]:
+        for connection, timing in [(host.connection, host.timing) for host in block.host] or [
+            (block.connection, block.timing)
+        ]:
+            yield SmtpCheck(
+                connection=self._connection(above, connection, block.stream, block.connection),
+                timing=above.timing(timing, block.timing),
+                helo_name=block.helo_name or "smtpchecker.keepalived.org",
+            )
+
+    def _dns(self, block: DnsBlock, above: Inheritance) -> Iterator[DnsCheck]:
+        # Only here, and only when it is needed: the check itself sends the bytes that are made here.
+        from dns import exception, name, rdataclass, rdatatype
+
+        kind, asked = block.type or "SOA", block.name or "."
+        try:
+            labels = name.from_text(asked)
+        except exception.DNSException as error:
+            self._warn(self.scope.places.of(block, "name"), f"{asked} is no domain name: {error}; the check is ignored")
+            return
+        number = rdatatype.from_text(kind)
+        yield DnsCheck(
+            connection=self._connection(above, block.connection),
+            timing=above.timing(block.timing, retry=_DNS_RETRY, delay_before_retry=None),
+            question=(labels.to_wire() or b"") + number.to_bytes(2) + rdataclass.IN.to_bytes(2),
+            text=f"{asked} {kind}",
+        )
+
+    def _misc(self, blocks: tuple[MiscBlock, ...], above: Inheritance) -> Iterator[MiscCheck]:
+        has_dynamic = False
+        for block in blocks:
+            if block.misc_path is None:
+                place = self.scope.places.of(block)
+                self._warn(place, "MISC_CHECK has no misc_path; it is ignored", 'add misc_path "COMMAND"')
+                continue
+            dynamic = block.misc_dynamic
+            if dynamic and has_dynamic:
+                text = f"{above.address} has more than one misc_dynamic; the first one sets the weight"
+                self.scope.report.note(self.scope.places.of(block, "misc_dynamic"), text)
+                dynamic = False
+            klass = Complaint.GENERAL if block.user is not None else Complaint.NONE
+            owner = " ".join(name for name in (block.user.user, block.user.group) if name) if block.user else ""
+            identity = f"check:{block.misc_path.text}{f' as {owner}' if owner else ''}/misc_path"
+            at = self.scope.places.of(block, "misc_path")
+            program = self.programs.make(block.misc_path, identity, at, block.user, klass)
+            if program is None:
+                continue
+            has_dynamic = has_dynamic or dynamic
+            timing = above.timing(block.timing, retry=0, from_start=True)
+            yield MiscCheck(
+                timing=timing,
+                program=identity,
+                text=block.misc_path.text,
+                timeout=float(block.misc_timeout or timing.delay_loop),
+                dynamic=dynamic,
+            )
+
+    def _udp(self, block: UdpBlock, above: Inheritance) -> UdpCheck:
+        pattern = block.require_reply or ""
+        return UdpCheck(
+            connection=self._connection(above, block.connection),
+            timing=above.timing(block.timing),
+            payload=bytes.fromhex(block.payload or ""),
+            require_reply=block.require_reply is not None,
+            reply=bytes.fromhex(pattern.replace("x", "0")),
+            mask=bytes.fromhex("".join("0" if digit == "x" else "f" for digit in pattern)),
+            min_reply_length=block.min_reply_length or 0,
+            max_reply_length=255 if block.max_reply_length is None else block.max_reply_length,
+        )
+
+    def _file(self, block: FileCheckBlock) -> Iterator[FileCheck]:
+        if self._is_known(block.track_file, self.files, "track_file", self.scope.places.of(block, "track_file")):
+            assert block.track_file is not None
+            weight = block.weight or self.files[block.track_file]
+            yield FileCheck(name=block.track_file, weight=weight.number, reverse=weight.reverse)
 
     def _is_known(self, name: str | None, known: Collection[str], what: str, place: Place) -> bool:
         if name in known:
@@ -83,3 +303,24 @@ class Checks:
         )
         self._warn(place, text, f"did you mean {near[0]}?" if near else "")
         return False
+
+
+def _headers(*words: RequestWords) -> tuple[tuple[str, str], ...]:
+    """Those of the url before those of the check; each name once."""
+    found: dict[str, tuple[str, str]] = {}
+    for one in words:
+        pairs = list(one.request_header)
+        if one.basic_auth is not None:
+            user, password = one.basic_auth[0], " ".join(one.basic_auth[1:])
+            pairs.append(("Authorization", f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"))
+        for name, value in pairs:
+            found.setdefault(name.lower(), (name, value))
+    return tuple(found.values())
+
+
+def _statuses(words: UrlWords) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (int(low), int(high or low))
+        for written in words.status_code
+        for low, _, high in (word.partition("-") for word in written)
+    )

@@ -1,0 +1,230 @@
+"""Decides when one check is made, and what its results say of the server's health."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor
+
+from kad.check.keywords import Timing
+
+FIRST = 1.0
+"""Seconds before any first attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The check is made from now on; `spread`, 0 to 1, is its place within the warmup."""
+
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What an earlier life, or an earlier configuration, knew; it stands until the check says otherwise."""
+
+    healthy: bool
+    reason: str
+    weight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """The attempt that was asked for has its result; `weight` is what it makes the server's weight, if anything."""
+
+    ok: bool
+    reason: str
+    weight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The machine's deadline has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """The keywords of the check changed; what is asked may be another question now."""
+
+    timing: Timing
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """Nobody wants to know: no attempts until Started comes again, and the last verdict stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartAttempt:
+    """Ask; the answer is AttemptEnded. `url` counts from 0."""
+
+    url: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAttempt:
+    """The attempt no longer matters, and no answer is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Said of the first result and of each change."""
+
+    healthy: bool
+    reason: str
+    weight: int | None = None
+    retries: int = 0
+    """Attempts that failed before the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """One attempt failed, which changes nothing yet and is to be logged."""
+
+    reason: str
+
+
+Event = Started | Resumed | AttemptEnded | DeadlineReached | Reconfigured | Suspended
+Action = StartAttempt | CancelAttempt | Verdict | AttemptFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Not started, or suspended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The next attempt begins at this moment."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempting:
+    """An attempt is being made."""
+
+    since: float
+
+
+Phase = Idle | Waiting | Attempting
+
+
+class Health:
+    """One check: the first result decides at once; later it takes `retry` more failures to fall, one success to rise.
+
+    With urls they are asked for in turn, delay_loop apart. Where one failed, it is asked for until it is good, and then
+    all of them from the first; only a whole pass makes the server healthy again.
+    """
+
+    __slots__ = ("_failed", "_url", "has_run", "healthy", "phase", "reason", "timing", "tries", "weight")
+
+    def __init__(self, timing: Timing) -> None:
+        self.timing = timing
+        self.phase: Phase = Idle()
+        self.healthy = not timing.alpha
+        self.has_run = False
+        """There was a verdict."""
+        self.reason = "not checked yet"
+        self.weight: int | None = None
+        self.tries = 0
+        """Attempts that failed, one after the other, without a verdict."""
+        self._url = 0
+        self._failed = False
+        """The present url failed, and has to become good before the others are asked for."""
+
+    @property
+    def deadline(self) -> float | None:
+        """Monotonic seconds."""
+        return self.phase.until if isinstance(self.phase, Waiting) else None
+
+    def handle(self, event: Event, now: float) -> list[Action]:
+        """The actions are to be done in their order."""
+        match event:
+            case AttemptEnded():
+                return self._ended(event, now) if isinstance(self.phase, Attempting) else []
+            case DeadlineReached():
+                return self._start(now) if self.deadline is not None and now >= self.deadline else []
+            case Started(spread):
+                if isinstance(self.phase, Idle):
+                    self.phase = Waiting(self._first(spread, now))
+            case Resumed():
+                self.healthy, self.reason, self.weight = event.healthy, event.reason, event.weight
+                self.has_run = True
+            case Reconfigured(timing, spread):
+                return self._reconfigure(timing, spread, now)
+            case Suspended():
+                was_attempting = isinstance(self.phase, Attempting)
+                self.phase = Idle()
+                return [CancelAttempt()] if was_attempting else []
+        return []
+
+    def _first(self, spread: float, now: float) -> float:
+        return now + FIRST + spread * self.timing.warmup
+
+    def _start(self, now: float) -> list[Action]:
+        self.phase = Attempting(now)
+        return [StartAttempt(self._url)]
+
+    def _reconfigure(self, timing: Timing, spread: float, now: float) -> list[Action]:
+        self.timing = timing
+        self._url, self._failed, self.tries = 0, False, 0
+        match self.phase:
+            case Waiting(until):
+                self.phase = Waiting(min(until, self._first(spread, now)))
+            case Attempting():
+                self.phase = Waiting(self._first(spread, now))
+                return [CancelAttempt()]
+        return []
+
+    def _ended(self, event: AttemptEnded, now: float) -> list[Action]:
+        assert isinstance(self.phase, Attempting)
+        began = self.phase.since
+        actions = self._good(event) if event.ok else self._bad(event)
+        self.phase = Waiting(self._next(began, now))
+        return actions
+
+    def _good(self, event: AttemptEnded) -> list[Action]:
+        self.tries = 0
+        recovered, self._failed = self._failed, False
+        if self.timing.urls:
+            self._url = 0 if recovered else self._url + 1
+            if recovered or self._url < self.timing.urls:
+                return []
+            self._url = 0
+        return self._conclude(True, event)
+
+    def _bad(self, event: AttemptEnded) -> list[Action]:
+        """What has failed has no retries; but a url that fails on the way up has them."""
+        if not self.has_run:
+            self._failed = True
+            return self._conclude(False, event)
+        if not self.healthy:
+            self.reason = event.reason
+        if self.healthy or (self.timing.urls and not self._failed):
+            self.tries += 1
+            if self.tries > self.timing.retry:
+                self._failed = True
+                retries, self.tries = self.tries - 1, 0
+                if self.healthy:
+                    return self._conclude(False, event, retries)
+        else:
+            self._failed = True
+        return [AttemptFailed(event.reason)] if self.timing.log_all_failures else []
+
+    def _conclude(self, healthy: bool, event: AttemptEnded, retries: int = 0) -> list[Action]:
+        known = self.has_run and (self.healthy, self.weight) == (healthy, event.weight)
+        self.has_run, self.healthy, self.reason, self.weight = True, healthy, event.reason, event.weight
+        return [] if known else [Verdict(healthy, event.reason, event.weight, retries)]
+
+    def _next(self, began: float, now: float) -> float:
+        timing = self.timing
+        if self.tries:
+            return now + timing.delay_before_retry
+        if self._failed and timing.urls:
+            return now + max(timing.delay_before_retry, timing.delay_loop)
+        if timing.fast_recovery and timing.urls and not (self.has_run and self.healthy) and not self._failed:
+            return now
+        if timing.from_start:
+            return began + timing.delay_loop * (floor((now - began) / timing.delay_loop) + 1)
+        return now + timing.delay_loop
