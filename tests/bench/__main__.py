@@ -1,0 +1,84 @@
+"""`make bench`: every measure of keepalived and of kad in one run, and their ratio."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import sys
+from collections.abc import Callable
+from statistics import median
+
+from tests.bench import load, start
+from tests.lab import takeover
+from tests.lab.hub import Late
+from tests.lab.namespaces import missing
+
+PROGRAMS = ("keepalived", "kad")
+INSTANCES = (1, 200, 1000)
+FIELDS = (
+    ("CPU an advert sent", "µs", "sent"),
+    ("CPU an advert received", "µs", "received"),
+    ("memory of the family (PSS)", "MB", "memory"),
+    ("adverts that went", "/s", "adverts"),
+)
+
+
+def row(what: str, unit: str, measured: dict[str, float]) -> None:
+    theirs, ours = measured["keepalived"], measured["kad"]
+    ratio = f"{ours / theirs:8.2f}" if theirs > 0 else "       –"
+    print(f"{what:<52} {theirs:12.2f} {ours:12.2f} {unit:<6} {ratio}", flush=True)
+
+
+def both(measure: Callable[[str], float]) -> dict[str, float]:
+    """Each program's measure; what the labs print on the way is not wanted."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return {program: measure(program) for program in PROGRAMS}
+
+
+def takeovers(rounds: int) -> None:
+    for advert_int, times in ((1.0, max(3, rounds)), (0.1, 3 * rounds)):
+        measured = both(lambda program, at=advert_int, n=times: takeover.measure(program, at, n).median * 1000)  # type: ignore[misc]
+        row(f"takeover beyond 3·advert_int + skew, {advert_int:g} s", "ms", measured)
+
+
+def starts(rounds: int) -> None:
+    row("start to first advert, priority 255", "ms", both(lambda program: start.measure(program, rounds) * 1000))
+
+
+def loads(rounds: int) -> None:
+    for instances in INSTANCES:
+        found: dict[str, list[load.Load]] = {program: [] for program in PROGRAMS}
+        for _ in range(max(1, rounds // 3)):
+            for program in PROGRAMS:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    found[program].append(load.measure(program, instances))
+        for what, unit, field in FIELDS:
+            medians = {name: median(getattr(each, field) for each in several) for name, several in found.items()}
+            row(f"{what}, {instances} instance{'s' * (instances > 1)}", unit, medians)
+
+
+MEASURES = {"takeover": takeovers, "start": starts, "load": loads}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="kad beside keepalived")
+    parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"of {', '.join(MEASURES)}; default: all")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured; medians are shown")
+    arguments = parser.parse_args()
+    if lacking := missing():
+        print(f"make bench needs {', '.join(lacking)}", file=sys.stderr)
+        return 1
+    print(f"{'':<52} {'keepalived':>12} {'kad':>12} {'':<6} {'ratio':>8}")
+    status = 0
+    for name in arguments.measures or MEASURES:
+        try:
+            MEASURES[name](arguments.rounds)
+        except Late as late:
+            print(f"{name} ends here: {late}", flush=True)
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
