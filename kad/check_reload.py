@@ -14,6 +14,7 @@ from kad.check.keywords import CheckerSlice
 from kad.config.analyzer import Analysis, to_message
 from kad.config.difference import Difference, difference
 from kad.ipvs.keywords import IpvsSlice
+from kad.rollout import refusals
 from kad.run.keywords import RunnerSlice
 from kad.vrrp.keywords import VrrpSlice
 
@@ -37,10 +38,16 @@ def check_reload(runtime_directory: Path, analysis: Analysis) -> tuple[str, bool
     running = control.ask(runtime_directory, {"verb": "configuration"})
     lines = list(_changes(running["slices"], analysis.slices)) or ["nothing would change"]
     analyzed = to_message(analysis)
-    news = [text for text in analyzed.refusals if text not in running["refusals"]]
-    if analyzed.fatal or news:
-        lines = [f"the reload would be refused: {'; '.join(news) or 'the file cannot be used'}"]
-    return "\n".join(lines) + "\n", not (analyzed.fatal or news)
+    reasons = refusals(
+        analyzed.refusals,
+        running["refusals"],
+        unusable=bool(analyzed.fatal),
+        runs_something=bool(running["slices"]),
+        has_work=bool(analysis.slices),
+    )
+    if reasons:
+        lines = [f"the reload would be refused: {'; '.join(reasons)}"]
+    return "\n".join(lines) + "\n", not reasons
 
 
 def _changes(running: dict[str, str], wanted: dict[str, bytes]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from kad.family import KINDS, Birth, Member
 from kad.linux.channel import Channel, ChannelLost
 from kad.messages import Analyzed, BadFrame
 from kad.reload_schedule import ReloadSchedule
-from kad.rollout import Configuration, Rollout, Stage
+from kad.rollout import Configuration, Rollout, Stage, refusals
 from kad.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase
 
 if TYPE_CHECKING:
@@ -66,11 +66,6 @@ class Reload:
     def words(self) -> WatchdogSlice:
         """What the running configuration says of the parent."""
         return self.current.watchdog if self.current else WatchdogSlice()
-
-    @property
-    def words_run_something(self) -> bool:
-        """Some child has work; an empty file is then a mistake, not a wish."""
-        return self.current is not None and bool(self.current.slices)
 
     @property
     def deadline(self) -> float | None:
@@ -155,12 +150,13 @@ class Reload:
         if analyzed is None:
             reasons = ["the analyzer died"]
         else:
-            running = self.current.refusals if self.current else frozenset(analyzed.refusals)
-            reasons = [text for text in analyzed.refusals if text not in running]
-            if not reasons and analyzed.fatal:
-                reasons = ["the file cannot be used"]
-            elif not reasons and not slices and self.words_run_something:
-                reasons = ["nothing is configured that could run"]
+            reasons = refusals(
+                analyzed.refusals,
+                self.current.refusals if self.current else analyzed.refusals,
+                unusable=bool(analyzed.fatal),
+                runs_something=self.current is not None and bool(self.current.slices),
+                has_work=bool(slices),
+            )
         self._analyzed = analyzed
         if analyzed is not None and not reasons:
             self._accept(analyzed, slices)

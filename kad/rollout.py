@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -19,6 +19,21 @@ class Configuration:
     watchdog: WatchdogSlice
     refusals: frozenset[str]
     """Errors and warnings that it has; a later one that has others is refused."""
+
+
+def refusals(
+    found: Iterable[str], running: Collection[str], *, unusable: bool, runs_something: bool, has_work: bool
+) -> list[str]:
+    """Why a reload must not be: what is wrong with the file and was not wrong with the running one, in its words.
+
+    unusable: a first start would end with this file. has_work: it gives some child something to do.
+    """
+    news = [text for text in found if text not in running]
+    if not news and unusable:
+        return ["the file cannot be used"]
+    if not news and runs_something and not has_work:
+        return ["nothing is configured that could run"]
+    return news
 
 
 class Stage(Enum):
