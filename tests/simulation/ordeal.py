@@ -1,4 +1,4 @@
-"""A random LAN that suffers for a while, is healed, and must then be at peace."""
+"""A random LAN that suffers for a while, is healed or cut in two, and must then be at peace."""
 
 from __future__ import annotations
 
@@ -209,9 +209,14 @@ class Ordeal:
     # peace
 
     def recover(self) -> None:
-        """The network is whole, and every host runs as it should."""
+        """Every host runs as it should, and the network is whole, or cleanly in two."""
         self.lan.heal()
         self._finish_misfortunes()
+        if self.random.random() < 0.4:
+            hosts = [machine.host for machine in self.machines]
+            self.random.shuffle(hosts)
+            cut = self.random.randint(1, len(hosts) - 1)
+            self.lan.partition([hosts[:cut], hosts[cut:]])
         for machine in self.machines:
             if machine.dead is not None:
                 self._return(machine)
@@ -230,7 +235,7 @@ class Ordeal:
 
     @property
     def settled_after(self) -> float:
-        """Seconds in which a healed LAN must have one MASTER: see the bounds of RFC 9568 6.1, and preempt_delay."""
+        """Seconds in which each part must have one MASTER: see the bounds of RFC 9568 6.1, and preempt_delay."""
         unit = 1.0 if self.version == 2 else self.slowest
         master_down_interval = 3 * self.slowest + unit
         return (self.slowest + self.most_delay + 3 * master_down_interval) / 0.99 + 0.1
@@ -244,7 +249,11 @@ class Ordeal:
         lan.timeline.run_until(calm.until)
         hosts = [machine.host for machine in self.machines]
         return [
-            *one_holder(hosts, lan.chronicle, calm, LONGEST_DELAY),
+            *(
+                said
+                for part in lan.parts()
+                for said in one_holder([host for host in hosts if host in part], lan.chronicle, calm, LONGEST_DELAY)
+            ),
             *unmoved(lan.chronicle, calm),
             *left_behind(hosts),
             *no_storm(lan.chronicle, self.rates, lan.now),
