@@ -18,6 +18,10 @@ _EARLY = 1.0
 """A death this soon (seconds) after the child was configured says that it cannot live."""
 _BIRTH = 10.0
 """Seconds without a sign of life that a child has before it is configured."""
+_ABSENCE = 5.0
+"""Seconds for which a child may be away before that is said to whoever watches over the daemon."""
+_DOUBTFUL = 0.75
+"""Part of the patience after which a child that was asked has not answered."""
 _LATE = 0.25
 """A deadline that is served later than this (seconds) says that the parent itself was not scheduled."""
 
@@ -144,9 +148,9 @@ class Supervision:
             case Phase.ABSENT | Phase.STOPPING:
                 return True
             case Phase.RUNNING:
-                return now - self._heard_at <= 2 * self.deaf_after
+                return now - self._heard_at <= _DOUBTFUL * self.deaf_after
             case _:
-                return now - self._heard_at <= _BIRTH
+                return now - self._heard_at <= _ABSENCE
 
     def listen_closer(self, deaf_after: float) -> None:
         """The child holds something now that others would miss sooner, or no longer does (seconds)."""
