@@ -44,6 +44,15 @@ class ProgramEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What the script's probe found, asked for by AskProbe, or `unasked`: found out between two questions."""
+
+    good: bool
+    reason: str
+    unasked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineReached:
     """The machine's deadline has come."""
 
@@ -65,6 +74,11 @@ class StartProgram:
     """Run it; the answer is ProgramEnded."""
 
     program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class AskProbe:
+    """Ask instead of running it; the answer is Answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +104,8 @@ class Report:
     text: str
 
 
-Event = Started | Resumed | ProgramEnded | DeadlineReached | Reconfigured | Stopped
-Action = StartProgram | SignalProgram | Observe | Report
+Event = Started | Resumed | ProgramEnded | Answered | DeadlineReached | Reconfigured | Stopped
+Action = StartProgram | AskProbe | SignalProgram | Observe | Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +139,12 @@ class Ending:
     changed: bool = False
 
 
-Phase = Idle | Waiting | Running | Ending
+@dataclass(frozen=True, slots=True)
+class Hopeless:
+    """It can never run, and has failed for good."""
+
+
+Phase = Idle | Waiting | Running | Ending | Hopeless
 
 
 class ScriptCheck:
@@ -144,7 +163,7 @@ class ScriptCheck:
     @property
     def deadline(self) -> float | None:
         """Monotonic seconds."""
-        return None if isinstance(self.phase, Idle) else self.phase.until
+        return None if isinstance(self.phase, Idle | Hopeless) else self.phase.until
 
     @property
     def finished(self) -> bool:
@@ -163,6 +182,8 @@ class ScriptCheck:
                 return []
             case ProgramEnded(status, output):
                 return self._ended(status, output, now)
+            case Answered(good, reason, unasked):
+                return self._answered(good, reason, unasked)
             case DeadlineReached():
                 return self._late(now) if self.deadline is not None and now >= self.deadline else []
             case Reconfigured(script):
@@ -171,8 +192,26 @@ class ScriptCheck:
                 return self._stop(now)
 
     def _start(self, now: float) -> list[Action]:
+        if self.script.impossible:
+            self.phase = Hopeless()
+            self._first = True
+            return self._judge(None, self.script.impossible)
+        if self.script.probe is not None:
+            self.phase = Waiting(now + self.script.interval)
+            return [AskProbe()]
         self.phase = Running(since=now, until=now + self.script.timeout)
         return [StartProgram(self.script.program)]
+
+    def _answered(self, good: bool, reason: str, unasked: bool) -> list[Action]:
+        if unasked:
+            if good or self.value != 1 or not self.script.immediate:
+                return []
+            self._first = True  # it counts without any other
+        status = 0 if good else 1
+        actions = self._tell_status(status)
+        if good:
+            return actions + self._count(True, "succeeded", reason, "")
+        return actions + self._count(False, f"failed ({how_it_ended(status)}): {reason}", reason, "")
 
     def _ended(self, status: int | None, output: str, now: float) -> list[Action]:
         match self.phase:
@@ -213,7 +252,7 @@ class ScriptCheck:
 
     def _reconfigure(self, script: VrrpScript, now: float) -> list[Action]:
         old, self.script = self.script, script
-        if old.program != script.program:
+        if (old.program, old.probe, old.impossible) != (script.program, script.probe, script.impossible):
             # The old value stands until the new program has spoken, so that a reload alone moves no priority.
             self._first = True
             self.last_status = None
@@ -231,7 +270,7 @@ class ScriptCheck:
 
     def _restart(self, now: float) -> list[Action]:
         match self.phase:
-            case Waiting():
+            case Waiting() | Hopeless():
                 return self._start(now)
             case Running(since, _):
                 self.phase = Ending(since, now + GRACE, changed=True)
@@ -242,7 +281,7 @@ class ScriptCheck:
 
     def _stop(self, now: float) -> list[Action]:
         match self.phase:
-            case Waiting():
+            case Waiting() | Hopeless():
                 self.phase = Idle()
             case Running(since, _):
                 self.phase = Ending(since, now + GRACE, stopped=True)
@@ -256,11 +295,7 @@ class ScriptCheck:
         return self.script.rise + self.script.fall - 1
 
     def _judge(self, status: int | None, output: str) -> list[Action]:
-        changed = status != self.last_status and self.last_status is not None
-        self.last_status = status
-        actions: list[Action] = []
-        if changed and status is not None:
-            actions.append(Report(f"Script `{self.script.name}` now returning {status}"))
+        actions = self._tell_status(status)
         if status is None:
             return actions + self._count(
                 False, f"failed (not started: {output})", f"could not be started: {output}", ""
@@ -269,6 +304,13 @@ class ScriptCheck:
         if status == 0:
             return actions + self._count(True, "succeeded", how, output)
         return actions + self._count(False, f"failed ({how})", how, output)
+
+    def _tell_status(self, status: int | None) -> list[Action]:
+        changed = status != self.last_status and self.last_status is not None
+        self.last_status = status
+        if changed and status is not None:
+            return [Report(f"Script `{self.script.name}` now returning {status}")]
+        return []
 
     def _count(self, good: bool, phrase: str, reason: str, output: str) -> list[Action]:
         """Counter 0 … rise + fall - 1; good from rise on."""
@@ -286,10 +328,11 @@ class ScriptCheck:
         if value == self.value:
             return []
         self.value = value
-        return [
-            Report(f"VRRP_Script({self.script.name}) {phrase}"),
-            Observe(value=value, reason=reason, output="" if good else output),
-        ]
+        actions: list[Action] = [Report(f"VRRP_Script({self.script.name}) {phrase}")]
+        if output.strip() and not good:
+            lines = " | ".join(output.strip().splitlines())
+            actions.append(Report(f"VRRP_Script({self.script.name}) printed: {lines}"))
+        return [*actions, Observe(value=value, reason=reason, output="" if good else output)]
 
 
 def how_it_ended(status: int) -> str:

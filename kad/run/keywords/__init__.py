@@ -1,8 +1,12 @@
-"""What the runner is given: programs by id, and the scripts that someone tracks."""
+"""What the runner is given: programs by id, and the scripts, processes and files that someone tracks."""
 
 from __future__ import annotations
 
 import msgspec
+
+from kad.track.file import TrackedFile
+from kad.track.native import Probe
+from kad.track.process import TrackedProcess
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +22,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     """None: the user of the daemon."""
     group: str | None = None
+    supplementary_groups: bool = False
+    """It is also in the other groups of its user."""
 
 
 class VrrpScript(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +42,12 @@ class VrrpScript(msgspec.Struct, frozen=True, kw_only=True):
     fall: int = 1
     """Failures in a row needed to go down."""
     init_fail: bool = False
+    probe: Probe | None = None
+    """What kad asks itself, instead of running the program."""
+    immediate: bool = False
+    """A bad answer counts as soon as it is known, whatever `fall` says; for probes only."""
+    impossible: str = ""
+    """Why it can never run: it has failed then, from the beginning."""
 
 
 class RunnerSlice(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,3 +57,9 @@ class RunnerSlice(msgspec.Struct, frozen=True, kw_only=True):
     """Every notify program of instances and groups."""
     scripts: tuple[VrrpScript, ...] = ()
     """Only those that an instance or a group tracks."""
+    processes: tuple[TrackedProcess, ...] = ()
+    """Only those that somebody tracks."""
+    files: tuple[TrackedFile, ...] = ()
+    """Only those that somebody tracks."""
+    process_events_buffer: int = 0
+    """Bytes of process events that may wait; 0: as many as kad thinks fit."""

@@ -94,6 +94,7 @@ def test_the_value_is_observed_only_when_it_changes() -> None:
             ProgramEnded(1, "no nginx\n"),
             [
                 Report("VRRP_Script(chk) failed (exited with status 1)"),
+                Report("VRRP_Script(chk) printed: no nginx"),
                 Observe(0, "exited with status 1", "no nginx\n"),
             ],
         ),

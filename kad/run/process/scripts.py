@@ -1,0 +1,211 @@
+"""The vrrp_scripts of a configuration: joins their schedules to real programs, or to probes that need none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kad.log import Logger
+from kad.messages import Message, Observation
+from kad.mux import Mux
+from kad.run import script
+from kad.run.keywords import VrrpScript
+from kad.run.process.probes import OpenProbe, Probes
+from kad.run.process.programs import Ended, Execution, Programs
+from kad.run.process.schedule import Schedule
+from kad.run.script import DeadlineReached, Report, ScriptCheck, Signal
+
+
+@dataclass(slots=True)
+class Watched:
+    """A configured script, and what is under way for it."""
+
+    check: ScriptCheck
+    since: float
+    """UNIX time at which the value last changed."""
+    execution: Execution | None = None
+    probe: OpenProbe | None = None
+    runs: int = 0
+    answers: int = 0
+
+
+class Scripts:
+    """All scripts; `advanced` is called when one that was to end has ended."""
+
+    def __init__(
+        self,
+        mux: Mux,
+        say: Callable[[Message], None],
+        log: Logger,
+        programs: Programs,
+        probes: Probes,
+        schedule: Schedule,
+        advanced: Callable[[], None],
+    ) -> None:
+        self._mux = mux
+        self._say = say
+        self._log = log
+        self._programs = programs
+        self._probes = probes
+        self._schedule = schedule
+        self._advanced = advanced
+        self._scripts: dict[str, Watched] = {}
+        self._leaving: list[Watched] = []
+
+    @property
+    def leaving(self) -> bool:
+        """Some program still has to end."""
+        return bool(self._leaving)
+
+    def configure(self, wanted: tuple[VrrpScript, ...], earlier: dict[str, Observation]) -> None:
+        """Run these alone; what is equal is not touched."""
+        configured = {entry.name: entry for entry in wanted}
+        for name in self._scripts.keys() - configured.keys():
+            self._remove(name)
+        added = [self._add(entry, earlier) for name, entry in configured.items() if name not in self._scripts]
+        for watched in added:
+            self._feed(watched, script.Started())
+        for name, entry in configured.items():
+            if self._scripts[name].check.script != entry:
+                self._reconfigure(self._scripts[name], entry)
+
+    def stop(self) -> None:
+        """End all of them."""
+        for name in list(self._scripts):
+            self._remove(name)
+
+    def kill(self) -> None:
+        """No more patience with those that have not ended."""
+        for watched in self._leaving:
+            self._programs.signal(watched.execution, Signal.KILL)
+
+    def tell_all(self) -> None:
+        for name in self._scripts:
+            self._tell(name)
+
+    def snapshot(self, clear_statistics: bool) -> list[dict[str, object]]:
+        plain = [_plain(name, watched) for name, watched in self._scripts.items()]
+        if clear_statistics:
+            for watched in self._scripts.values():
+                watched.runs = watched.answers = 0
+        return plain
+
+    def _add(self, entry: VrrpScript, earlier: dict[str, Observation]) -> Watched:
+        watched = self._scripts[entry.name] = Watched(ScriptCheck(entry), time.time())
+        known = earlier.get(entry.name)
+        if known is not None and known.value is not None:
+            watched.since = known.since
+            watched.check.handle(script.Resumed(known.value, known.reason, known.output), self._mux.now())
+        self._open(watched)
+        self._tell(entry.name)
+        return watched
+
+    def _reconfigure(self, watched: Watched, entry: VrrpScript) -> None:
+        old = watched.check.script
+        if (old.probe, old.immediate) != (entry.probe, entry.immediate):
+            self._close(watched)
+            watched.check.script = entry
+            self._open(watched)
+            watched.check.script = old
+        self._feed(watched, script.Reconfigured(entry))
+
+    def _open(self, watched: Watched) -> None:
+        """Have its probe at hand, if it has one."""
+        entry = watched.check.script
+        if entry.probe is not None:
+            changed = (lambda: self._ask(watched, unasked=True)) if entry.immediate else None
+            watched.probe = self._probes.open(entry.probe, changed)
+
+    def _close(self, watched: Watched) -> None:
+        if watched.probe is not None:
+            watched.probe.close()
+            watched.probe = None
+
+    def _remove(self, name: str) -> None:
+        watched = self._scripts.pop(name)
+        self._close(watched)
+        self._leaving.append(watched)
+        self._feed(watched, script.Stopped())
+        self._say(
+            Observation(
+                kind="script", name=name, value=None, since=time.time(), reason="no longer configured", deleted=True
+            )
+        )
+
+    def _tell(self, name: str) -> None:
+        watched = self._scripts[name]
+        check = watched.check
+        self._say(
+            Observation(
+                kind="script",
+                name=name,
+                value=check.value,
+                since=watched.since,
+                reason=check.reason,
+                output="" if check.value == 1 else check.output,
+            )
+        )
+
+    def _feed(self, watched: Watched, event: script.Event, now: float | None = None) -> None:
+        for action in watched.check.handle(event, self._mux.now() if now is None else now):
+            match action:
+                case script.StartProgram(program):
+                    watched.runs += 1
+                    watched.execution = self._programs.start(program, (), {}, self._ended(watched))
+                case script.AskProbe():
+                    self._ask(watched)
+                case script.SignalProgram(which):
+                    self._programs.signal(watched.execution, which)
+                case script.Observe():
+                    watched.since = time.time()
+                    if self._scripts.get(watched.check.script.name) is watched:
+                        self._tell(watched.check.script.name)
+                case Report(text):
+                    self._log.info(text)
+        if watched.check.finished:
+            self._schedule.forget(watched.check)
+            self._leaving = [other for other in self._leaving if other is not watched]
+            self._advanced()
+        else:
+            self._schedule.watch(watched.check, lambda now: self._feed(watched, DeadlineReached(), now))
+
+    def _ask(self, watched: Watched, *, unasked: bool = False) -> None:
+        if watched.probe is not None:
+            watched.answers += 1
+            answer = watched.probe.ask()
+            self._feed(watched, script.Answered(answer.good, answer.reason, unasked))
+
+    def _ended(self, watched: Watched) -> Ended:
+        def ended(status: int | None, output: str) -> None:
+            watched.execution = None
+            self._feed(watched, script.ProgramEnded(status, output))
+
+        return ended
+
+
+def _plain(name: str, watched: Watched) -> dict[str, object]:
+    """For JSON."""
+    check = watched.check
+    probe = check.script.probe
+    return {
+        "name": name,
+        "command": check.script.program.argv,
+        "native": None if probe is None else str(probe),
+        "immediate": check.script.immediate,
+        "interval": check.script.interval,
+        "timeout": check.script.timeout,
+        "weight": check.script.weight,
+        "rise": check.script.rise,
+        "fall": check.script.fall,
+        "value": check.value,
+        "since": watched.since,
+        "reason": check.reason,
+        "output": check.output,
+        "last_status": check.last_status,
+        "counter": check.counter,
+        "phase": type(check.phase).__name__.lower(),
+        "pid": None if watched.execution is None else watched.execution.spawned.pid,
+        "runs": watched.runs,
+        "answers": watched.answers,
+    }
