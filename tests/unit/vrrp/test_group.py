@@ -147,6 +147,13 @@ def test_one_that_yields_takes_the_others_along() -> None:
     )
 
 
+def test_who_was_demoted_does_not_want_back_at_once() -> None:
+    play = started(A={}, B={"priority": 200}) >> Due(3.21875) >> ("B", DeadlineReached())
+    play = play >> Due(3.609375) >> ("A", DeadlineReached()) << ... >> At(4.0) >> ("A", hears(150)) << ...
+    assert play >> Due(7.21875) >> ("B", DeadlineReached()) >> Due(7.609375)
+    assert play.machine.states == [BACKUP, BACKUP, BACKUP]
+
+
 def test_a_fault_of_one_is_a_fault_of_all() -> None:
     shared = "sync group G: A is in FAULT"
     assert (

@@ -11,6 +11,7 @@ from kad.vrrp.events import (
     Announce,
     Complain,
     DeadlineReached,
+    Demoted,
     HoldAddresses,
     PriorityChanged,
     SendAdvert,
@@ -18,7 +19,7 @@ from kad.vrrp.events import (
 )
 from kad.vrrp.router import Router, skew_time
 from tests.play import At, Due, Late, Play
-from tests.unit.vrrp.samples import advert, backup, entered
+from tests.unit.vrrp.samples import advert, backup, entered, master
 
 
 def hears(priority: int, **changes: Any) -> AdvertReceived:
@@ -244,6 +245,21 @@ class TestPreemptDelay:
             >> Due(9.009375)
         )
 
+    def test_priority_0_ends_it(self) -> None:
+        assert (
+            backup(preempt_delay=2.0)
+            >> At(1.0)
+            >> hears(50)
+            >> At(2.0)
+            >> hears(0)
+            << ...
+            >> At(2.5)
+            >> hears(50)
+            >> At(4.0)
+            >> hears(50)
+            >> Due(7.609375)
+        )
+
     def test_silence_does_not_wait_for_it(self) -> None:
         assert (
             backup(preempt_delay=100.0)
@@ -275,6 +291,22 @@ class TestPreemptDelay:
 def test_a_raised_priority_overrules_the_master_that_was_obeyed() -> None:
     play = backup() >> At(1.0) >> hears(150) >> At(1.5) >> PriorityChanged(160, "script a: +60") << ...
     assert play >> At(2.0) >> hears(150) >> Due(4.609375)
+
+
+def test_who_was_overruled_is_forgotten_when_a_better_one_speaks() -> None:
+    assert (
+        backup()
+        >> At(1.0)
+        >> hears(50, source="10.77.0.9")
+        >> At(2.0)
+        >> hears(150)
+        >> Due(5.609375)
+        >> DeadlineReached()
+        << SendAdvert(100)
+        << HoldAddresses()
+        << Announce(5)
+        << entered(State.BACKUP, State.MASTER, "no advert from 10.77.0.2 for 3.61 s")
+    )
 
 
 def test_a_late_process_still_decides_once() -> None:
@@ -326,6 +358,25 @@ class TestRepeat:
             << Announce(5)
             << (entered(State.BACKUP, State.MASTER, "no advert from 10.77.0.2 for 3.61 s"))
         )
+
+    def test_a_group_member_wants_no_longer(self) -> None:
+        machine = self.obeying(150)
+        machine.grouped = True
+        machine.handle(DeadlineReached(), 4.609375)
+        assert machine.wants_master
+        assert machine.repeat(5.0)
+        assert not machine.wants_master
+
+    def test_after_yielding_to_it(self) -> None:
+        play = master() >> At(0.5) >> hears(150) << ...
+        assert play
+        assert play.machine.repeat(1.5)
+        assert play >> Due(5.109375)
+
+    def test_not_of_a_master_before_we_were_it(self) -> None:
+        play = backup() >> At(1.0) >> hears(150) >> Due(4.609375) >> DeadlineReached() << ...
+        assert play >> Demoted("sync group G: VI_2 is BACKUP") << ...
+        assert not play.machine.repeat(5.0)
 
     def test_not_when_our_priority_is_higher_now(self) -> None:
         machine = self.obeying(150)

@@ -365,6 +365,13 @@ class TestSleep:
             << TellLowerPriority(lower)
         )
 
+    def test_from_when_on_it_may_have_been_replaced(self) -> None:
+        """Two of three adverts were missed, and the next one is late."""
+        machine = master(advertisement_interval=5.0).machine
+        assert not machine.may_be_replaced_after(10.0)
+        assert machine.may_be_replaced_after(10.001)
+        assert not backup().machine.may_be_replaced_after(99.0)
+
     def test_a_backup_only_says_so(self) -> None:
         assert backup() >> Woken(5.0) << self.GAP >> CaughtUp() >> Due(3.609375)
 
