@@ -29,8 +29,3 @@ def lab() -> Iterator[Lab]:
 def pair(lab: Lab) -> tuple[Lab, Node, Node]:
     """A LAN with the nodes a and b: eth0, 10.77.0.1/24 and 10.77.0.2/24."""
     return lab, lab.node("a", {"eth0": "10.77.0.1/24"}), lab.node("b", {"eth0": "10.77.0.2/24"})
-
-
-@pytest.fixture
-def kad() -> None:
-    """kad is of this project and always there."""

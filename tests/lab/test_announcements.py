@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from typing import Any
 
@@ -160,6 +161,21 @@ def test_the_checksum_of_version_2_in_version_3(pair: Pair) -> None:
     lab.start_kad(a, router(more="v3_checksum_as_v2"))
     # Over the eight bytes and the address alone, without a pseudo header; Debian's keepalived does not know the word.
     assert lab.wire.wait_advert(node="a", seconds=5).packet[20:].hex() == "31336401000a60100a4d0064"
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_tcpdump_finds_nothing_wrong_with_an_advert(pair: Pair, version: int) -> None:
+    lab, a, _ = pair
+    lab.start_kad(a, router(version=version, advert_int=1, priority=255, state="MASTER"))
+    packet = lab.wire.wait_advert(node="a", seconds=5).packet
+    # A pcap file of one packet that begins with its IP header (link type 101).
+    head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
+    (a.files / "run" / "advert.pcap").write_bytes(head + struct.pack("<IIII", 0, 0, len(packet), len(packet)) + packet)
+    said = a.run("tcpdump", "-vv", "-nn", "-r", "/run/advert.pcap").stdout
+    assert f"10.77.0.1 > 224.0.0.18: VRRPv{version}, Advertisement, vrid 51, prio 255" in said
+    assert "ttl 255" in said
+    assert "addrs: 10.77.0.100" in said
+    assert "bad" not in said
 
 
 def header_checksum(packet: bytes) -> int:

@@ -116,7 +116,6 @@ def service(host: Node, tmp_path: Path) -> Service:
     return Service(host, built_kad(tmp_path))
 
 
-@pytest.mark.usefixtures("kad")
 def test_the_sysv_script_starts_reloads_and_stops(lab: Lab, host: Node, service: Service) -> None:
     service.configure(100)
     assert service("status") == (3, "kad: not running\n")
@@ -151,7 +150,6 @@ def test_the_sysv_script_starts_reloads_and_stops(lab: Lab, host: Node, service:
     assert host.processes() == {}
 
 
-@pytest.mark.usefixtures("kad")
 def test_the_sysv_script_does_not_start_what_cannot_run(host: Node, service: Service) -> None:
     host.write("keepalived.conf", "vrrp_instance VI_1 {\n")
     status, said = service("start")

@@ -53,7 +53,9 @@ def disturb(lab: Lab, dice: random.Random, node: Node, daemon: Daemon, text: str
             lab.link_down(node)
         case "restart":
             assert daemon.stop() == 0
-            return lab.start(daemon.program, node, text)
+            again = lab.start(daemon.program, node, text)
+            again.wait_log("Startup complete", 20)
+            return again
         case "child" if isinstance(daemon, Kad):
             with contextlib.suppress(LookupError):
                 os.kill(daemon.child("vrrp"), signal.SIGKILL)
