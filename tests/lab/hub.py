@@ -12,6 +12,10 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+BUSY = 5
+"""A busy machine takes so many times longer than an idle one; bounds are asserted on what was seen, not by waiting."""
+
+
 class Late(AssertionError):
     """What was awaited did not happen before its deadline."""
 
@@ -38,7 +42,10 @@ class Hub:
             self._selector.unregister(source)
 
     def until(self, condition: Callable[[], T | None], seconds: float, what: str | Callable[[], str]) -> T:
-        """The first true value of the condition; raises Late when there is none within so many seconds."""
+        """The first true value of the condition; raises Late when there is none within BUSY times so many seconds."""
+        return self._within(condition, seconds * BUSY, what)
+
+    def _within(self, condition: Callable[[], T | None], seconds: float, what: str | Callable[[], str]) -> T:
         deadline = time.monotonic() + seconds
         with self._changed:
             while True:
@@ -56,7 +63,7 @@ class Hub:
     def never(self, condition: Callable[[], Any], seconds: float, what: str) -> None:
         """The condition stays false for so many seconds."""
         with contextlib.suppress(Late):
-            value = self.until(condition, seconds, what)
+            value = self._within(condition, seconds, what)
             raise AssertionError(f"{what}: {value}")
 
     def close(self) -> None:
