@@ -144,6 +144,7 @@ class Reading:
     config_id: str | None
     vrrp: bool
     checker: bool
+    umask: int | None = None
 
     def __call__(self) -> tuple[messages.Analyzed, dict[str, bytes]]:
         """Called in the analyzer process."""
@@ -157,14 +158,17 @@ class Reading:
         from kad.config import analyzer
         from kad.linux.host import gather
 
-        options = analyzer.Options(config_id=self.config_id, test=test, vrrp=self.vrrp, checker=self.checker)
+        options = analyzer.Options(
+            config_id=self.config_id, test=test, vrrp=self.vrrp, checker=self.checker, umask=self.umask
+        )
         return analyzer.analyze(self.files, gather(), options)
 
 
 def _reading(options: argparse.Namespace) -> Reading:
     files = options.use_file or str(next((path for path in DEFAULT_FILES if path.exists()), DEFAULT_FILES[0]))
     only = options.vrrp or options.check
-    return Reading(files, options.config_id, options.vrrp or not only, options.check or not only)
+    umask = int(options.umask, 8) if options.umask else None
+    return Reading(files, options.config_id, options.vrrp or not only, options.check or not only, umask)
 
 
 def _check_reload(options: argparse.Namespace) -> int:

@@ -52,7 +52,16 @@ KINDS = {
             "kad.run.process:Room",
             "Keepalived_runner",
             None,
-            frozenset({messages.Notify.KIND, messages.Observation.KIND}),
+            frozenset(
+                kind.KIND
+                for kind in (
+                    messages.Notify,
+                    messages.Observation,
+                    messages.FifoLine,
+                    messages.FifoMade,
+                    messages.Mail,
+                )
+            ),
             "runner.pid",
             leaves=3,
         ),

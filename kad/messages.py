@@ -259,6 +259,58 @@ class Notified(Message, frozen=True, kw_only=True):
         return f"{self.object}/{self.program}"
 
 
+class FifoLine(Message, frozen=True, kw_only=True):
+    """Any child to runner: one line for every FIFO that gets the events of this source."""
+
+    KIND: ClassVar[int] = 40
+    source: str
+    """vrrp or lvs: the prefix of the FIFO's keyword."""
+    subject: str
+    """What the line speaks of, as it begins; of each subject the latest line is not dropped."""
+    text: str
+    """Without the newline."""
+    sequence: int
+    """Grows with each line about a subject; a repeat after a crash is recognised by it."""
+
+    @property
+    def key(self) -> str:
+        return self.subject
+
+
+class FifoMade(Message, frozen=True, kw_only=True):
+    """runner to its next life: this FIFO is ours, and goes when kad goes."""
+
+    KIND: ClassVar[int] = 41
+    IS_STATE: ClassVar[bool] = True
+    path: str
+    deleted: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.path
+
+
+class Mail(Message, frozen=True, kw_only=True):
+    """Any child to runner: tell by mail, whom and how the configuration says."""
+
+    KIND: ClassVar[int] = 42
+    object: str
+    state: str
+    """What it entered: MASTER, FAULT …"""
+    subject: str
+    """Without the name of this host."""
+    body: str
+    reason: str
+    when: float
+    """UNIX time."""
+    sequence: int
+    """As in Notify."""
+
+    @property
+    def key(self) -> str:
+        return self.object
+
+
 KINDS: dict[int, type[Message]] = {kind.KIND: kind for kind in Message.__subclasses__()}
 _DECODERS = {number: msgspec.msgpack.Decoder(kind) for number, kind in KINDS.items()}
 _ENCODER = msgspec.msgpack.Encoder()

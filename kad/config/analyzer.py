@@ -33,6 +33,7 @@ from kad.ipvs.keywords.service import ServiceGroupBlock
 from kad.ipvs.keywords.services import Services
 from kad.messages import Analyzed
 from kad.run.keywords import RunnerSlice, VrrpScript
+from kad.run.keywords.fifo import to_fifos
 from kad.run.keywords.script import to_script
 from kad.track.items import Weight
 from kad.vrrp.keywords import VrrpSlice
@@ -54,6 +55,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     vrrp: bool = True
     checker: bool = True
     """Which parts are wanted (-P, -C)."""
+    umask: int | None = None
+    """Of the command line, which overrides the file's."""
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,13 +155,21 @@ def _slices(
         scope,
     )
     vrrp = routers.slice(file.vrrp_instance, file.vrrp_sync_group)
+    fifos = to_fifos(
+        {"": defaults.fifo, "vrrp_": defaults.vrrp.fifo, "lvs_": defaults.ipvs_fifo},
+        watchdog.umask if options.umask is None else options.umask,
+        programs,
+        scope,
+    )
     Statics(file.statics, [instance.name for instance in vrrp.instances], scope).judge()
     services, checker = _services(file, defaults, programs, weights, scope)
     programs.conclude()
     slices: dict[str, msgspec.Struct] = {}
     runner = _runner(vrrp if options.vrrp else VrrpSlice(), scripts, programs, checked=options.checker)
+    runner = msgspec.structs.replace(runner, fifos=fifos)
     if vrrp.instances and options.vrrp:
-        slices["vrrp"] = vrrp
+        fed = any("vrrp" in fifo.sources for fifo in fifos)
+        slices["vrrp"] = msgspec.structs.replace(vrrp, feeds_fifo=fed)
         slices["runner"] = runner
     if services and options.checker:
         slices["ipvs"] = IpvsSlice(virtual_servers=tuple(services))

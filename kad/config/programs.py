@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kad.config.build import Scope
@@ -66,11 +67,21 @@ class Programs:
             return self.user, self.group
         return ("keepalived_script", None) if "keepalived_script" in self.scope.host.users else (None, None)
 
-    def _exists(self, user: str | None, group: str | None, place: Place) -> bool:
+    def owner(self, names: Sequence[str], place: Place) -> Command | None:
+        """Whom a file of ours belongs to: USER [GROUP], or who runs programs; None: unknown, which has been said."""
+        written = Command(text="", user=names[0], group="".join(names[1:2]) or None) if names else None
+        user, group = self._names(Command(text=""), written)
+        if not self._exists(user, group, place, "it is ignored"):
+            return None
+        return Command(text="", user=user, group=group)
+
+    def _exists(
+        self, user: str | None, group: str | None, place: Place, consequence: str = "the program is not run"
+    ) -> bool:
         host = self.scope.host
         for name, known, what in ((user, host.users, "user"), (group, host.groups, "group")):
             if name is not None and name not in known:
-                self._absent(place, f"there is no {what} {name} on this host; the program is not run")
+                self._absent(place, f"there is no {what} {name} on this host; {consequence}")
                 return False
         return True
 

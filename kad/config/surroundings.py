@@ -73,12 +73,10 @@ class MailGlobals(Block, frozen=True, kw_only=True):
 class FifoWords(Block, frozen=True, kw_only=True):
     """A FIFO that gets events, and the program that reads it."""
 
-    notify_fifo: Annotated[
-        tuple[str, ...] | None, keyword(fifo(), "gets each event", effect=False, missing=Complaint.GENERAL)
-    ] = None
+    notify_fifo: Annotated[tuple[str, ...] | None, keyword(fifo(), "gets each event", missing=Complaint.GENERAL)] = None
     notify_fifo_script: Annotated[
         Command | None,
-        keyword(command(), "reads the FIFO, whose path is appended", effect=False, missing=Complaint.GENERAL),
+        keyword(command(), "reads the FIFO, whose path is appended", missing=Complaint.GENERAL),
     ] = None
 
 

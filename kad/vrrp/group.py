@@ -31,6 +31,8 @@ class SyncGroup:
         self.members = list(members)
         self.state = State.INIT
         self._own_faults: dict[str, frozenset[str]] = {}
+        self._foreseen: dict[str, frozenset[str]] = {}
+        """Faults of members that have not started yet."""
         self._earlier: dict[str, State] = {}
         """What each member was when the process that ran it died."""
 
@@ -70,6 +72,10 @@ class SyncGroup:
                 pass
         return [*steps, *self._follow(router)]
 
+    def foresee(self, router: Router, faults: frozenset[str]) -> None:
+        """A member will start with these faults; those that start before it are in FAULT from the beginning."""
+        self._foreseen[router.name] = faults
+
     def adopt(self, router: Router, faults: frozenset[str]) -> None:
         """A member that is already in some state, as after a reload."""
         if router.state is not State.INIT:
@@ -81,6 +87,7 @@ class SyncGroup:
         """The member is gone from the configuration."""
         self.members = [member for member in self.members if member is not router]
         self._own_faults.pop(router.name, None)
+        self._foreseen.pop(router.name, None)
 
     def _remember(self, router: Router, state: State) -> bool:
         """What the group was follows from what all of its members were; whether all of them are known now."""
@@ -93,7 +100,7 @@ class SyncGroup:
     def _faults_of_others(self, router: Router) -> frozenset[str]:
         return frozenset(
             f"sync group {self.name}: {name} is in FAULT"
-            for name, faults in self._own_faults.items()
+            for name, faults in {**self._foreseen, **self._own_faults}.items()
             if faults and name != router.name
         )
 

@@ -50,6 +50,36 @@ class VrrpScript(msgspec.Struct, frozen=True, kw_only=True):
     """Why it can never run: it has failed then, from the beginning."""
 
 
+class Fifo(msgspec.Struct, frozen=True, kw_only=True):
+    """A FIFO that gets events line by line, and the program that reads it."""
+
+    path: str
+    sources: tuple[str, ...]
+    """vrrp, lvs: whose events it gets."""
+    mode: int = 0o600
+    user: str | None = None
+    """Who owns it; None: the user of the daemon."""
+    group: str | None = None
+    script: Program | None = None
+    """Started with the path behind its own arguments."""
+
+
+class Mailing(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom alerts are sent to, and through which server."""
+
+    server: str
+    port: int = 25
+    timeout: float = 30.0
+    """Seconds for the connection and for each answer."""
+    helo: str
+    sender: str
+    recipients: tuple[str, ...]
+    router_id: str
+    """Stands before each subject."""
+    faults: bool = True
+    """False: nobody is told of FAULT."""
+
+
 class RunnerSlice(msgspec.Struct, frozen=True, kw_only=True):
     """All that the runner needs of the configuration."""
 
@@ -63,3 +93,5 @@ class RunnerSlice(msgspec.Struct, frozen=True, kw_only=True):
     """Only those that somebody tracks."""
     process_events_buffer: int = 0
     """Bytes of process events that may wait; 0: as many as kad thinks fit."""
+    fifos: tuple[Fifo, ...] = ()
+    mailing: Mailing | None = None

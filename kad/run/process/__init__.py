@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from kad.log import Logger
-from kad.messages import Message, Notify, Observation
+from kad.messages import FifoLine, FifoMade, Message, Notify, Observation
 from kad.mux import Mux
 from kad.run.keywords import RunnerSlice
 from kad.run.process.census import Census
+from kad.run.process.fifos import Fifos
 from kad.run.process.files import Files
 from kad.run.process.folders import Folders
 from kad.run.process.notifications import Notifications
@@ -45,6 +46,7 @@ class Room:
         self._folders = Folders(mux, log)
         probes = Probes(mux, self._census, self._folders)
         self._notifications = Notifications(mux, say, log, self._programs, self._schedule, self._look_for_quiet)
+        self._fifos = Fifos(mux, say, log, self._programs, self._schedule)
         self._scripts = Scripts(mux, say, log, self._programs, probes, self._schedule, self._look_for_quiet)
         self._processes = Processes(mux, say, log, self._census, self._schedule)
         self._files = Files(say, log, self._folders)
@@ -67,6 +69,7 @@ class Room:
         starting = self._generation == 0 and generation == 1
         (self._generation, wanted), self._prepared = self._prepared, None
         self._notifications.configure(generation, wanted.programs)
+        self._fifos.configure(wanted.fifos)
         self._census.configure(wanted.process_events_buffer)
         self._files.configure(wanted.files, self._earlier["file"], starting=starting)
         self._processes.configure(wanted.processes, self._earlier["process"])
@@ -87,6 +90,10 @@ class Room:
                 return
             case Notify():
                 self._notifications.ask(message)
+            case FifoLine():
+                self._fifos.write(message)
+            case FifoMade():
+                self._fifos.remember(message)
             case _:
                 self._log.warning(f"a {type(message).__name__} is nothing for the runner")
 
@@ -106,6 +113,7 @@ class Room:
             "census": self._census.snapshot(),
             "programs": {name: program.argv for name, program in self._notifications.known.items()},
             "notifications": self._notifications.snapshot(),
+            "fifos": self._fifos.snapshot(),
         }
 
     async def stop(self, release: bool, handover: float) -> None:
@@ -115,16 +123,19 @@ class Room:
         self._processes.stop()
         self._files.stop()
         self._look_for_quiet()
-        try:
-            async with asyncio.timeout(FAREWELL):
-                await self._quiet.wait()
-        except TimeoutError:
-            self._log.info(f"not every program ended within {FAREWELL:g} s")
+        await asyncio.gather(self._fifos.stop(), self._wait_for(self._quiet))
         self._scripts.kill()
         self._programs.close()
         self._census.close()
         self._folders.close()
         self._schedule.close()
+
+    async def _wait_for(self, quiet: asyncio.Event) -> None:
+        try:
+            async with asyncio.timeout(FAREWELL):
+                await quiet.wait()
+        except TimeoutError:
+            self._log.info(f"not every program ended within {FAREWELL:g} s")
 
     async def orphaned(self) -> None:
         """The parent is gone: nobody asks any more, and what was asked for gets its second."""

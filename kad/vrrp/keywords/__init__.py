@@ -132,6 +132,10 @@ class VrrpSlice(msgspec.Struct, frozen=True, kw_only=True):
     startup_delay: float = 0.0
     """Seconds after the start during which adverts are discarded."""
     log_unknown_vrids: bool = False
+    feeds_fifo: bool = False
+    """Some FIFO gets the events of instances and groups."""
+    fifo_states_on_reload: bool = False
+    """A reload writes every state to the FIFOs again."""
     priority: int | None = None
     """Nice value; None: inherited."""
     rt_priority: int | None = None

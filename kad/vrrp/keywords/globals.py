@@ -130,9 +130,7 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
         ),
     ] = None
     disable_local_igmp: Annotated[bool, keyword(flag(), "no IGMP for link-local groups", effect=False)] = False
-    fifo_write_vrrp_states_on_reload: Annotated[bool, keyword(flag(), "a reload writes all states", effect=False)] = (
-        False
-    )
+    fifo_write_vrrp_states_on_reload: Annotated[bool, keyword(flag(), "a reload writes all states")] = False
     vmac_prefix: Annotated[str | None, keyword(text("STRING"), "of names of VMACs", default="vrrp", effect=False)] = (
         None
     )

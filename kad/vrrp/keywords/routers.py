@@ -41,11 +41,16 @@ class Routers:
         self._weights = weights
         self._make = programs
         self._scope = scope
+        self._say_for_themselves: frozenset[str] = frozenset()
+        """Instances with a notify_priority_changes of their own, which goes before that of their group."""
 
     def slice(self, blocks: Sequence[InstanceBlock], groups: Sequence[GroupBlock]) -> VrrpSlice:
         """All of them; what cannot run has been said and is left out."""
         made: dict[str, VrrpInstance] = {}
         seen: dict[tuple[str, int, int, str], InstanceBlock] = {}
+        self._say_for_themselves = frozenset(
+            block.name for block in blocks if block.notify_priority_changes is not None
+        )
         for block in blocks:
             resolver = InstanceResolver(block, self._defaults, self._scope)
             tracks = self._tracks(block, block.tracks, block.protocol.interface)
@@ -62,6 +67,7 @@ class Routers:
             groups=tuple(synced),
             startup_delay=defaults.vrrp_startup_delay or 0.0,
             log_unknown_vrids=defaults.log_unknown_vrids,
+            fifo_states_on_reload=defaults.fifo_write_vrrp_states_on_reload,
             priority=defaults.process.priority,
             rt_priority=defaults.process.rt_priority,
             rlimit_rttime=max(2, defaults.process.rlimit_rttime or 10000),
@@ -204,4 +210,7 @@ class Routers:
                     proposal="add sync_group_tracking_weight",
                 )
             tracks = [item for item in tracks if not item.weight]
-        return msgspec.structs.replace(instance, tracks=tuple(tracks))
+        tells = instance.notify_priority_changes
+        if block.notify_priority_changes is not None and instance.name not in self._say_for_themselves:
+            tells = block.notify_priority_changes
+        return msgspec.structs.replace(instance, tracks=tuple(tracks), notify_priority_changes=tells)

@@ -104,23 +104,33 @@ class Room:
         ]
         self._slice = new
         self._form_groups()
-        self._deeds.generation = generation
+        self._deeds.telling.follow(new, generation)
         self._conversations.log_unknown = new.log_unknown_vrids
         if first and new.startup_delay:
             self._starts_at = self._mux.now() + new.startup_delay
             self._log.info(f"Delaying startup for {new.startup_delay:g} seconds")
             self._mux.at(self._starts_at, self._end_startup_delay)
         self._look_at_interfaces()
+        self._foresee()
         for instance in self.instances:
             if instance.router.state is not State.INIT:
                 self._judge_again([instance])
             elif self._starts_at is None:
                 self._start(instance)
+        if old_instances and new.fifo_states_on_reload:
+            self._deeds.telling.again(self.instances, {name: group.state for name, group in self._groups.items()})
         self._earlier = {}
         self._finish()
 
+    def _foresee(self) -> None:
+        """No member of a sync group may begin as BACKUP, and say so, when another one begins in FAULT."""
+        for instance in self.instances:
+            if instance.group is not None and instance.router.state is State.INIT and not self._earlier:
+                instance.group.foresee(instance.router, self._judge(instance).faults | instance.own_faults)
+
     def _end_startup_delay(self) -> None:
         self._starts_at = None
+        self._foresee()
         for instance in self.instances:
             if instance.router.state is State.INIT:
                 self._start(instance)
@@ -175,7 +185,6 @@ class Room:
                 )
             groups[configuration.name] = group
         self._groups = groups
-        self._deeds.groups = {configuration.name: configuration for configuration in self._slice.groups}
 
     def _start(self, instance: Instance) -> None:
         verdict = self._judge(instance)

@@ -23,7 +23,7 @@ from kad.linux.frame import FrameSender, on_interface
 from kad.linux.network import Network
 from kad.linux.placement import Placed
 from kad.log import Logger
-from kad.messages import Message, Notify
+from kad.messages import Message
 from kad.mux import Mux
 from kad.vrrp.advert import GIVING_UP
 from kad.vrrp.events import (
@@ -40,8 +40,9 @@ from kad.vrrp.events import (
     TellLowerPriority,
 )
 from kad.vrrp.instance import Instance
-from kad.vrrp.keywords import SyncGroup, VirtualAddress, VrrpInstance
+from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.process.conversations import Conversations
+from kad.vrrp.process.telling import Telling
 
 _LOWER_PRIORITY_COMPLAINT = 60.0
 """Seconds between two log lines about adverts of a lower priority."""
@@ -65,10 +66,8 @@ class Deeds:
         self._network = network
         self._frames = frames
         self._conversations = conversations
-        self._sequence = 0
         self._paced: dict[float, deque[Datagram]] = {}
-        self.generation = 0
-        self.groups: dict[str, SyncGroup] = {}
+        self.telling = Telling(say)
 
     def flush(self) -> None:
         self._conversations.flush()
@@ -88,11 +87,10 @@ class Deeds:
                 self._announce(instance, repeat)
             case ChangeState():
                 self._change_state(instance, action)
-            case ChangeGroupState(group, old, new, reason):
-                self._change_group_state(group, old, new, reason)
-            case ChangePriority(old, new, reason):
-                because = f": {reason}" if reason else ""
-                self._log.info(f"({instance.name}) Changing effective priority from {old} to {new}{because}")
+            case ChangeGroupState():
+                self._change_group_state(action)
+            case ChangePriority():
+                self._change_priority(instance, action)
             case TellLowerPriority(advert):
                 self._tell_lower_priority(instance, advert.source, advert.priority)
             case Complain(level, text):
@@ -216,48 +214,16 @@ class Deeds:
         because = f" ({change.reason})" if change.reason == "init" else f": {change.reason}"
         self._log.info(f"({instance.name}) Entering {change.new.value} STATE{because}")
         self._say(instance.state_message())
-        word = change.new.value
-        if change.new is State.STOP and instance.removed:
-            word = "DELETED" if instance.configuration.notify_deleted else "FAULT"
-        environment = {
-            "KAD_INSTANCE": instance.name,
-            "KAD_STATE": word,
-            "KAD_PREVIOUS_STATE": change.old.value,
-            "KAD_REASON": change.reason,
-            "KAD_PRIORITY": str(instance.router.priority),
-        }
-        arguments = ("INSTANCE", instance.name, word, str(instance.router.priority))
-        self._notify(instance.name, word, instance.configuration.notifies, arguments, environment)
+        self.telling.state(instance, change)
 
-    def _change_group_state(self, group: str, old: State, new: State, reason: str) -> None:
-        self._log.info(f"VRRP_Group({group}) Syncing instances to {new.value} state: {reason}")
-        environment = {
-            "KAD_GROUP": group,
-            "KAD_STATE": new.value,
-            "KAD_PREVIOUS_STATE": old.value,
-            "KAD_REASON": reason,
-        }
-        notifies = self.groups[group].notifies if group in self.groups else ()
-        self._notify(f"group:{group}", new.value, notifies, ("GROUP", group, new.value, "0"), environment)
+    def _change_group_state(self, change: ChangeGroupState) -> None:
+        self._log.info(f"VRRP_Group({change.group}) Syncing instances to {change.new.value} state: {change.reason}")
+        self.telling.group_state(change)
 
-    def _notify(
-        self, who: str, word: str, notifies: tuple[str, ...], arguments: tuple[str, ...], environment: dict[str, str]
-    ) -> None:
-        """The specific program first, with no arguments of ours, then the generic one."""
-        for keyword, extra in ((f"notify_{word.lower()}", ()), ("notify", arguments)):
-            if keyword in notifies:
-                # Nanoseconds since the boot: greater than every number of an earlier life of this process.
-                self._sequence = max(self._sequence + 1, time.monotonic_ns())
-                self._say(
-                    Notify(
-                        program=f"{who}/{keyword}",
-                        object=who,
-                        generation=self.generation,
-                        sequence=self._sequence,
-                        arguments=extra,
-                        environment=environment,
-                    )
-                )
+    def _change_priority(self, instance: Instance, change: ChangePriority) -> None:
+        because = f": {change.reason}" if change.reason else ""
+        self._log.info(f"({instance.name}) Changing effective priority from {change.old} to {change.new}{because}")
+        self.telling.priority(instance)
 
     def _tell_lower_priority(self, instance: Instance, source: str, priority: int) -> None:
         now = self._mux.now()
@@ -268,9 +234,7 @@ class Deeds:
                 f"({instance.name}) Received advert from {source} with lower priority {priority}, "
                 f"ours {instance.router.priority}, forcing new election"
             )
-        if "notify_master_rx_lower_pri" in instance.configuration.notifies:
-            environment = {"KAD_INSTANCE": instance.name, "KAD_REASON": f"{source} sent priority {priority}"}
-            self._notify(instance.name, "MASTER_RX_LOWER_PRI", ("notify_master_rx_lower_pri",), (), environment)
+        self.telling.lower_priority(instance, source, priority)
 
 
 def _addresses(configuration: VrrpInstance) -> tuple[VirtualAddress, ...]:
