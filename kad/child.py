@@ -25,6 +25,7 @@ from kad.log import Logger
 from kad.messages import BadFrame, Frame, Message
 from kad.mux import Mux
 from kad.page import Page
+from kad.scheduling import Scheduling
 from kad.supervision import EXIT_NO_PERMISSION, EXIT_OK, EXIT_SOFTWARE
 
 _IGNORED_SIGNALS = (
@@ -249,6 +250,7 @@ def live(
     *,
     process_title: str,
     capabilities: Sequence[privilege.Capability] | None,
+    scheduling: Scheduling,
     page: Page,
     trace: int,
 ) -> NoReturn:
@@ -263,8 +265,11 @@ def live(
             signal.signal(number, signal.SIG_IGN)
         faulthandler.register(TRACE_SIGNAL, file=trace, all_threads=False)
         set_title(process_title)
+        log.open()
+        for complaint in scheduling.apply():
+            log.warning(complaint)
         if capabilities is not None:
-            privilege.drop_to(capabilities, UNPRIVILEGED_USER)
+            privilege.drop_to((*capabilities, *scheduling.capabilities), UNPRIVILEGED_USER)
         status = Child(name, channel, factory, log, page).run()
     except BadFrame as error:
         log.error(f"the parent sent rubbish: {error}")

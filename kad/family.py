@@ -22,6 +22,7 @@ from kad.linux.process import set_title
 from kad.log import Logger
 from kad.messages import Frame
 from kad.page import Page
+from kad.scheduling import Scheduling
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Supervision
 
 _MOST_ORDERS = 1000
@@ -79,7 +80,7 @@ KINDS = {
             "kad.ipvs.process:Room",
             "Keepalived_ipvs",
             (Capability.NET_ADMIN,),
-            frozenset({messages.RouterState.KIND}),
+            frozenset({messages.RouterState.KIND, messages.ServerHealth.KIND}),
             "ipvs.pid",
             leaves=2,
         ),
@@ -87,8 +88,8 @@ KINDS = {
             "checker",
             "kad.check.process:Room",
             "Keepalived_healthcheckers",
-            (),
-            frozenset({messages.RouterState.KIND, messages.Observation.KIND, messages.Notified.KIND}),
+            (Capability.NET_ADMIN, Capability.NET_RAW, Capability.NET_BIND_SERVICE),
+            frozenset({messages.ServerHealth.KIND, messages.Observation.KIND, messages.Notified.KIND}),
             "checkers.pid",
             leaves=1,
         ),
@@ -113,6 +114,7 @@ class Member:
         self.pidfd: int | None = None
         self.channel: Channel | None = None
         self.configured_generation: int | None = None
+        self.scheduling = Scheduling()
         self.page = Page()
         self.trace: int | None = None
         """Where a child that does not answer writes what it is doing."""
@@ -167,7 +169,7 @@ def _close_all_but(kept: set[int]) -> None:
                 continue
 
 
-def fork_member(member: Member, log: Logger, process_title: str | None) -> None:
+def fork_member(member: Member, log: Logger, process_title: str | None, scheduling: Scheduling) -> None:
     """Start a life of this child."""
     kind = member.kind
     room = factory(kind)
@@ -183,6 +185,7 @@ def fork_member(member: Member, log: Logger, process_title: str | None) -> None:
             own_log,
             process_title=process_title or f"kad: {kind.name}",
             capabilities=kind.capabilities,
+            scheduling=scheduling,
             page=member.page,
             trace=writer,
         )
@@ -192,6 +195,7 @@ def fork_member(member: Member, log: Logger, process_title: str | None) -> None:
     member.trace = reader
     member.pid, member.pidfd, member.channel = birth.pid, birth.pidfd, Channel(birth.end)
     member.configured_generation = None
+    member.scheduling = scheduling
 
 
 def fork_analyzer(analyze: Callable[[], tuple[messages.Analyzed, dict[str, bytes]]]) -> Birth:

@@ -91,15 +91,19 @@ class Logger:
         except OSError:
             self.dropped += 1
 
-    def _write_file(self, line: str) -> None:
-        if self._file is None:
+    def open(self) -> None:
+        """Open the file now: a process that gives up its privileges may not be able to do it later."""
+        if self._file is None and self.destination.file is not None:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             try:
                 self._file = os.open(str(self.destination.file), flags, 0o640)
             except OSError as error:
                 print(f"cannot write the log file {self.destination.file}: {error.strerror}", file=sys.stderr)
                 self._file = -1
-        if self._file >= 0:
+
+    def _write_file(self, line: str) -> None:
+        self.open()
+        if self._file is not None and self._file >= 0:
             self._write_descriptor(self._file, line)
 
     def _write_syslog(self, level: Level, line: str) -> None:

@@ -16,9 +16,11 @@ from kad import family, messages, supervision
 from kad.config.daemon import WatchdogSlice
 from kad.family import KINDS, Birth, Member
 from kad.linux.channel import Channel, ChannelLost
+from kad.linux.memory import read_memory_file
 from kad.messages import Analyzed, BadFrame
 from kad.reload_schedule import ReloadSchedule
 from kad.rollout import Configuration, Rollout, Stage, refusals
+from kad.scheduling import Scheduling, of_slice
 from kad.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase
 
 if TYPE_CHECKING:
@@ -90,6 +92,13 @@ class Reload:
         if rollout is not None and rollout.stage is Stage.PREPARING and name in rollout.configuration.slices:
             return rollout.configuration
         return self.current
+
+    def scheduling(self, name: str) -> Scheduling:
+        """How a new life of this child is scheduled."""
+        configuration = self.configuration_for(name)
+        if configuration is None or name not in configuration.slices:
+            return Scheduling()
+        return of_slice(read_memory_file(configuration.slices[name]))
 
     # analysis
 
@@ -266,6 +275,7 @@ class Reload:
         watchdog = self._watchdog
         if self.current is None or self.current.generation > 1:
             self._end("applied", "")
+            self._reschedule()
             return
         self._log.info("Startup complete")
         watchdog.options.say_started(EXIT_OK, "")
@@ -273,6 +283,12 @@ class Reload:
         if watchdog.options.dump_configuration:
             watchdog.inquiries.log_everything()
         self._ask_again()
+
+    def _reschedule(self) -> None:
+        """A child has given up what it would need for that; another life of it has not."""
+        for member in self._watchdog.members.values():
+            if member.configured_generation is not None and member.scheduling != self.scheduling(member.name):
+                self._watchdog.replace(member, "it is to be scheduled in another way")
 
     def _end(self, outcome: str, reason: str) -> None:
         self.last = {

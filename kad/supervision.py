@@ -68,11 +68,16 @@ class Died:
 
 
 @dataclass(frozen=True, slots=True)
+class Dismissed:
+    """The child is about to be killed to make room for another life; that says nothing against it."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineReached:
     """The supervision's own deadline has come."""
 
 
-Event = Wanted | Unwanted | Configured | Answered | Died | DeadlineReached
+Event = Wanted | Unwanted | Configured | Answered | Died | Dismissed | DeadlineReached
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,7 @@ class Supervision:
         self._heard_at = 0.0
         self._ever_configured = False
         self._kill_said = False
+        self._dismissed = False
 
     def is_well(self, now: float) -> bool:
         """Not wanted, or answering, or replaced so recently that nobody need worry."""
@@ -174,6 +180,9 @@ class Supervision:
                 return self._hear(now if at is None else at)
             case Died(status):
                 return self._bury(status, now)
+            case Dismissed():
+                self._dismissed = True
+                return []
             case DeadlineReached():
                 return self._fall_due(now)
             case Configured():
@@ -183,7 +192,7 @@ class Supervision:
     def _start(self, now: float) -> list[Action]:
         self.phase = Phase.STARTING
         self._configured_at = None
-        self._kill_said = False
+        self._kill_said = self._dismissed = False
         self._heard_at, self.deadline = now, None
         self._hear(now)
         return [Fork()]
@@ -226,6 +235,8 @@ class Supervision:
 
     def _replace(self, now: float) -> list[Action]:
         self.restarts += 1
+        if self._dismissed:
+            return self._start(now)
         if self._configured_at is not None and now - self._configured_at > _EARLY:
             self._early_deaths = 0
             return self._start(now)

@@ -19,7 +19,7 @@ from kad.family import KINDS, Member
 from kad.inquiry import Inquiries
 from kad.linux.channel import Channel, ChannelLost
 from kad.linux.pidfile import PidFile, write_child_pid
-from kad.linux.spawn import reap
+from kad.linux.spawn import identity, reap
 from kad.log import Logger
 from kad.machine import Deadlines
 from kad.messages import BadFrame, Frame
@@ -87,6 +87,10 @@ class Watchdog:
         """Start, serve, stop; returns the exit status."""
         self._take_signals()
         self.log.info(f"Starting kad v{VERSION} with configuration {self.options.files}")
+        try:
+            identity(child.UNPRIVILEGED_USER, None)
+        except LookupError:
+            self.log.info(f"there is no user {child.UNPRIVILEGED_USER}: children keep their user, with less to do")
         listener = control.listen(self.options.runtime_directory)
         self._selector.register(listener, selectors.EVENT_READ, lambda: self.inquiries.accept(listener))
         self.reload.analyze()
@@ -325,11 +329,18 @@ class Watchdog:
                     self.log.error(trace)
             signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
 
+    def replace(self, member: Member, reason: str) -> None:
+        """By another life of the same child, as after a crash: what it holds stays."""
+        if member.pidfd is not None:
+            self.log.info(f"replacing the {member.name} process {member.pid}: {reason}")
+            self.supervise(member, supervision.Dismissed())
+            signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
+
     def _fork(self, member: Member) -> None:
         earlier = self.inquiries.earlier_lives(member.page) if member.name == "vrrp" else ()
         configuration = self.reload.configuration_for(member.name)
         titles = configuration.watchdog.process_names if configuration else {}
-        family.fork_member(member, self.log, titles.get(member.name))
+        family.fork_member(member, self.log, titles.get(member.name), self.reload.scheduling(member.name))
         assert member.channel is not None
         assert member.pidfd is not None
         self.log.info(f"Starting the {member.name} process, pid={member.pid}")

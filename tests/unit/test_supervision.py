@@ -11,6 +11,7 @@ from kad.supervision import (
     Configured,
     DeadlineReached,
     Died,
+    Dismissed,
     Fork,
     GiveUp,
     Gone,
@@ -206,3 +207,11 @@ class TestLeaving:
     def test_afterwards_it_may_be_wanted_again(self) -> None:
         play = running() >> Unwanted(5.0) << TellStop() >> Died(0) << Gone() >> Wanted() << Fork()
         assert play.machine.phase is Phase.STARTING
+
+
+def test_a_death_on_purpose_says_nothing_against_the_child() -> None:
+    play = running() >> At(1.1) >> Dismissed() >> Died(137) << died("died of signal 9") << Fork()
+    play = play >> At(1.2) >> Configured() >> At(1.3) >> Dismissed() >> Died(137) << ...
+    assert play >> At(1.4) >> Configured() >> At(1.5) >> Died(137) << died("died of signal 9") << Fork()
+    # The next one on its own counts as the first.
+    assert play >> At(1.6) >> Configured() >> At(1.7) >> Died(137) << died("died of signal 9") << again(1)
