@@ -10,7 +10,7 @@ from kad.config.host import Host
 from kad.config.keyword import Block, Entry, Keyword, Layout
 from kad.config.nearest import Nearest
 from kad.config.tree import Complaint, Node, Place, Report, Word
-from kad.config.values import Clamped, Value, Wrong
+from kad.config.values import Clamped, Missing, Value, Wrong
 
 B = TypeVar("B", bound=Block)
 
@@ -76,12 +76,16 @@ class Builder:
         self._nearest = Nearest(layout)
         self._noted: set[tuple[str, str]] = set()
         self._merged: dict[Keyword, _Bags] = {}
+        self._tree: Node | None = None
+        self._has_learnt = False
         self._unwritten: dict[int, Block] = {}
         self._known: dict[tuple[Keyword, str], Any] = {}
         """What well-formed lines said, as long as nothing had to be said about them."""
 
     def build(self, node: Node, layout: Layout, head: tuple[Word, ...] = (), keyword: Keyword | None = None) -> Block:
         """The struct of a block, from its lines; raises Wrong when its head is."""
+        if self._tree is None:
+            self._tree = node
         bags: _Bags = {}
         if keyword is not None and keyword.merged:
             bags = self._merged.setdefault(keyword, bags)
@@ -265,6 +269,9 @@ class Builder:
             proposal = f"did you mean {sibling}?" if sibling else ""
         elif proposal:
             proposal = f"did you mean {proposal}?"
+        if isinstance(wrong, Missing):
+            self._report.error(node.line.place_of(at), f"{name}: {wrong.text}", klass=Complaint.MISSING_WORD)
+            return
         self._report.warning(node.line.place_of(at), f"{name}: {wrong.text}; {consequence}", proposal=proposal)
 
     def _note(self, node: Node, entry: Entry, layout: Layout) -> None:
@@ -279,6 +286,9 @@ class Builder:
     def _unknown(self, node: Node, layout: Layout) -> None:
         if not node.keyword:
             return
+        if self._tree is not None and not self._has_learnt:
+            self._has_learnt = True
+            self._nearest.learn(self._tree)
         where = f"in {layout.context.rpartition('/')[2]}" if layout.context else "here"
         dropped = "the block is ignored" if node.children is not None else "the line is ignored"
         self._report.warning(

@@ -83,8 +83,12 @@ class _Parser:
         self._suspects: list[Node] = []
         """Blocks whose brace stands further left than they do: it was probably meant for another block."""
         self._last = self.root.line
+        self._excess = 0
+        """How many more opening braces than closing ones the files have, as far as not yet explained."""
 
     def parse(self, lines: list[Line]) -> Node:
+        kinds = [line.kind for line in lines]
+        self._excess = kinds.count("{") - kinds.count("}")
         for number, line in enumerate(lines):
             if line.kind == "{":
                 self._open(line)
@@ -108,11 +112,12 @@ class _Parser:
         keyword = first[0] if first else line.text
         layout = _layout(self._stack[-1])
         entry = layout.words.get(keyword) if layout else None
-        if entry is None:
+        if entry is None and self._excess > 0:
             depth = self._outer(keyword, line, opens)
             if depth is not None:
                 for node in self._stack[depth + 1 :]:
                     self._never_closed(node, f"before {keyword} in line {line.place.line}")
+                    self._excess -= 1
                 self._drop_to(depth)
                 layout = _layout(self._stack[-1])
                 entry = layout.words.get(keyword) if layout else None
@@ -158,6 +163,7 @@ class _Parser:
         if node is None or node.meaning is None or not node.meaning.opens:
             return
         self._report.error(node.place, f"{node.keyword} opens a block, but no {{ follows", proposal="add {")
+        self._excess += 1
         node.children = []
         self._push(node)
 

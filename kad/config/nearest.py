@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from kad.config.keyword import Layout
-from kad.config.tree import Word
+from kad.config.tree import Node, Word
 from kad.config.values import Clamped, Wrong
 
 _MOST_SEARCHES = 300
@@ -13,9 +13,10 @@ _MOST_SEARCHES = 300
 
 
 class Nearest:
-    """Searches the vocabularies of one configuration language."""
+    """Searches the vocabularies of one configuration language; blocks that a file has come first."""
 
     def __init__(self, layout: Layout) -> None:
+        self._used: set[str] = set()
         self._blocks: dict[str, list[str]] = {}
         for inner in layout.layouts():
             for word in inner.words:
@@ -23,6 +24,15 @@ class Nearest:
                 if inner.context not in contexts:
                     contexts.append(inner.context)
         self._known: dict[tuple[str, str], str] = {}
+
+    def learn(self, tree: Node) -> None:
+        """Which blocks the file has."""
+        waiting = [tree]
+        while waiting:
+            node = waiting.pop()
+            if node.meaning is not None and node.meaning.layout is not None:
+                self._used.add(node.meaning.layout.context)
+            waiting += [child for child in node.children or () if child.children]
 
     def proposal(self, word: str, layout: Layout) -> str:
         """What to do about a word that is unknown in this block; empty when nothing is likely."""
@@ -38,7 +48,8 @@ class Nearest:
         if word not in self._blocks and near:
             return f"did you mean {near[0]}?"
         if word in self._blocks:
-            places = [place.replace("/", " > ") or "the top level" for place in self._blocks[word]]
+            contexts = sorted(self._blocks[word], key=lambda context: context not in self._used)
+            places = [place.replace("/", " > ") or "the top level" for place in contexts]
             return f"{word} belongs in {' or '.join(places[:3])}"
         loose = near or difflib.get_close_matches(word, layout.words, n=1, cutoff=0.6)
         if loose:

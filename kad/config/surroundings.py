@@ -1,17 +1,33 @@
 """The words of global_defs that speak of mail, FIFOs, SNMP and D-Bus."""
 
+import re
 from typing import Annotated
 
 from kad.config.command import Command, command
 from kad.config.keyword import Block, entries, keyword
 from kad.config.tree import Complaint
-from kad.config.values import Value, Words, Wrong, boolean, flag, integer, optional, quote_all, seconds, text, texts
+from kad.config.values import (
+    Value,
+    Words,
+    Wrong,
+    boolean,
+    flag,
+    integer,
+    optional,
+    quote_all,
+    seconds,
+    text,
+    texts,
+    to_address,
+)
 
 
 def mail_server() -> Value:
     """HOST [PORT]"""
 
     def read(words: Words) -> tuple[str, ...]:
+        if re.fullmatch(r"[0-9.]+", words[0].text):
+            to_address(words[0].text)
         if len(words) > 1 and not (words[1].text.isdecimal() and 0 < int(words[1].text) < 65536):
             raise Wrong(f"{words[1].text} is not a port of 1..65535", 1)
         return tuple(word.text for word in words[:2])

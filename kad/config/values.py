@@ -24,6 +24,10 @@ class Wrong(ValueError):
         self.proposal = proposal
 
 
+class Missing(Wrong):
+    """A word that must follow is not there."""
+
+
 Words = tuple[Word, ...]
 
 

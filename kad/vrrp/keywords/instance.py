@@ -95,12 +95,8 @@ class TrackWords(Block, frozen=True, kw_only=True):
         tuple[TrackLine, ...], entries(track_line(253), "interfaces that must be up, or move the priority")
     ] = ()
     track_script: Annotated[tuple[TrackLine, ...], entries(track_line(253), "vrrp_script blocks by name")] = ()
-    track_file: Annotated[
-        tuple[TrackLine, ...], entries(track_line(254), "track_file blocks by name", effect=False)
-    ] = ()
-    track_process: Annotated[
-        tuple[TrackLine, ...], entries(track_line(254), "vrrp_track_process blocks by name", effect=False)
-    ] = ()
+    track_file: Annotated[tuple[TrackLine, ...], entries(track_line(254), "track_file blocks by name")] = ()
+    track_process: Annotated[tuple[TrackLine, ...], entries(track_line(254), "vrrp_track_process blocks by name")] = ()
     track_bfd: Annotated[
         tuple[TrackLine, ...], entries(track_line(253), "bfd_instance blocks by name", effect=False)
     ] = ()

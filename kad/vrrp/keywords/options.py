@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from kad.config.tree import Word
-from kad.config.values import Words, Wrong, quote, to_address, to_prefix
+from kad.config.values import Missing, Words, Wrong, quote, to_address, to_prefix
 
 Check = Callable[[str], str]
 """The word in canonical form; raises Wrong."""
@@ -101,7 +101,7 @@ def take(words: Words, at: int, known: Mapping[str, Check | None], lockable: fro
     if name in lockable and _text(words, at) == "lock":
         lock, at = ("lock",), at + 1
     if _text(words, at) is None:
-        raise Wrong(f"{name} needs a value", at - 1)
+        raise Missing(f"{name} needs a value", at - 1)
     try:
         return Option(name, (*lock, check(words[at].text))), at + 1
     except Wrong as wrong:

@@ -20,7 +20,7 @@ from kad.vrrp.keywords.group import GroupBlock
 from kad.vrrp.keywords.instance import InstanceBlock, NotifyWords, TrackWords
 from kad.vrrp.keywords.resolve import InstanceResolver
 
-WATCHED = frozenset(("interface", "script"))
+WATCHED = frozenset(("interface", "script", "process", "file"))
 """Kinds of tracked things that kad watches."""
 BLOCKS = {"script": "vrrp_script", "file": "track_file", "process": "vrrp_track_process", "bfd": "bfd_instance"}
 

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from kad.config.values import Clamped, Value, Words, Wrong, to_address
+from kad.config.values import Clamped, Missing, Value, Words, Wrong, to_address
 from kad.vrrp.keywords.options import (
     ANY,
     NAMED,
@@ -207,7 +207,7 @@ def _gateway(words: Words, at: int) -> tuple[Option, int]:
     if at < len(words) and words[at].text in ("inet", "inet6"):
         family, at = (words[at].text,), at + 1
     if at >= len(words):
-        raise Wrong(f"{name} needs an address", at - 1)
+        raise Missing(f"{name} needs an address", at - 1)
     return Option(name, (*family, to_address(words[at].text, index=at))), at + 1
 
 
