@@ -236,6 +236,8 @@ class Notify(Message, frozen=True, kw_only=True):
     environment: dict[str, str] = {}
     awaited_until: float | None = None
     """Seconds that the asker waits for the end of the program (notify_stop); None: it does not wait."""
+    timeout: float | None = None
+    """Seconds after which the program is ended; the asker judges how it ended and says so, not the runner."""
 
     @property
     def key(self) -> str:
@@ -259,6 +261,46 @@ class Notified(Message, frozen=True, kw_only=True):
         return f"{self.object}/{self.program}"
 
 
+<<<<<<< kad/messages.py
+class CheckState(msgspec.Struct, frozen=True, kw_only=True):
+    """What one check of a real server says."""
+
+    kind: str
+    """TCP_CHECK, HTTP_GET …"""
+    target: str
+    healthy: bool
+    known: bool
+    """It has had a result."""
+    reason: str
+    since: float
+    """UNIX time at which `healthy` last changed."""
+    latency: float | None = None
+    """Seconds that the last good attempt took."""
+
+
+class ServerHealth(Message, frozen=True, kw_only=True):
+    """checker to everyone: what the checks of one real server say of it now."""
+
+    KIND: ClassVar[int] = 30
+    IS_STATE: ClassVar[bool] = True
+    service: str
+    """The name of its virtual server, as configured."""
+    address: str
+    port: int
+    healthy: bool
+    """Every check is."""
+    known: bool
+    """Every check has had a result; until then `healthy` is what the configuration presumes."""
+    since: float
+    """UNIX time at which `healthy` last changed."""
+    reason: str
+    """Why it is what it is, in one sentence."""
+    weight: int | None = None
+    """What a program has set (misc_dynamic); None: as configured."""
+    weight_change: int = 0
+    """What files add to the weight."""
+    checks: tuple[CheckState, ...] = ()
+=======
 class FifoLine(Message, frozen=True, kw_only=True):
     """Any child to runner: one line for every FIFO that gets the events of this source."""
 
@@ -283,10 +325,14 @@ class FifoMade(Message, frozen=True, kw_only=True):
     KIND: ClassVar[int] = 41
     IS_STATE: ClassVar[bool] = True
     path: str
+>>>>>>> /tmp/kt.new
     deleted: bool = False
 
     @property
     def key(self) -> str:
+<<<<<<< kad/messages.py
+        return f"{self.service}/{self.address} {self.port}"
+=======
         return self.path
 
 
@@ -309,6 +355,7 @@ class Mail(Message, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         return self.object
+>>>>>>> /tmp/kt.new
 
 
 KINDS: dict[int, type[Message]] = {kind.KIND: kind for kind in Message.__subclasses__()}

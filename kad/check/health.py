@@ -37,6 +37,11 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptVoid:
+    """The attempt could not be made, which says nothing of the server: it is made again soon."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineReached:
     """The machine's deadline has come."""
 
@@ -84,7 +89,7 @@ class AttemptFailed:
     reason: str
 
 
-Event = Started | Resumed | AttemptEnded | DeadlineReached | Reconfigured | Suspended
+Event = Started | Resumed | AttemptEnded | AttemptVoid | DeadlineReached | Reconfigured | Suspended
 Action = StartAttempt | CancelAttempt | Verdict | AttemptFailed
 
 
@@ -143,6 +148,9 @@ class Health:
         match event:
             case AttemptEnded():
                 return self._ended(event, now) if isinstance(self.phase, Attempting) else []
+            case AttemptVoid():
+                if isinstance(self.phase, Attempting):
+                    self.phase = Waiting(now + FIRST)
             case DeadlineReached():
                 return self._start(now) if self.deadline is not None and now >= self.deadline else []
             case Started(spread):

@@ -1,47 +1,384 @@
-"""The checker process: knows which servers would have to be asked, and says that it does not ask them yet."""
+"""The checker process: joins checks to the network, and tells everybody what they say of each real server."""
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
 
-from kad.check.keywords import CheckerSlice
+from kad.check.attempt import Outcome
+from kad.check.checkers import Checkers, kind, phrase, target
+from kad.check.health import (
+    AttemptEnded,
+    AttemptFailed,
+    AttemptVoid,
+    CancelAttempt,
+    DeadlineReached,
+    Event,
+    Reconfigured,
+    Resumed,
+    StartAttempt,
+    Started,
+    Suspended,
+    Verdict,
+)
+from kad.check.keywords import CheckedServer, CheckerSlice, MiscCheck, Question
+from kad.check.locality import Locality
+from kad.check.misc import Courier
+from kad.check.needs import needed
+from kad.check.probe import Probe
+from kad.check.server import Server, is_news
+from kad.check.tls import Contexts
+from kad.linux import privilege
+from kad.linux.check_socket import Exhausted, Unreachable, allow_descriptors
 from kad.log import Logger
-from kad.messages import Message, to_plain
+from kad.machine import Deadlines
+from kad.messages import Message, Notified, Observation, ServerHealth
 from kad.mux import Mux
+
+GOLDEN = 0.6180339887498949
+"""Multiples of it, without their whole part, divide any interval evenly however many there are."""
+_BATCH = 64
+"""Attempts that begin in one turn of the loop."""
+_SPARE = 128
+"""Descriptors for anything but attempts."""
+_SECOND_LOOK = 0.005
+"""Seconds; an answer that came while this process was busy is read before its time counts as over."""
+_COMPLAINT_EVERY = 60.0
+_DAY = 86400.0
+_EXPIRY_WARNING = 14 * _DAY
 
 
 class Room:
     """A kad.child.Room."""
 
     def __init__(self, mux: Mux, say: Callable[[Message], None], log: Logger) -> None:
+        self._mux = mux
+        self._say = say
         self._log = log
-        self._slice = CheckerSlice()
-        self._prepared: CheckerSlice | None = None
+        self._prepared: tuple[int, CheckerSlice, Contexts] | None = None
+        self._servers: dict[str, Server] = {}
+        self._probes: dict[Question, Probe] = {}
+        self._begun = 0
+        """Probes that were ever started: places them in their interval."""
+        self._earlier: dict[str, ServerHealth] = {}
+        """What the life before this one said; nothing after the first commit."""
+        self._files: dict[str, int | None] = {}
+        self._courier = Courier(mux, say)
+        self._checkers = Checkers(mux, self._courier)
+        self._locality = Locality(mux, self._look_at_addresses)
+        self._deadlines: Deadlines[Probe] = Deadlines()
+        self._alarm = mux.alarm(self._fall_due)
+        self._queue: deque[tuple[Probe, int, int]] = deque()
+        self._pumping = False
+        self._open = 0
+        self._most_open = 256
+        self._complained: dict[str, float] = {}
+
+    # configuration
 
     def prepare(self, generation: int, slice_bytes: bytes) -> None:
-        self._prepared = msgspec.msgpack.decode(slice_bytes, type=CheckerSlice)
+        """Decode, and read the certificates; raises ValueError to refuse."""
+        try:
+            wanted = msgspec.msgpack.decode(slice_bytes, type=CheckerSlice)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"the checker's configuration cannot be read: {error}") from error
+        self._prepared = (generation, wanted, Contexts(wanted.credentials))
 
     def abandon(self) -> None:
         self._prepared = None
 
     def commit(self, generation: int) -> None:
+        """A check that is equal in both generations is not touched."""
         assert self._prepared is not None
-        self._slice, self._prepared = self._prepared, None
-        self._log.warning(f"{len(self._slice.servers)} real servers are not checked yet: this version makes no checks")
+        (self._courier.generation, wanted, self._checkers.contexts), self._prepared = self._prepared, None
+        self._give_up_privileges(wanted)
+        old_servers = self._servers
+        self._servers = {}
+        for configured in wanted.servers:
+            key = _key(configured)
+            server = self._servers[key] = Server(configured, key)
+            if key in old_servers:
+                server.said = old_servers[key].said
+                server.is_suspended = old_servers[key].is_suspended
+        self._replace_probes(old_servers)
+        self._most_open = max(64, allow_descriptors(2 * len(self._probes) + 2 * _SPARE) - _SPARE)
+        self._locality.watch(any(server.configured.while_local for server in self._servers.values()))
+        for key in old_servers.keys() - self._servers.keys():
+            said = old_servers[key].said
+            if said is not None:
+                self._say(msgspec.structs.replace(said, deleted=True, reason="no longer configured"))
+        self._earlier = {}
+        self._look_at_addresses()
+        for server in self._servers.values():
+            self._tell(server)
+        self._log.info(
+            f"{len(self._probes)} checks of {len(self._servers)} real servers are made;"
+            " their verdicts are told, but IPVS is not programmed by them yet"
+        )
+
+    def _replace_probes(self, old_servers: dict[str, Server]) -> None:
+        wanted: dict[Question, list[Server]] = {}
+        for server in self._servers.values():
+            for check in server.questions():
+                users = wanted.setdefault(check, [])
+                if server not in users:
+                    users.append(server)
+        old, self._probes = self._probes, {}
+        self._probes = {check: old.pop(check) for check in wanted if check in old}
+        for check, users in wanted.items():
+            if check not in self._probes:
+                self._probes[check] = self._new_probe(check, users, old_servers, old)
+            self._probes[check].users = [server.key for server in users]
+        for probe in old.values():
+            self._feed(probe, Suspended())
+        for server in self._servers.values():
+            server.probes = [self._probes[check] for check in dict.fromkeys(server.questions())]
+
+    def _new_probe(
+        self, check: Question, users: list[Server], old_servers: dict[str, Server], old: dict[Question, Probe]
+    ) -> Probe:
+        """The one that it follows goes on with what it knew, changed; or, where others still need it, is copied."""
+        self._begun += 1
+        spread = self._begun * GOLDEN % 1.0
+        before = next(filter(None, (_predecessor(check, user, old_servers.get(user.key)) for user in users)), None)
+        if before is not None and old.pop(before.check, None) is not None:
+            before.check = check
+            self._feed(before, Reconfigured(check.timing, spread))
+            return before
+        probe = Probe(check, spread)
+        if before is not None and before.health.has_run:
+            health = before.health
+            probe.since = before.since
+            self._feed(probe, Resumed(health.healthy, health.reason, health.weight))
+        else:
+            self._resume(probe, users)
+        return probe
+
+    def _resume(self, probe: Probe, users: list[Server]) -> None:
+        """Go on with what the life before this one knew."""
+        for user in users:
+            earlier = self._earlier.get(user.key)
+            if earlier is None:
+                continue
+            user.said = user.said or earlier
+            for state in earlier.checks:
+                if state.known and (state.kind, state.target) == (kind(probe.check), target(probe.check)):
+                    probe.since = state.since
+                    weight = earlier.weight if isinstance(probe.check, MiscCheck) else None
+                    self._feed(probe, Resumed(state.healthy, state.reason, weight))
+                    return
+
+    def _give_up_privileges(self, wanted: CheckerSlice) -> None:
+        """Keep what a check needs; a life that gave up what is needed now is replaced by one that has it."""
+        wants = needed(wanted)
+        missing = wants - privilege.effective()
+        if missing and self._servers:
+            names = ", ".join(sorted(f"CAP_{one.name}" for one in missing))
+            self._log.notice(f"checks now need {names}, which this process gave up: another one takes over")
+            self._mux.stop()
+        elif privilege.effective() - wants:
+            privilege.drop_to(wants, None)
+
+    # what others say
 
     def receive(self, message: Message) -> None:
-        """Nothing that others say changes what is not done."""
+        match message:
+            case Notified():
+                self._courier.receive(message)
+            case Observation(kind="file", name=name, value=value):
+                self._files[name] = None if message.deleted else value
+                for server in self._servers.values():
+                    self._tell(server)
+            case ServerHealth() if not self._courier.generation and not message.deleted:
+                self._earlier[message.key] = message
 
     def tell_all(self) -> None:
-        """There is no verdict to tell."""
+        for server in self._servers.values():
+            self._tell(server, again=True)
 
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
-        return {"served": False, "servers": [to_plain(server) for server in self._slice.servers]}
+        now = self._mux.now()
+        servers = []
+        for server in self._servers.values():
+            truth = server.sum_up(self._files)
+            servers.append(
+                {
+                    "service": truth.service,
+                    "address": truth.address,
+                    "port": truth.port,
+                    "healthy": truth.healthy,
+                    "known": truth.known,
+                    "suspended": server.is_suspended,
+                    "since": truth.since,
+                    "reason": truth.reason,
+                    "weight": truth.weight,
+                    "weight_change": truth.weight_change,
+                    "checks": [probe.snapshot(now) for probe in server.probes],
+                }
+            )
+        if clear_statistics:
+            for probe in self._probes.values():
+                probe.attempts = probe.failures = 0
+        return {
+            "programs_ipvs": False,
+            "checks": len(self._probes),
+            "attempts_open": self._open,
+            "attempts_waiting": len(self._queue),
+            "most_attempts_open": self._most_open,
+            "servers": servers,
+        }
 
     async def stop(self, release: bool, handover: float) -> None:
-        """Nothing was begun."""
+        """Let every attempt go; what was told stands."""
+        self._locality.watch(False)
+        for probe in self._probes.values():
+            self._feed(probe, Suspended())
 
     async def orphaned(self) -> None:
-        """Nothing was begun."""
+        await self.stop(release=True, handover=0.0)
+
+    # checks
+
+    def _look_at_addresses(self) -> None:
+        """Begin and suspend checks as the addresses of their services come and go."""
+        for server in self._servers.values():
+            homes = server.configured.while_local
+            server.is_suspended = homes is not None and not self._locality.has_any(homes)
+        for probe in self._probes.values():
+            is_wanted = any(not self._servers[key].is_suspended for key in probe.users)
+            self._feed(probe, Started(probe.spread) if is_wanted else Suspended())
+
+    def _feed(self, probe: Probe, event: Event, now: float | None = None) -> None:
+        for action in probe.health.handle(event, self._mux.now() if now is None else now):
+            match action:
+                case StartAttempt(url):
+                    self._queue.append((probe, url, probe.turn))
+                    self._pump()
+                case CancelAttempt():
+                    self._cancel(probe)
+                case Verdict():
+                    self._conclude(probe, action)
+                case AttemptFailed(reason):
+                    self._log.info(f"{phrase(probe.check, False, 0)}: {reason}")
+        self._deadlines.watch(probe)
+        self._alarm.set(self._deadlines.next())
+
+    def _cancel(self, probe: Probe) -> None:
+        if probe.attempt is not None:
+            probe.attempt.cancel()
+            probe.attempt = None
+            self._closed()
+        probe.turn += 1
+
+    def _pump(self) -> None:
+        """Begin what waits, as far as there is room; the loop serves others in between."""
+        if not self._pumping and self._queue and self._open < self._most_open:
+            self._pumping = True
+            self._mux.loop.call_soon(self._begin_some)
+
+    def _begin_some(self) -> None:
+        self._pumping = False
+        for _ in range(_BATCH):
+            if not self._queue or self._open >= self._most_open:
+                break
+            self._begin(*self._queue.popleft())
+        self._pump()
+
+    def _begin(self, probe: Probe, url: int, turn: int) -> None:
+        if turn != probe.turn:
+            return
+        probe.began = self._mux.now()
+        self._open += 1
+        try:
+            probe.attempt = self._checkers.begin(probe.check, url, lambda outcome: self._ended(probe, outcome))
+        except Unreachable as error:
+            self._ended(probe, Outcome(False, str(error)))
+            return
+        except Exhausted as error:
+            self._ended(probe, Outcome(False, str(error), is_void=True))
+            return
+        self._deadlines.watch(probe)
+        self._alarm.set(self._deadlines.next())
+
+    def _ended(self, probe: Probe, outcome: Outcome) -> None:
+        probe.attempt = None
+        self._closed()
+        if outcome.is_void:
+            self._complain(f"a check cannot be made: {outcome.reason}")
+            self._feed(probe, AttemptVoid())
+            return
+        now = self._mux.now()
+        probe.note(outcome, now - probe.began)
+        if outcome.expires is not None:
+            self._judge_expiry(probe, outcome.expires)
+        self._feed(probe, AttemptEnded(outcome.ok, outcome.reason, outcome.weight), now)
+
+    def _closed(self) -> None:
+        self._open -= 1
+        self._pump()
+
+    def _fall_due(self) -> None:
+        now = self._mux.now()
+        for probe in list(self._deadlines.due(now)):
+            attempt = probe.attempt
+            if attempt is None:
+                self._feed(probe, DeadlineReached(), now)
+            else:
+                self._mux.loop.call_later(_SECOND_LOOK, self._expire, probe, attempt, attempt.deadline)
+        self._alarm.set(self._deadlines.next())
+
+    def _expire(self, probe: Probe, attempt: object, deadline: float | None) -> None:
+        """Time is over, unless the answer, or the next step, came meanwhile."""
+        if probe.attempt is not None and probe.attempt is attempt and probe.attempt.deadline == deadline:
+            probe.attempt.expire()
+        self._deadlines.watch(probe)
+        self._alarm.set(self._deadlines.next())
+
+    def _conclude(self, probe: Probe, verdict: Verdict) -> None:
+        probe.since = time.time()
+        self._log.info(f"{phrase(probe.check, verdict.healthy, verdict.retries)}: {verdict.reason}")
+        for key in probe.users:
+            if key in self._servers:
+                self._tell(self._servers[key])
+
+    def _tell(self, server: Server, *, again: bool = False) -> None:
+        truth = server.sum_up(self._files)
+        before = server.said
+        if not again and not is_news(truth, before):
+            return
+        server.said = truth
+        self._say(truth)
+        if truth.known and (before is None or before.healthy is not truth.healthy):
+            state = "healthy" if truth.healthy else "failed"
+            name = f"[{truth.address}]:{truth.port}"
+            self._log.notice(f"real_server {name} of virtual_server {truth.service} is {state}: {truth.reason}")
+
+    def _judge_expiry(self, probe: Probe, expires: float) -> None:
+        left = expires - time.time()
+        if left < _EXPIRY_WARNING and self._mux.now() >= probe.warn_after:
+            probe.warn_after = self._mux.now() + _DAY
+            self._log.warning(f"the certificate of {target(probe.check)} ends in {left / _DAY:.1f} days")
+
+    def _complain(self, text: str) -> None:
+        """At most once a minute."""
+        now = self._mux.now()
+        if now - self._complained.get(text, -_COMPLAINT_EVERY) >= _COMPLAINT_EVERY:
+            self._complained = {one: when for one, when in self._complained.items() if now - when < _COMPLAINT_EVERY}
+            self._complained[text] = now
+            self._log.warning(text)
+
+
+def _key(server: CheckedServer) -> str:
+    return f"{server.service}/{server.address} {server.port}"
+
+
+def _predecessor(check: Question, user: Server, before: Server | None) -> Probe | None:
+    """The check of that kind which stood in its place."""
+    if before is None:
+        return None
+    place = [one for one in user.questions() if type(one) is type(check)].index(check)
+    others = [probe for probe in before.probes if type(probe.check) is type(check)]
+    return others[place] if place < len(others) else None

@@ -139,11 +139,8 @@ class NotifyQueue:
             if job is None:
                 continue
             actions: list[Action] = []
-            if status is None:
-                actions.append(Report(f"{job.message.program} could not be started: {output}"))
-            elif status:
-                said = f": {output.strip()}" if output else ""
-                actions.append(Report(f"{job.message.program} failed ({how_it_ended(status)}){said}"))
+            if job.message.timeout is None:
+                actions += _complaint(job.message.program, status, output)
             actions.append(Answer(_answer(job.message, status, output, now - job.since)))
             return actions + self._advance(line, now)
         return []
@@ -168,7 +165,8 @@ class NotifyQueue:
             if until is None or until > now:
                 continue
             if job.signalled_at is None:
-                actions.append(Report(f"{job.message.program} has run for {now - job.since:.0f} s: ending it"))
+                if job.message.timeout is None:
+                    actions.append(Report(f"{job.message.program} has run for {now - job.since:.0f} s: ending it"))
                 actions.append(SignalProgram(job.number, Signal.TERM))
             else:
                 job.kills += 1
@@ -177,10 +175,19 @@ class NotifyQueue:
         return actions + self._advance(line, now)
 
 
+def _complaint(program: str, status: int | None, output: str) -> list[Action]:
+    if status is None:
+        return [Report(f"{program} could not be started: {output}")]
+    said = f": {output.strip()}" if output else ""
+    return [Report(f"{program} failed ({how_it_ended(status)}){said}")] if status else []
+
+
 def _until(line: Line, job: Job) -> float | None:
     """When this job is to be signalled."""
     if job.signalled_at is not None:
         return job.signalled_at + (STUBBORN if job.kills > 1 else GRACE)
+    if job.message.timeout is not None:
+        return job.since + job.message.timeout
     return job.since + LIMIT if line.waiting else None
 
 

@@ -99,8 +99,8 @@ class Tls(Value, frozen=True, kw_only=True):
 
     credentials: str = ""
     """Name of the Credentials; empty: none, and no certificate is judged."""
-    verify_name: str | None = None
-    """The certificate must be for this name; None: for any."""
+    verify_name: bool = False
+    """The certificate must be for the name of the url."""
 
 
 class TcpCheck(Value, frozen=True, kw_only=True, tag="TCP_CHECK"):

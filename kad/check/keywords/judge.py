@@ -135,7 +135,7 @@ class Checks:
             ),
             urls=tuple(urls),
             protocol=(common.http_protocol or "1.0").upper(),
-            tls=None if ssl is None else self._tls(ssl, above),
+            tls=None if ssl is None else self._tls(ssl),
         )
 
     def _url(
@@ -153,8 +153,8 @@ class Checks:
         virtualhost = first(request.virtualhost, common.virtualhost, above.virtualhost)
         target = f"[{connection.address}]" if ":" in connection.address else connection.address
         name = None
-        if ssl is not None and (common.enable_sni or common.sni_name is not None):
-            name = common.sni_name or virtualhost
+        if ssl is not None and (common.enable_sni or common.sni_name is not None or ssl.verify is not None):
+            name = first(ssl.verify_name if ssl.verify is not None else None, common.sni_name or None, virtualhost)
         compliant = url.tls_compliant if isinstance(url, SslUrlBlock) else None
         return Url(
             path=request.path,
@@ -186,7 +186,7 @@ class Checks:
             last=bounds[1],
         )
 
-    def _tls(self, block: SslBlock, above: Inheritance) -> Tls:
+    def _tls(self, block: SslBlock) -> Tls:
         client = self.client
         authority = first(block.verify or None, client.ca if client else None)
         read = {}
@@ -205,10 +205,7 @@ class Checks:
             name=hashlib.sha256("\0".join(content).encode()).hexdigest()[:16], verify=verify, password=password, **read
         )
         self.credentials[made.name] = made
-        name = None
-        if block.verify is not None:
-            name = first(block.verify_name, block.common.sni_name or None, block.common.virtualhost, above.virtualhost)
-        return Tls(credentials=made.name, verify_name=name)
+        return Tls(credentials=made.name, verify_name=block.verify is not None)
 
     def _content(self, path: str, place: Place) -> str:
         try:

@@ -171,3 +171,16 @@ def test_a_farewell_overtakes_what_waits_and_does_not_wait_for_ever() -> None:
     play(queue, (2.5, DeadlineReached(), [RunProgram(2, stop)]))
     play(queue, (2.6, ProgramEnded(2, 0, ""), [answer("notify_stop", 3, 0, "", 2.6 - 2.5)]))
     assert not queue.awaited
+
+
+def test_a_program_with_a_timeout_is_ended_by_it_and_nobody_but_the_asker_speaks_of_it() -> None:
+    queue = NotifyQueue()
+    message = Notify(program="check:x/misc_path", object="x", generation=1, sequence=1, timeout=3.0)
+    assert queue.handle(Asked(message), 10.0) == [RunProgram(1, message)]
+    assert queue.deadline == 13.0
+    assert queue.handle(DeadlineReached(), 13.0) == [SignalProgram(1, Signal.TERM)]
+    assert queue.deadline == 15.0
+    assert queue.handle(DeadlineReached(), 15.0) == [SignalProgram(1, Signal.KILL)]
+    (answer,) = queue.handle(ProgramEnded(1, 137, "late"), 15.5)
+    assert isinstance(answer, Answer)
+    assert (answer.message.status, answer.message.duration) == (137, 5.5)

@@ -1,0 +1,102 @@
+"""Every checker by the check that it makes; one file a checker, and a line here."""
+
+from __future__ import annotations
+
+from kad.check import dns, ping, udp
+from kad.check.attempt import Attempt, Ended
+from kad.check.http import HttpConversation
+from kad.check.keywords import (
+    DnsCheck,
+    FileCheck,
+    HttpCheck,
+    MiscCheck,
+    PingCheck,
+    Question,
+    SmtpCheck,
+    TcpCheck,
+    UdpCheck,
+)
+from kad.check.misc import Courier
+from kad.check.smtp import SmtpConversation
+from kad.check.stream import StreamAttempt
+from kad.check.tls import Contexts
+from kad.mux import Mux
+
+
+class Checkers:
+    """What the attempts of one process share."""
+
+    def __init__(self, mux: Mux, courier: Courier) -> None:
+        self._mux = mux
+        self._courier = courier
+        self.contexts = Contexts()
+
+    def begin(self, check: Question, url: int, ended: Ended) -> Attempt:
+        """Begin an attempt. Raises Unreachable, and Exhausted when nothing can be learned now."""
+        match check:
+            case TcpCheck():
+                return StreamAttempt(self._mux, check.connection, ended)
+            case HttpCheck():
+                asked = check.urls[url]
+                layer = self.contexts.layer(check.tls, asked) if check.tls is not None else None
+                conversation = HttpConversation(asked, check.protocol)
+                return StreamAttempt(self._mux, check.connection, ended, conversation, layer)
+            case SmtpCheck():
+                return StreamAttempt(self._mux, check.connection, ended, SmtpConversation(check.helo_name))
+            case DnsCheck():
+                return dns.begin(self._mux, check, ended)
+            case UdpCheck():
+                return udp.begin(self._mux, check, ended)
+            case PingCheck():
+                return ping.begin(self._mux, check, ended)
+            case MiscCheck():
+                return self._courier.begin(check, ended)
+
+
+def kind(check: Question | FileCheck) -> str:
+    """The operator's word for it."""
+    match check:
+        case HttpCheck(tls=tls):
+            return "HTTP_GET" if tls is None else "SSL_GET"
+        case _:
+            return str(type(check).__struct_config__.tag)
+
+
+def target(check: Question | FileCheck) -> str:
+    """Whom or what it asks, in keepalived's manner."""
+    match check:
+        case TcpCheck() | HttpCheck() | SmtpCheck():
+            return f"[{check.connection.address}]:tcp:{check.connection.port}"
+        case DnsCheck() | UdpCheck():
+            return f"[{check.connection.address}]:udp:{check.connection.port}"
+        case PingCheck():
+            return f"[{check.connection.address}]"
+        case MiscCheck():
+            return check.text
+        case FileCheck():
+            return check.name
+
+
+def phrase(check: Question, healthy: bool, retries: int) -> str:
+    """keepalived's words for a verdict; alerts look for them."""
+    asked = target(check)
+    if healthy:
+        match check:
+            case HttpCheck():
+                return f"Remote Web server {asked} succeed on service"
+            case SmtpCheck():
+                return f"Remote SMTP server {asked} succeed on service"
+            case MiscCheck():
+                return f"Misc check by [{asked}] succeeded"
+            case DnsCheck():
+                return f"DNS_CHECK({check.text}) on service {asked} success"
+            case _:
+                return f"{_PROTOCOLS[type(check)]} connection to {asked} success"
+    if isinstance(check, MiscCheck):
+        return f"Misc check by [{asked}] failed"
+    name = {"HTTP_GET": "HTTP_CHECK", "SSL_GET": "SSL_CHECK"}.get(kind(check), kind(check))
+    after = f" after {retries} {'retry' if retries == 1 else 'retries'}" if retries else ""
+    return f"{name} on service {asked} failed{after}"
+
+
+_PROTOCOLS: dict[type[Question], str] = {TcpCheck: "TCP", UdpCheck: "UDP", PingCheck: "ICMP"}

@@ -1,0 +1,203 @@
+"""HTTP_GET and SSL_GET: one request, and what the answer must be."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+import httptools
+
+from kad.check.attempt import Outcome
+from kad.check.keywords import Regex, Url
+from kad.linux.pcre2 import BadPattern, Pattern, SearchFailed
+
+AGENT = "KeepAliveClient"
+LARGEST_HEAD = 65536
+LARGEST_BODY = 64 << 20
+"""Bytes of a body that digest or regex look at."""
+ENOUGH = 256 << 10
+"""Bytes of a body that nobody looks at: then the status alone decides."""
+_WINDOW = 1 << 20
+
+
+def request(url: Url, protocol: str) -> bytes:
+    """The request as keepalived writes it, with what was asked for besides."""
+    version = "1.1" if protocol == "1.1" else "1.0"
+    lines = [f"{url.method} {url.path} HTTP/{version}"]
+    given = {name.lower() for name, _ in url.headers}
+    if "user-agent" not in given:
+        lines.append(f"User-Agent: {AGENT}")
+    if protocol != "1.0" and "connection" not in given:
+        lines.append("Connection: close")
+    if "host" not in given:
+        lines.append(f"Host: {url.host}")
+    if url.method == "POST" and "content-length" not in given:
+        lines.append("Content-Length: 0")
+    lines += [f"{name}: {value}" for name, value in url.headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+@functools.lru_cache(maxsize=1024)
+def _pattern(pattern: str, options: tuple[str, ...]) -> Pattern:
+    return Pattern(pattern.encode(), options)
+
+
+class Search:
+    """Looks for a regex in a body that comes in pieces, and keeps no more of it than a window."""
+
+    def __init__(self, regex: Regex) -> None:
+        """Raises BadPattern."""
+        self._regex = regex
+        self._pattern = _pattern(regex.pattern, regex.options)
+        self._window = bytearray()
+        self._passed = 0
+        """Bytes in front of the window."""
+        self._found: int | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Raises SearchFailed."""
+        if self._found is not None:
+            return
+        self._window += data
+        while len(self._window) >= _WINDOW and self._found is None:
+            self._look(is_end=False)
+            half = _WINDOW // 2
+            del self._window[:half]
+            self._passed += half
+
+    def matches(self) -> bool:
+        """The body has ended, and the regex is in it where it may be. Raises SearchFailed."""
+        if self._found is None:
+            self._look(is_end=True)
+        last = self._regex.last
+        return self._found is not None and (last is None or self._found <= last)
+
+    def _look(self, *, is_end: bool) -> None:
+        start = max(0, self._regex.first - self._passed)
+        if start > len(self._window):
+            return
+        found = self._pattern.search(bytes(self._window), start, is_begin=self._passed == 0, is_end=is_end)
+        self._found = None if found is None else found + self._passed
+
+
+class HttpConversation:
+    """One request and its answer; what follows the answer on the connection is not read."""
+
+    def __init__(self, url: Url, protocol: str) -> None:
+        self._url = url
+        self._protocol = protocol
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_data_after_close=True,
+            lenient_keep_alive=True,
+        )
+        self._head = 0
+        self._length = 0
+        self._announced: int | None = None
+        self._digest = hashlib.md5(usedforsecurity=False) if url.digest else None
+        try:
+            self._search = Search(url.regex) if url.regex else None
+        except BadPattern:
+            # keepalived does the same; that the pattern is bad has been said when it was configured.
+            self._search = None
+        self._status = 0
+        self._in_body = False
+        self._is_done = False
+        self._failure = ""
+
+    @property
+    def awaited(self) -> str:
+        return "the end of the HTTP response" if self._in_body else "HTTP response"
+
+    def begin(self) -> bytes:
+        return request(self._url, self._protocol)
+
+    def hear(self, data: bytes) -> bytes | Outcome:
+        if not self._in_body:
+            self._head += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._is_done = True
+        except httptools.HttpParserError as error:
+            # What comes after a whole answer is not looked at.
+            if not self._is_done and not self._failure:
+                return Outcome(False, f"not an HTTP response: {error}")
+        if self._failure:
+            return Outcome(False, self._failure)
+        if self._is_done:
+            return self._judge()
+        if not self._in_body and self._head > LARGEST_HEAD:
+            return Outcome(False, f"the head of the HTTP response is longer than {LARGEST_HEAD} bytes")
+        if not self._looks and self._length > ENOUGH:
+            return self._judge()
+        return b""
+
+    def end(self) -> Outcome:
+        if not self._in_body:
+            said = "in the middle of its head" if self._head else "without an HTTP response"
+            return Outcome(False, f"the connection was closed {said}")
+        return self._judge()
+
+    @property
+    def _looks(self) -> bool:
+        return self._digest is not None or self._search is not None
+
+    def _judge(self) -> Outcome:
+        reason = f"HTTP status {self._status}"
+        if self._announced is not None and self._length < self._announced and self._url.method != "HEAD":
+            reason += f", {self._length} of {self._announced} bytes"
+        if self._digest is not None:
+            found = self._digest.hexdigest()
+            if found != self._url.digest:
+                return Outcome(False, f"{reason}, digest {found} is not {self._url.digest}")
+            reason += ", digest matches"
+        if self._search is not None:
+            try:
+                matches = self._search.matches()
+            except SearchFailed as error:
+                return Outcome(False, f"{reason}, regex: {error}")
+            assert self._url.regex is not None
+            reason += ", regex matches" if matches else ", regex does not match"
+            return Outcome(matches is not self._url.regex.no_match, reason)
+        return Outcome(True, reason)
+
+    # What the parser calls.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"content-length" and value.isdigit() and len(value) < 20:
+            self._announced = int(value)
+
+    def on_headers_complete(self) -> None:
+        if self._is_done:
+            return
+        self._status = self._parser.get_status_code()
+        is_good = any(low <= self._status <= high for low, high in self._url.status)
+        if 100 <= self._status < 200 and self._status != 101 and not is_good:
+            self._head = 0
+            return
+        self._in_body = True
+        if not is_good:
+            self._failure = f"HTTP status {self._status}"
+        elif self._url.method == "HEAD":
+            self._is_done = True
+
+    def on_body(self, data: bytes) -> None:
+        if self._is_done or self._failure:
+            return
+        self._length += len(data)
+        if self._digest is not None:
+            self._digest.update(data)
+        if self._search is not None:
+            try:
+                self._search.feed(data)
+            except SearchFailed as error:
+                self._failure = f"HTTP status {self._status}, regex: {error}"
+        if self._looks and self._length > LARGEST_BODY:
+            self._failure = f"HTTP status {self._status}, the body is longer than {LARGEST_BODY >> 20} MB"
+
+    def on_message_complete(self) -> None:
+        if self._in_body:
+            self._is_done = True

@@ -1,0 +1,198 @@
+"""One attempt over TCP: connects, agrees on TLS, and lets a conversation speak; each step has its time."""
+
+from __future__ import annotations
+
+import os
+
+from kad.check.attempt import Conversation, Ended, Outcome
+from kad.check.keywords import Connection
+from kad.check.tcp import proxy_header
+from kad.check.tls import Layer, TlsFailed
+from kad.linux import check_socket
+from kad.mux import Mux
+
+_CHUNK = 65536
+
+
+class StreamAttempt:
+    """Without a conversation it has succeeded when it is connected."""
+
+    __slots__ = (
+        "_connection",
+        "_conversation",
+        "_ended",
+        "_is_connected",
+        "_mux",
+        "_out",
+        "_socket",
+        "_tls",
+        "_wants_room",
+        "deadline",
+    )
+
+    def __init__(
+        self,
+        mux: Mux,
+        connection: Connection,
+        ended: Ended,
+        conversation: Conversation | None = None,
+        tls: Layer | None = None,
+    ) -> None:
+        """Raises Unreachable, Exhausted."""
+        self._mux = mux
+        self._connection = connection
+        self._ended = ended
+        self._conversation = conversation
+        self._tls = tls
+        self._out = b""
+        self._is_connected = False
+        self._socket = check_socket.stream(connection)
+        self.deadline: float | None = mux.now() + connection.timeout
+        self._wants_room = True
+        mux.watch_writable(self._socket.fileno(), self._writable)
+
+    def expire(self) -> None:
+        if not self._is_connected:
+            missing = "no connection"
+        elif self._tls is not None and not self._tls.is_ready:
+            missing = "no TLS"
+        else:
+            assert self._conversation is not None
+            missing = f"no {self._conversation.awaited.removeprefix('the ')}"
+        self._end(Outcome(False, f"{missing} within {self._connection.timeout:g} s"))
+
+    def cancel(self) -> None:
+        if self.deadline is None:
+            return
+        self.deadline = None
+        descriptor = self._socket.fileno()
+        if self._wants_room:
+            self._mux.unwatch_writable(descriptor)
+        if self._is_connected:
+            self._mux.unwatch(descriptor)
+        self._socket.close()
+
+    def _end(self, outcome: Outcome) -> None:
+        if self.deadline is None:
+            return
+        if self._tls is not None:
+            outcome = outcome._replace(expires=self._tls.expires)
+        self.cancel()
+        self._conversation = self._tls = None
+        self._out = b""
+        self._ended(outcome)
+
+    def _writable(self) -> None:
+        if self._is_connected:
+            self._flush()
+            return
+        reason = check_socket.failure(self._socket)
+        if reason:
+            self._end(Outcome(False, reason))
+            return
+        try:
+            self._out = proxy_header(self._connection.proxy_protocol, self._socket)
+        except OSError as error:
+            self._end(Outcome(False, os.strerror(error.errno or 0)))
+            return
+        if self._conversation is None:
+            # The header is small, and the buffer of a new connection is empty.
+            if self._out:
+                self._socket.send(self._out)
+            self._end(Outcome(True, "connected"))
+            return
+        self._is_connected = True
+        self._mux.watch(self._socket.fileno(), self._readable, "checking servers")
+        if self._tls is not None:
+            self._tls.begin()
+            self._out += self._tls.outgoing()
+        else:
+            self._out += self._conversation.begin()
+        self._step()
+        self._flush()
+
+    def _step(self) -> None:
+        """The next step has its own time."""
+        self.deadline = self._mux.now() + self._connection.timeout
+
+    def _flush(self) -> None:
+        try:
+            while self._out:
+                sent = self._socket.send(self._out)
+                self._out = self._out[sent:]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._broken(error)
+            return
+        wants_room = bool(self._out)
+        if wants_room is not self._wants_room:
+            self._wants_room = wants_room
+            if wants_room:
+                self._mux.watch_writable(self._socket.fileno(), self._writable)
+            else:
+                self._mux.unwatch_writable(self._socket.fileno())
+
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._broken(error)
+            return
+        if self._tls is None:
+            self._hear(data, ended=not data)
+            return
+        tls = self._tls
+        was_ready = tls.is_ready
+        try:
+            if data:
+                plain = tls.take(data)
+            else:
+                plain = b""
+                tls.end()
+        except TlsFailed as failed:
+            self._end(Outcome(False, str(failed)))
+            return
+        if tls.is_ready and not was_ready:
+            self._step()
+            assert self._conversation is not None
+            self._say(self._conversation.begin())
+        self._hear(plain, ended=tls.has_ended or not data)
+
+    def _hear(self, data: bytes, *, ended: bool) -> None:
+        assert self._conversation is not None
+        said: bytes | Outcome = self._conversation.hear(data) if data else b""
+        if ended and not isinstance(said, Outcome):
+            said = self._conversation.end()
+        if isinstance(said, Outcome):
+            self._part()
+            self._end(said)
+            return
+        if said:
+            self._step()
+            self._say(said)
+        elif self._tls is not None:
+            self._out += self._tls.outgoing()
+        self._flush()
+
+    def _say(self, data: bytes) -> None:
+        if self._tls is None:
+            self._out += data
+        else:
+            self._tls.say(data)
+            self._out += self._tls.outgoing()
+
+    def _part(self) -> None:
+        """End TLS in order, as far as the server still listens."""
+        if self._tls is None:
+            return
+        self._tls.close()
+        try:
+            self._socket.send(self._out + self._tls.outgoing())
+        except OSError:
+            return
+
+    def _broken(self, error: OSError) -> None:
+        self._end(Outcome(False, os.strerror(error.errno or 0)))

@@ -1,0 +1,47 @@
+"""UDP_CHECK: a server is well that does not refuse a datagram, or that answers it as it should."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from kad.check.attempt import Ended, Outcome
+from kad.check.exchange import Exchange
+from kad.check.keywords import UdpCheck
+from kad.linux import check_socket
+from kad.linux.check_socket import Unreachable
+from kad.mux import Mux
+
+
+def send(sock: socket.socket, payload: bytes) -> None:
+    """One datagram; a socket that cannot send it is closed. Raises Unreachable."""
+    try:
+        sock.send(payload)
+    except OSError as error:
+        sock.close()
+        raise Unreachable(os.strerror(error.errno or 0)) from error
+
+
+def judge(check: UdpCheck, data: bytes) -> Outcome | None:
+    """What an answer means; None: answers do not matter."""
+    if not check.require_reply:
+        return None
+    if not check.min_reply_length <= len(data) <= check.max_reply_length:
+        bounds = f"{check.min_reply_length}..{check.max_reply_length}"
+        return Outcome(False, f"the reply has {len(data)} bytes, not {bounds}")
+    size = len(check.mask)
+    if len(data) < size or any(
+        (got ^ wanted) & bits for got, wanted, bits in zip(data, check.reply, check.mask, strict=False)
+    ):
+        return Outcome(False, f"the reply {data[: max(size, 16)].hex()} is not as required")
+    return Outcome(True, f"reply of {len(data)} bytes")
+
+
+def begin(mux: Mux, check: UdpCheck, ended: Ended) -> Exchange:
+    """Raises Unreachable, Exhausted."""
+    timeout = check.connection.timeout
+    sock = check_socket.datagram(check.connection)
+    send(sock, check.payload)
+    missing = Outcome(False, f"no reply within {timeout:g} s")
+    silence = missing if check.require_reply else Outcome(True, f"nothing refused within {timeout:g} s")
+    return Exchange(mux, sock, timeout, lambda data: judge(check, data), silence, ended)
