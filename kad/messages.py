@@ -261,7 +261,6 @@ class Notified(Message, frozen=True, kw_only=True):
         return f"{self.object}/{self.program}"
 
 
-<<<<<<< kad/messages.py
 class CheckState(msgspec.Struct, frozen=True, kw_only=True):
     """What one check of a real server says."""
 
@@ -300,7 +299,13 @@ class ServerHealth(Message, frozen=True, kw_only=True):
     weight_change: int = 0
     """What files add to the weight."""
     checks: tuple[CheckState, ...] = ()
-=======
+    deleted: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.service}/{self.address} {self.port}"
+
+
 class FifoLine(Message, frozen=True, kw_only=True):
     """Any child to runner: one line for every FIFO that gets the events of this source."""
 
@@ -325,14 +330,10 @@ class FifoMade(Message, frozen=True, kw_only=True):
     KIND: ClassVar[int] = 41
     IS_STATE: ClassVar[bool] = True
     path: str
->>>>>>> /tmp/kt.new
     deleted: bool = False
 
     @property
     def key(self) -> str:
-<<<<<<< kad/messages.py
-        return f"{self.service}/{self.address} {self.port}"
-=======
         return self.path
 
 
@@ -355,7 +356,6 @@ class Mail(Message, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         return self.object
->>>>>>> /tmp/kt.new
 
 
 KINDS: dict[int, type[Message]] = {kind.KIND: kind for kind in Message.__subclasses__()}
