@@ -17,6 +17,7 @@ from kad.control import ControlError
 from kad.linux.daemon import detach
 from kad.linux.pidfile import AlreadyRunning, PidFile
 from kad.linux.refused import Refused
+from kad.linux.runtime_directory import prepare_runtime_directory
 from kad.log import FACILITIES, Destination, Logger
 from kad.supervision import EXIT_CONFIGURATION, EXIT_FATAL, EXIT_NO_FILE, EXIT_OK
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 DEFAULT_FILES = (Path("/etc/kad/kad.conf"), Path("/etc/keepalived/keepalived.conf"))
 DEFAULT_RUNTIME_DIRECTORY = Path("/run/kad")
-DEFAULT_LOG_FILE = "/tmp/keepalived.log"
+DEFAULT_LOG_FILE = "kad.log"
+"""In the runtime directory: a name in /tmp that everybody knows can be taken by anybody."""
 STATUS_UNKNOWN = 3
 """Nagios' word for a check that could not be made."""
 SIGNALS = {
@@ -54,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("-l", "--log-console", action="store_true", help="log to the console too")
     p.add_argument("-D", "--log-detail", action="count", default=0, help="detailed log")
     p.add_argument("-S", "--log-facility", metavar="0-7|user|daemon", help="syslog facility (default: daemon)")
-    p.add_argument("-g", "--log-file", nargs="?", const=DEFAULT_LOG_FILE, metavar="FILE", help="log to a file too")
+    p.add_argument("-g", "--log-file", nargs="?", const="", metavar="FILE", help="log to a file too")
     p.add_argument("-G", "--no-syslog", action="store_true", help="do not log to syslog")
     p.add_argument("-P", "--vrrp", action="store_true", help="run VRRP only")
     p.add_argument("-C", "--check", action="store_true", help="run checks and IPVS only")
@@ -215,7 +217,8 @@ def _destination(options: argparse.Namespace) -> Destination:
     return Destination(
         console=options.log_console,
         syslog=not options.no_syslog,
-        file=options.log_file,
+        file=options.log_file
+        or (str(runtime_directory(options) / DEFAULT_LOG_FILE) if options.log_file == "" else None),
         facility=FACILITIES[name],
         detail=bool(options.log_detail),
     )
@@ -233,7 +236,7 @@ def _run(options: argparse.Namespace) -> int:
         print(f"kad: there is no configuration file {reading.files}", file=sys.stderr)
         return EXIT_NO_FILE
     try:
-        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        prepare_runtime_directory(directory)
         pid_file = PidFile(Path(options.pid) if options.pid else directory / "kad.pid")
     except AlreadyRunning as error:
         print(f"kad: {error}", file=sys.stderr)
