@@ -24,6 +24,7 @@ class Nearest:
                 if inner.context not in contexts:
                     contexts.append(inner.context)
         self._known: dict[tuple[str, str], str] = {}
+        self._alike: dict[tuple[str, str], list[str]] = {}
 
     def learn(self, tree: Node) -> None:
         """Which blocks the file has."""
@@ -62,7 +63,10 @@ class Nearest:
 
     def sibling(self, word: str, words: tuple[Word, ...], layout: Layout) -> str:
         """A like-named keyword of the same block whose value these words are."""
-        for name in difflib.get_close_matches(word, layout.words, n=4, cutoff=0.6):
+        key = (layout.context, word)
+        if key not in self._alike:
+            self._alike[key] = difflib.get_close_matches(word, layout.words, n=4, cutoff=0.6)
+        for name in self._alike[key]:
             entry = layout.words[name]
             if name == word or entry.name == layout.words[word].name or entry.keyword.value is None or entry.opens:
                 continue

@@ -16,6 +16,9 @@ LONGEST_LINE = 1023
 _SPACES = " \t\f\v\r"
 _PLAIN = re.compile(r'\s*([^"#!{}$@~\\\0]*?)\s*([{}]?)\s*\Z')
 """A line with nothing in it but words and at most one brace, at its end."""
+_LONGEST_READ = 1 << 16
+_MOST_LINES = 2_000_000
+"""Logical lines of a whole configuration."""
 _CERTAINLY_SHORT = LONGEST_LINE // 4
 """In characters; one of them has at most four bytes."""
 _CODE = re.compile(r'(?:[^"#!\\]+|\\[#!]?|"[^"]*"?)*+')
@@ -44,6 +47,13 @@ class Preprocessor:
 
     def read(self, pattern: str) -> Iterator[Line]:
         """Every logical line of the files that match, in order; says what cannot be read."""
+        for number, line in enumerate(self._matching(pattern)):
+            if number == _MOST_LINES:
+                self._report.error(line.place, f"more than {_MOST_LINES} lines are not read")
+                return
+            yield line
+
+    def _matching(self, pattern: str) -> Iterator[Line]:
         path = os.path.join(self._host.cwd, pattern)
         names = self._expand(path)
         if not names:
@@ -92,8 +102,8 @@ class Preprocessor:
         self._open.append(real)
         self._definitions.enter(os.path.dirname(name))
         for number, raw in enumerate(lines, 1):
-            plain = _PLAIN.match(raw)
-            if plain and len(raw) < _CERTAINLY_SHORT and not self._definitions.in_value and "include" not in raw:
+            plain = _PLAIN.match(raw) if len(raw) < _CERTAINLY_SHORT else None
+            if plain and not self._definitions.in_value and "include" not in raw:
                 if plain[1]:
                     yield Line("", plain[1], Place(name, number, plain.start(1) + 1))
                 if plain[2]:
@@ -126,6 +136,9 @@ class Preprocessor:
             self._report.warning(place, "a line with a NUL byte is not read")
             return
         length = len(raw.encode())
+        if length > _LONGEST_READ:
+            self._report.error(place, f"the line has {length} bytes; more than {_LONGEST_READ} are not read")
+            return
         if length > LONGEST_LINE:
             self._report.warning(
                 place,

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from kad.config.tree import Diagnostic, Place
 
+_WIDEST = 160
+"""Characters of a line that are quoted."""
+
 
 def where(place: Place) -> str:
     """FILE:LINE:COLUMN, or the file alone."""
@@ -47,7 +50,8 @@ def _one(found: Diagnostic) -> str:
     if found.source.strip():
         source = found.source.expandtabs(4)
         caret = len(found.source[: found.place.column - 1].expandtabs(4))
-        lines += [f"    {source}", f"    {' ' * caret}^"]
+        start = max(0, caret - _WIDEST // 2) if len(source) > _WIDEST else 0
+        lines += [f"    {source[start : start + _WIDEST]}", f"    {' ' * (caret - start)}^"]
     if found.proposal:
         lines.append(f"    {found.proposal}")
     return "\n".join(lines).encode(errors="replace").decode() + "\n"

@@ -66,6 +66,12 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
     """The line of the file, as it stands there."""
 
 
+MOST_FINDINGS = 5000
+"""Of one analysis; a file with more is none."""
+_LONGEST_TEXT = 400
+_SEVERITIES = ("note", "warning", "error")
+
+
 class Report:
     """Collects the findings of one analysis; an equal finding is kept once."""
 
@@ -73,6 +79,8 @@ class Report:
         self._found: dict[tuple[Place, str], Diagnostic] = {}
         self.count = 0
         """How often something was said; it grows with repetitions too."""
+        self._unshown = 0
+        self._worst = Diagnostic(severity="note", place=Place(""), text="")
 
     def error(self, place: Place, text: str, *, proposal: str = "", klass: Complaint = Complaint.GENERAL) -> None:
         self._add(Diagnostic(severity="error", place=place, text=text, proposal=proposal, klass=klass))
@@ -97,11 +105,26 @@ class Report:
 
     def _add(self, diagnostic: Diagnostic) -> None:
         self.count += 1
-        self._found.setdefault((diagnostic.place, diagnostic.text), diagnostic)
+        if len(diagnostic.text) > _LONGEST_TEXT:
+            half = _LONGEST_TEXT // 2
+            shortened = f"{diagnostic.text[:half]} ... {diagnostic.text[-half:]}"
+            diagnostic = msgspec.structs.replace(diagnostic, text=shortened)
+        if len(self._found) < MOST_FINDINGS:
+            self._found.setdefault((diagnostic.place, diagnostic.text), diagnostic)
+            return
+        self._unshown += 1
+        worst = self._worst
+        self._worst = msgspec.structs.replace(
+            worst,
+            severity=max(worst.severity, diagnostic.severity, key=_SEVERITIES.index),
+            klass=max(worst.klass, diagnostic.klass),
+        )
 
     @property
     def diagnostics(self) -> Iterable[Diagnostic]:
-        return self._found.values()
+        yield from self._found.values()
+        if self._unshown:
+            yield msgspec.structs.replace(self._worst, text=f"{self._unshown} more findings are not shown")
 
 
 class Word(NamedTuple):

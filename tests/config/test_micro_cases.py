@@ -164,8 +164,7 @@ CASES: list[tuple[str, int, list[str]]] = [
         script("interval 1"),
         5,
         [
-            'warning 1 vrrp_script S has no script; it is ignored -> add script "COMMAND"',
-            "warning 9 A: there is no vrrp_script S, or it cannot be used; it is not tracked",
+            'error 1 vrrp_script S has no script; its check always fails -> add script "COMMAND"',
         ],
     ),
     # keepalived disables this one as not found and exits with 5; kad gives it to a shell.

@@ -71,11 +71,11 @@ def test_the_old_spelling_of_track_file_opens_the_same_block() -> None:
 
 
 def test_words_without_effect_are_counted() -> None:
-    """The number can only fall."""
-    silent = {(context, word) for context, word, _, is_silent in words(language()) if is_silent}
-    assert len(silent) == 410
+    """Of keepalived's own; the number can only fall."""
+    rows = {(context, word) for context, word, _ in ROWS}
+    silent = {(context, word) for context, word, _, is_silent in words(language()) if is_silent} & rows
+    assert len(silent) <= 409
     assert ("vrrp_instance", "use_vmac") in silent
-    assert ("virtual_server/real_server", "weight") in silent
     assert ("vrrp_instance", "priority") not in silent
 
 
