@@ -28,6 +28,7 @@ _INCLUDE = re.compile(r"include([a-z]?)[ \t](.*)\Z", re.DOTALL)
 _WILD = re.compile(r"[*?\[]")
 _DEEPEST, _MOST_FILES = 64, 20_000
 
+_CHECK_WORDS = {"read": "r", "match": "m", "wildcard_match": "w", "brace_match": "b"}
 CHECKS = {"": "", "r": "r", "m": "rm", "w": "rmw", "b": "rb", "a": "rmwb"}
 """Which failures of an include are errors, by its letter: reading, no match, no wildcard match, no brace match."""
 
@@ -35,11 +36,13 @@ CHECKS = {"": "", "r": "r", "m": "rm", "w": "rmw", "b": "rb", "a": "rmwb"}
 class Preprocessor:
     """Reads files, and what they include, into one sequence of logical lines."""
 
-    def __init__(self, host: Host, config_id: str, report: Report) -> None:
+    def __init__(self, host: Host, config_id: str, report: Report, *, all_checks: bool = False) -> None:
         self._host = host
         self._config_id = config_id
         self._report = report
         self._definitions = Definitions(host, config_id, report)
+        self._checks = [frozenset("rmwb" if all_checks else "")]
+        """What plain includes check, by open file; the first one is for the command line."""
         self._open: list[str] = []
         self._read = 0
         self.sources: dict[str, list[str]] = {}
@@ -100,6 +103,7 @@ class Preprocessor:
         lines = self._decoded(data, name)
         self.sources[name] = lines
         self._open.append(real)
+        self._checks.append(self._checks[0])
         self._definitions.enter(os.path.dirname(name))
         for number, raw in enumerate(lines, 1):
             plain = _PLAIN.match(raw) if len(raw) < _CERTAINLY_SHORT else None
@@ -111,6 +115,7 @@ class Preprocessor:
             else:
                 yield from self._line(raw, Place(name, number, 1))
         self._definitions.leave()
+        self._checks.pop()
         self._open.pop()
 
     def _decoded(self, data: bytes, name: str) -> list[str]:
@@ -168,8 +173,11 @@ class Preprocessor:
     def _directive(self, text: str, place: Place, exact: bool) -> Iterator[Line]:
         included = _INCLUDE.match(text) if text.startswith("include") else None
         if included and included[1] in CHECKS:
-            yield from self._include(included[2].strip(_SPACES), place, CHECKS[included[1]])
+            checks = self._checks[-1] | set(CHECKS[included[1]])
+            yield from self._include(included[2].strip(_SPACES), place, "".join(checks))
             return
+        if text.startswith("include_check"):
+            self._set_checks(text.split()[1:])
         for piece in _PIECE.finditer(text):
             part = piece[0]
             if part in ("{", "}"):
@@ -181,6 +189,17 @@ class Preprocessor:
                 offset = piece.start() + part.index(bare[0])
                 column = place.column + offset if exact else place.column
                 yield Line("", bare, Place(place.file, place.line, column), exact)
+
+    def _set_checks(self, words: list[str]) -> None:
+        """include_check: what plain includes check from here to the end of the file."""
+        checks = set(self._checks[-1]) if words and words[0][0] in "+-" else set()
+        for word in words or list(_CHECK_WORDS):
+            letter = _CHECK_WORDS.get(word.lstrip("+-"), "")
+            if word[0] == "-":
+                checks.discard(letter)
+            elif letter:
+                checks |= {"r", letter}
+        self._checks[-1] = frozenset(checks)
 
     def _include(self, pattern: str, place: Place, checks: str) -> Iterator[Line]:
         name = pattern.strip('"')

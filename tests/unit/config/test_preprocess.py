@@ -131,3 +131,35 @@ def test_several_files_are_read_in_order_with_a_warning() -> None:
         "from b",
     ]
     assert [(one.severity, one.klass.exit_code) for one in report.diagnostics] == [("warning", 5)]
+
+
+@pytest.mark.parametrize(
+    ("check", "pattern", "is_error"),
+    [
+        ("include_check", "missing.conf", True),
+        ("include_check read", "missing.conf", False),
+        ("include_check read", "run.sh", True),
+        ("include_check match", "run.sh", True),
+        ("include_check match", "missing*.conf", False),
+        ("include_check wildcard_match", "missing*.conf", True),
+        ("include_check\ninclude_check -match", "missing.conf", False),
+        ("include_check\ninclude_check -match", "missing*.conf", True),
+        ("include_check read\ninclude_check +match", "missing.conf", True),
+    ],
+)
+def test_plain_includes_check_what_include_check_says(check: str, pattern: str, is_error: bool) -> None:
+    _, findings = included(f"{check}\ninclude {pattern}")
+    assert findings == [("error", 6) if is_error else ("note", 0)]
+
+
+def test_include_check_ends_with_its_file() -> None:
+    report = Report()
+    host = a_host("include sub.conf\ninclude missing.conf", more={"/etc/kad/sub.conf": "include_check"})
+    list(Preprocessor(host, "node1", report).read(FILE))
+    assert [one.severity for one in report.diagnostics] == ["note"]
+
+
+def test_the_command_line_can_ask_for_every_check() -> None:
+    report = Report()
+    list(Preprocessor(a_host("include missing.conf"), "node1", report, all_checks=True).read(FILE))
+    assert [one.severity for one in report.diagnostics] == ["error"]
