@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from kad.check.keywords import CheckedServer, CheckerSlice
+from kad.check.keywords import CheckedServer, CheckerSlice, FileCheck
 from kad.check.keywords.inherit import Inheritance
 from kad.check.keywords.judge import Checks
 from kad.config.build import Builder, Scope
@@ -35,7 +35,10 @@ from kad.messages import Analyzed
 from kad.run.keywords import RunnerSlice, VrrpScript
 from kad.run.keywords.fifo import to_fifos
 from kad.run.keywords.script import to_script
+from kad.track.file import TrackedFile
 from kad.track.items import Weight
+from kad.track.keywords import to_file, to_process
+from kad.track.process import TrackedProcess
 from kad.vrrp.keywords import VrrpSlice
 from kad.vrrp.keywords.routers import Routers
 from kad.vrrp.keywords.statics import Statics
@@ -52,6 +55,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """For @ID lines; None: the host name up to its first dot."""
     test: bool = False
     """-t: nothing will be run."""
+    all_config: bool = False
+    """-e: every include must find what it names."""
     vrrp: bool = True
     checker: bool = True
     """Which parts are wanted (-P, -C)."""
@@ -103,7 +108,7 @@ def _no_collector() -> Iterator[None]:
 def _analyze(files: str, host: Host, options: Options) -> tuple[Analysis, File]:
     report = Report()
     scope = Scope(host, report)
-    reader = Preprocessor(host, options.config_id or host.name.partition(".")[0], report)
+    reader = Preprocessor(host, options.config_id or host.name.partition(".")[0], report, all_checks=options.all_config)
     layout = language()
     tree = parse(reader.read(files), layout, report)
     builder = Builder(scope, layout)
@@ -141,7 +146,7 @@ def to_message(analysis: Analysis) -> Analyzed:
 def _slices(
     file: File, defaults: GlobalsBlock, scope: Scope, options: Options
 ) -> tuple[WatchdogSlice, dict[str, msgspec.Struct]]:
-    programs = _programs(defaults.daemon.scripts, scope)
+    programs = _programs(defaults.daemon.scripts, scope, options)
     titles = {"vrrp": defaults.vrrp.process.process_name, "checker": defaults.checker_process.process_name}
     watchdog = to_watchdog(file.root, defaults.daemon, titles, programs, scope)
     scripts = _scripts(file, programs, scope)
@@ -165,15 +170,22 @@ def _slices(
     services, checker = _services(file, defaults, programs, weights, scope)
     programs.conclude()
     slices: dict[str, msgspec.Struct] = {}
-    runner = _runner(vrrp if options.vrrp else VrrpSlice(), scripts, programs, checked=options.checker)
-    runner = msgspec.structs.replace(runner, fifos=fifos)
+    runner = _runner(
+        vrrp if options.vrrp else VrrpSlice(),
+        checker if services and options.checker else None,
+        scripts,
+        _tracked(file, scope),
+        programs,
+    )
+    events_buffer = defaults.daemon.process_monitor_rcv_bufs or 0
+    runner = msgspec.structs.replace(runner, fifos=fifos, process_events_buffer=events_buffer)
     if vrrp.instances and options.vrrp:
         fed = any("vrrp" in fifo.sources for fifo in fifos)
         slices["vrrp"] = msgspec.structs.replace(vrrp, feeds_fifo=fed)
         slices["runner"] = runner
     if services and options.checker:
         slices["ipvs"] = IpvsSlice(virtual_servers=tuple(services))
-        if runner.programs:
+        if runner.programs or runner.files:
             slices["runner"] = runner
         slices["checker"] = checker
     return watchdog, slices
@@ -251,7 +263,7 @@ def _checked(
     )
 
 
-def _programs(words: ScriptGlobals, scope: Scope) -> Programs:
+def _programs(words: ScriptGlobals, scope: Scope, options: Options) -> Programs:
     asked = words.script_user
     if asked is not None and asked.user not in scope.host.users:
         place = scope.places.of(words, "script_user")
@@ -261,30 +273,60 @@ def _programs(words: ScriptGlobals, scope: Scope) -> Programs:
         user=asked.user if asked else None,
         group=asked.group if asked else None,
         secure=words.enable_script_security,
+        supplementary_groups=bool(words.set_supplementary_groups),
+        testing=options.test,
     )
 
 
 def _scripts(file: File, programs: Programs, scope: Scope) -> dict[str, VrrpScript]:
+    words = [*(block.tracks for block in file.vrrp_instance), *(block.tracks for block in file.vrrp_sync_group)]
+    tracked = {line.name for each in words for line in each.track_script}
     scripts: dict[str, VrrpScript] = {}
-    for block in file.vrrp_script:
-        if block.name in scripts:
-            scope.report.warning(scope.places.of(block), f"vrrp_script {block.name} is already defined; it is ignored")
-        elif (script := to_script(block, programs, scope)) is not None:
-            scripts[block.name] = script
+    for script in file.vrrp_script:
+        if script.name in scripts:
+            place = scope.places.of(script)
+            scope.report.warning(place, f"vrrp_script {script.name} is already defined; it is ignored")
+        else:
+            scripts[script.name] = to_script(script, programs, scope, tracked=script.name in tracked)
     return scripts
 
 
-def _runner(vrrp: VrrpSlice, scripts: dict[str, VrrpScript], programs: Programs, *, checked: bool) -> RunnerSlice:
-    tracked = {item.name for instance in vrrp.instances for item in instance.tracks if item.kind == "script"}
+def _tracked(file: File, scope: Scope) -> tuple[dict[str, TrackedProcess], dict[str, TrackedFile]]:
+    """What can be watched, by name; the first of a name counts, as _weights() has said."""
+    processes: dict[str, TrackedProcess] = {}
+    for process in file.vrrp_track_process:
+        if process.process is not None and process.name not in processes:
+            processes[process.name] = to_process(process, scope)
+    files: dict[str, TrackedFile] = {}
+    for block in file.track_file:
+        if block.file is not None and block.name not in files:
+            files[block.name] = to_file(block, scope)
+    return processes, files
+
+
+def _runner(
+    vrrp: VrrpSlice,
+    checker: CheckerSlice | None,
+    scripts: dict[str, VrrpScript],
+    tracked: tuple[dict[str, TrackedProcess], dict[str, TrackedFile]],
+    programs: Programs,
+) -> RunnerSlice:
+    items = {(item.kind, item.name) for instance in vrrp.instances for item in instance.tracks}
+    if checker is not None:
+        checks = (check for server in checker.servers for check in server.checks)
+        items |= {("file", check.name) for check in checks if isinstance(check, FileCheck)}
     objects = {instance.name for instance in vrrp.instances} | {f"group:{group.name}" for group in vrrp.groups}
     wanted = {
         program.id: program
         for program in programs.made
-        if program.id.rpartition("/")[0] in objects or (checked and program.id.startswith("check:"))
+        if program.id.rpartition("/")[0] in objects or (checker is not None and program.id.startswith("check:"))
     }
+    processes, files = tracked
     return RunnerSlice(
         programs=tuple(wanted.values()),
-        scripts=tuple(script for name, script in scripts.items() if name in tracked),
+        scripts=tuple(script for name, script in scripts.items() if ("script", name) in items),
+        processes=tuple(process for name, process in processes.items() if ("process", name) in items),
+        files=tuple(one for name, one in files.items() if ("file", name) in items),
     )
 
 

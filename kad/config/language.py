@@ -68,11 +68,11 @@ class File(Block, frozen=True, kw_only=True):
         tuple[ScriptBlock, ...], block(ScriptBlock, "a program whose result counts", collected=True)
     ] = ()
     vrrp_track_process: Annotated[
-        tuple[ProcessBlock, ...], block(ProcessBlock, "processes that are counted", collected=True, effect=False)
+        tuple[ProcessBlock, ...], block(ProcessBlock, "processes that are counted", collected=True)
     ] = ()
     track_file: Annotated[
         tuple[FileBlock, ...],
-        block(FileBlock, "a file with a number", collected=True, aliases=("vrrp_track_file",), effect=False),
+        block(FileBlock, "a file with a number", collected=True, aliases=("vrrp_track_file",)),
     ] = ()
     bfd_instance: Annotated[
         tuple[BfdBlock, ...], block(BfdBlock, "a BFD session", collected=True, unique=True, effect=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kad.config.build import Scope
@@ -12,6 +12,7 @@ from kad.config.command import Command, is_for_shell, split
 from kad.config.host import FileLook
 from kad.config.tree import Complaint, Place
 from kad.run.keywords import Program
+from kad.track.native import Probe, recognise
 
 _STICKY, _GROUP_WRITES, _OTHERS_WRITE, _SETUID = 0o1000, 0o020, 0o002, 0o4000
 _SHELLS = ("/bin/bash", "/bin/sh")
@@ -28,11 +29,17 @@ class Programs:
     group: str | None = None
     secure: bool = False
     """enable_script_security."""
+    supplementary_groups: bool = False
+    testing: bool = False
+    """-t: a tracked check that cannot run is an error."""
     first: Place | None = None
     """Where the first script stands, if there is any."""
     made: list[Program] = field(default_factory=list)
     """Every program so far, in the order of the file."""
     _klass: Complaint = Complaint.NONE
+    _need: str = ""
+    """What becomes of a check whose program cannot run."""
+    _tracked: bool = False
 
     def make(
         self,
@@ -41,23 +48,84 @@ class Programs:
         place: Place,
         user: Command | None = None,
         klass: Complaint = Complaint.NONE,
+        *,
+        native: bool = False,
     ) -> Program | None:
-        """The program, or None when it cannot run, which has then been said; `klass` is that of a missing one."""
-        self._klass = klass
+        """The program, or None when it cannot run, which has then been said; `klass` is that of a missing one.
+
+        With `native` a command that only asks whether something lives is answered without running anything.
+        """
+        self._klass, self._need, self._tracked = klass, "the program is not run", False
         name, group = self._names(command, user)
+        probe = recognise(command.text) if native else None
+        if probe is not None:
+            return self._asking(probe, command, identity, place, (name, group))
         if not self._exists(name, group, place):
             return None
-        shell = is_for_shell(command.text)
         words = split(command.text)
-        program = self._shell(command.text, place) if shell else self._found(words, place, name)
-        if program is None:
+        shell = is_for_shell(command.text)
+        argv = self._shell(command.text, place) if shell else self._found(words, place, name)
+        if argv is None or not self._is_safe(words[0], name, place):
             return None
-        if not self._is_safe(words[0], name, place):
-            return None
-        made = Program(id=identity, text=command.text, argv=program, shell=shell, user=name, group=group)
+        return self._made(command, identity, place, (name, group), argv)
+
+    def make_check(
+        self, command: Command, identity: str, place: Place, user: Command | None, *, native: bool, tracked: bool
+    ) -> tuple[Program, str]:
+        """The program of a vrrp_script, whatever stands in its way, and why it must never be run, if so.
+
+        A program that is missing now is tried again and again: until it is there, its check has failed.
+        """
+        self._klass, self._need, self._tracked = Complaint.GENERAL, "its check fails until it can be run", tracked
+        name, group = self._names(command, user)
+        probe = recognise(command.text) if native else None
+        if probe is not None:
+            return self._asking(probe, command, identity, place, (name, group)), ""
+        exists = self._exists(name, group, place)
+        words = split(command.text)
+        if is_for_shell(command.text):
+            argv = self._shell(command.text, place) or (_SHELLS[-1], "-c", command.text)
+        else:
+            argv = (exists and self._found(words, place, name)) or words
+        safe = not exists or self._is_safe(words[0], name, place)
+        made = self._made(command, identity, place, (name, group), argv)
+        return made, "" if safe else "enable_script_security forbids to run it"
+
+    def _made(
+        self,
+        command: Command,
+        identity: str,
+        place: Place,
+        names: tuple[str | None, str | None],
+        argv: tuple[str, ...],
+        probe: Probe | None = None,
+    ) -> Program:
+        user, group = names
+        made = Program(
+            id=identity,
+            text=command.text,
+            argv=argv,
+            shell=is_for_shell(command.text),
+            user=user,
+            group=group,
+            supplementary_groups=self.supplementary_groups,
+            probe=probe,
+        )
         self.made.append(made)
         self.first = self.first or place
         return made
+
+    def _asking(
+        self, probe: Probe, command: Command, identity: str, place: Place, names: tuple[str | None, str | None]
+    ) -> Program:
+        """Whether the tool is there, and whether the user may use it, does not matter."""
+        words = split(command.text)
+        nothing = "no program"
+        if is_for_shell(command.text):
+            nothing = "no shell and no program"
+            words = (_SHELLS[0], "-c", command.text.replace('\\"', '"'))
+        self.scope.report.note(place, f"{command.text}: kad answers this itself, {nothing} is started: {probe}")
+        return self._made(command, identity, place, names, words, probe)
 
     def _names(self, command: Command, user: Command | None) -> tuple[str | None, str | None]:
         for source in (command, user):
@@ -71,22 +139,24 @@ class Programs:
         """Whom a file of ours belongs to: USER [GROUP], or who runs programs; None: unknown, which has been said."""
         written = Command(text="", user=names[0], group="".join(names[1:2]) or None) if names else None
         user, group = self._names(Command(text=""), written)
+        self._tracked = False
         if not self._exists(user, group, place, "it is ignored"):
             return None
         return Command(text="", user=user, group=group)
 
-    def _exists(
-        self, user: str | None, group: str | None, place: Place, consequence: str = "the program is not run"
-    ) -> bool:
+    def _exists(self, user: str | None, group: str | None, place: Place, consequence: str = "") -> bool:
         host = self.scope.host
         for name, known, what in ((user, host.users, "user"), (group, host.groups, "group")):
             if name is not None and name not in known:
-                self._absent(place, f"there is no {what} {name} on this host; {consequence}")
+                self._absent(place, f"there is no {what} {name} on this host; {consequence or self._need}")
                 return False
         return True
 
     def _absent(self, place: Place, text: str) -> None:
-        self.scope.report.warning(place, text, klass=self._klass, about_host=True)
+        if self._tracked and self.testing:
+            self.scope.report.error(place, text, klass=self._klass)
+        else:
+            self.scope.report.warning(place, text, klass=self._klass, about_host=True)
 
     def _shell(self, text: str, place: Place) -> tuple[str, ...] | None:
         for shell in _SHELLS:
@@ -109,11 +179,11 @@ class Programs:
     def _found(self, words: tuple[str, ...], place: Place, user: str | None) -> tuple[str, ...] | None:
         path = self._search(words[0])
         if path is None:
-            self._absent(place, f"{words[0]} is not found on this host; the program is not run")
+            self._absent(place, f"{words[0]} is not found on this host; {self._need}")
             return None
         look = self.scope.host.files.look(path)
         if look is None or look.kind != "file" or not self._executable(look, user):
-            self._absent(place, f"{path} cannot be executed by {user or 'this user'}; the program is not run")
+            self._absent(place, f"{path} cannot be executed by {user or 'this user'}; {self._need}")
             return None
         return (path, *words[1:])
 
@@ -156,13 +226,27 @@ class Programs:
         if open_part is None:
             return True
         consequence = "enable_script_security forbids to run it" if self.secure else "it is run all the same"
-        self.scope.report.warning(
-            place,
-            f"others than root can change {open_part}, so root running {path} is not safe; {consequence}",
-            klass=Complaint.SECURITY,
-            about_host=True,
-        )
+        text = f"others than root can change {open_part}, so root running {path} is not safe; {consequence}"
+        remedy = self._remedy(open_part)
+        if self.secure and self._tracked and self.testing:
+            self.scope.report.error(place, text, proposal=remedy, klass=Complaint.SECURITY)
+        else:
+            self.scope.report.warning(place, text, proposal=remedy, klass=Complaint.SECURITY, about_host=True)
         return not self.secure
+
+    def _remedy(self, path: str) -> str:
+        """Who can change it, and what takes that away."""
+        look = self.scope.host.files.look(path)
+        assert look is not None
+        said = []
+        if look.uid != 0:
+            users = {name: numbers[0] for name, numbers in self.scope.host.users.items()}
+            said.append(f"it belongs to {_name_of(look.uid, users)}: chown root {path}")
+        if look.mode & _GROUP_WRITES and look.gid != 0:
+            said.append(f"the group {_name_of(look.gid, self.scope.host.groups)} may write: chmod g-w {path}")
+        if look.mode & _OTHERS_WRITE:
+            said.append(f"everybody may write: chmod o-w {path}")
+        return "; ".join(said)
 
     def _is_open(self, path: str) -> bool:
         look = self.scope.host.files.look(path)
@@ -182,6 +266,10 @@ class Programs:
                 klass=Complaint.SECURITY,
                 about_host=True,
             )
+
+
+def _name_of(number: int, names: Mapping[str, int]) -> str:
+    return next((name for name, own in names.items() if own == number), str(number))
 
 
 def _first_word(text: str) -> str:

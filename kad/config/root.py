@@ -108,7 +108,7 @@ class ScriptGlobals(Block, frozen=True, kw_only=True):
         bool | None, keyword(boolean(), "paths of programs keep symbolic links", effect=False)
     ] = None
     set_supplementary_groups: Annotated[
-        bool | None, keyword(boolean(), "programs get the other groups of their user", effect=False)
+        bool | None, keyword(boolean(), "programs get the other groups of their user")
     ] = None
     startup_script: Annotated[
         Command | None, keyword(command(), "run before the children start", missing=Complaint.GENERAL)
@@ -143,7 +143,7 @@ class ReloadGlobals(Block, frozen=True, kw_only=True):
     ] = None
     include_check: Annotated[
         tuple[str, ...] | None,
-        keyword(include_checks(), "which failures of a plain include are errors", default="none", effect=False),
+        keyword(include_checks(), "which failures of a plain include are errors", default="none"),
     ] = None
     config_save_dir: Annotated[str | None, keyword(text("DIR"), "gets a copy of each configuration", effect=False)] = (
         None
@@ -231,13 +231,12 @@ class DaemonGlobals(Block, frozen=True, kw_only=True):
         keyword(
             integer(0),
             "bytes of the process connector",
-            default="the kernel's",
-            effect=False,
+            default="4194304",
             missing=Complaint.GENERAL,
         ),
     ] = None
     process_monitor_rcv_bufs_force: Annotated[
-        bool | None, keyword(boolean(), "beyond the limit of the kernel", effect=False)
+        bool | None, keyword(boolean(), "beyond the limit of the kernel; kad always does, where it may")
     ] = None
     scripts: Annotated[ScriptGlobals, Inline()]
     reloading: Annotated[ReloadGlobals, Inline()]

@@ -196,7 +196,7 @@ class ScriptCheck:
             self.phase = Hopeless()
             self._first = True
             return self._judge(None, self.script.impossible)
-        if self.script.probe is not None:
+        if self.script.program.probe is not None:
             self.phase = Waiting(now + self.script.interval)
             return [AskProbe()]
         self.phase = Running(since=now, until=now + self.script.timeout)
@@ -252,7 +252,7 @@ class ScriptCheck:
 
     def _reconfigure(self, script: VrrpScript, now: float) -> list[Action]:
         old, self.script = self.script, script
-        if (old.program, old.probe, old.impossible) != (script.program, script.probe, script.impossible):
+        if (old.program, old.impossible) != (script.program, script.impossible):
             # The old value stands until the new program has spoken, so that a reload alone moves no priority.
             self._first = True
             self.last_status = None

@@ -1,10 +1,12 @@
 """The words of the blocks that can be tracked: files, processes and BFD sessions."""
 
+import posixpath
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
+from kad.config.build import Scope
 from kad.config.keyword import Block, Head, keyword
 from kad.config.tree import Complaint
 from kad.config.values import (
@@ -21,7 +23,9 @@ from kad.config.values import (
     text,
     texts,
 )
+from kad.track.file import TrackedFile
 from kad.track.items import Weight, weight_up_to
+from kad.track.process import NAME_BYTES, ProcessWords, TrackedProcess
 
 
 class InitialContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +75,27 @@ class FileBlock(Block, frozen=True, kw_only=True):
     ] = None
 
 
+def to_file(block: FileBlock, scope: Scope) -> TrackedFile:
+    """The file that is watched; the block has one."""
+    assert block.file is not None
+    path = posixpath.normpath(posixpath.join(scope.host.cwd, block.file))
+    place = scope.places.of(block, "file")
+    folder, found = scope.host.files.look(posixpath.dirname(path)), scope.host.files.look(path)
+    if folder is None or folder.kind != "directory":
+        text = f"there is no directory {posixpath.dirname(path)} yet; track_file {block.name} counts as 0 until it is"
+        scope.report.warning(place, text, about_host=True)
+    asked = block.init_file
+    if asked is not None and asked.overwrite and found is not None and found.kind != "file":
+        text = f"{path} is no plain file; init_file does not write it"
+        scope.report.warning(scope.places.of(block, "init_file"), text, about_host=True)
+    return TrackedFile(
+        name=block.name,
+        path=path,
+        initial=None if asked is None else asked.number,
+        overwrite=asked is not None and asked.overwrite,
+    )
+
+
 class ProcessBlock(Block, frozen=True, kw_only=True):
     """vrrp_track_process NAME { }"""
 
@@ -96,6 +121,59 @@ class ProcessBlock(Block, frozen=True, kw_only=True):
     fork_delay: Annotated[
         float | None, keyword(seconds(0.000001, 3600), "before acting on a start", default="delay")
     ] = None
+
+
+def to_process(block: ProcessBlock, scope: Scope) -> TrackedProcess:
+    """The processes that are counted; the block says which."""
+    assert block.process is not None
+    quorum, quorum_max = _quorum(block, scope)
+    general = block.delay or 0.0
+    return TrackedProcess(
+        name=block.name,
+        pattern=_pattern(block, scope),
+        quorum=quorum,
+        quorum_max=quorum_max,
+        fork_delay=general if block.fork_delay is None else block.fork_delay,
+        terminate_delay=general if block.terminate_delay is None else block.terminate_delay,
+    )
+
+
+def _pattern(block: ProcessBlock, scope: Scope) -> ProcessWords:
+    assert block.process is not None
+    name, *arguments = block.process
+    place = scope.places.of(block, "process")
+    match: Literal["none", "exact", "initial", "partial"] = "none"
+    match block.param_match:
+        case "initial":
+            match = "initial"
+        case "partial":
+            match = "partial"
+        case "exact":
+            match = "exact"
+        case _ if arguments:
+            match = "exact"
+    whole = block.full_command or match != "none"
+    if "/" in name and not whole:
+        text = f"{name} is a path, and the short name of a process is none; its whole command is compared"
+        scope.report.note(place, text, proposal="add full_command, or write the short name")
+        whole = True
+    if not whole and len(name.encode(errors="surrogateescape")) > NAME_BYTES:
+        text = f"the kernel keeps {NAME_BYTES} bytes of a name; {name[:NAME_BYTES]} is looked for"
+        scope.report.note(place, text, proposal="add full_command to compare argv[0]")
+    return ProcessWords(name=name, full_command=whole, arguments=tuple(arguments), param_match=match)
+
+
+def _quorum(block: ProcessBlock, scope: Scope) -> tuple[int, int | None]:
+    """quorum and quorum_max; of two that contradict each other the first one counts."""
+    least, most = block.quorum, block.quorum_max
+    if least is not None and most is not None and most < least and (most, least) != (0, 1):
+        words = sorted(("quorum", "quorum_max"), key=lambda word: scope.places.of(block, word))
+        text = f"vrrp_track_process {block.name}: quorum_max {most} is less than quorum {least}; {words[1]} is ignored"
+        scope.report.warning(scope.places.of(block, words[1]), text)
+        least, most = (least, None) if words[1] == "quorum_max" else (None, most)
+    if most == 0:
+        return 0, 0
+    return 1 if least is None else least, most
 
 
 class BfdBlock(Block, frozen=True, kw_only=True):

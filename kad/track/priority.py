@@ -71,6 +71,6 @@ def _of_condition(item: TrackItem, *, good: bool) -> tuple[int, bool]:
 
 def _of_number(item: TrackItem, number: int) -> tuple[int, bool]:
     if item.weight == 0:
-        return 0, number != 0
+        return 0, (number != 0) is not item.reverse
     change = number * (-item.weight if item.reverse else item.weight)
     return min(change, _FILE_LARGEST), change <= _FILE_FAULT

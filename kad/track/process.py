@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-_NAME_BYTES = 15
+NAME_BYTES = 15
 """Of a program's name the kernel keeps no more."""
 
 
@@ -81,7 +81,7 @@ class PidofName(Pattern, frozen=True, kw_only=True):
         script = next((word for word in words[1:] if not word.startswith("-")), "")
         if self.scripts and script:
             base = script.rpartition("/")[2]
-            if process.name[:_NAME_BYTES] == base[:_NAME_BYTES] and (script in names or base == self.name):
+            if process.name[:NAME_BYTES] == base[:NAME_BYTES] and (script in names or base == self.name):
                 return True
         titled = not first or " " in first or (first.startswith("-") and not script)
         return titled and process.name == last_part
@@ -147,8 +147,8 @@ Patterns = KillallName | PidofName | PgrepName | ProcessWords
 def _same_short_name(wanted: str, name: str) -> bool:
     """A name of 15 bytes may be the beginning of a longer one."""
     as_bytes = wanted.encode(errors="surrogateescape")
-    if len(as_bytes) > _NAME_BYTES:
-        return name.encode(errors="surrogateescape") == as_bytes[:_NAME_BYTES]
+    if len(as_bytes) > NAME_BYTES:
+        return name.encode(errors="surrogateescape") == as_bytes[:NAME_BYTES]
     return wanted == name
 
 

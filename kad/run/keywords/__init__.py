@@ -24,6 +24,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     group: str | None = None
     supplementary_groups: bool = False
     """It is also in the other groups of its user."""
+    probe: Probe | None = None
+    """What kad asks itself, instead of running it."""
 
 
 class VrrpScript(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,10 +44,8 @@ class VrrpScript(msgspec.Struct, frozen=True, kw_only=True):
     fall: int = 1
     """Failures in a row needed to go down."""
     init_fail: bool = False
-    probe: Probe | None = None
-    """What kad asks itself, instead of running the program."""
     immediate: bool = False
-    """A bad answer counts as soon as it is known, whatever `fall` says; for probes only."""
+    """A bad answer of a probe counts as soon as it is known, whatever `fall` says."""
     impossible: str = ""
     """Why it can never run: it has failed then, from the beginning."""
 

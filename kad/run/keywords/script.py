@@ -7,8 +7,8 @@ from kad.config.command import Command, command, user_and_group
 from kad.config.keyword import Block, Head, keyword
 from kad.config.programs import Programs
 from kad.config.tree import Complaint
-from kad.config.values import flag, integer, seconds, text
-from kad.run.keywords import VrrpScript
+from kad.config.values import boolean, flag, integer, seconds, text
+from kad.run.keywords import Program, VrrpScript
 from kad.track.items import Weight, weight_up_to
 
 
@@ -32,23 +32,32 @@ class ScriptBlock(Block, frozen=True, kw_only=True):
     fall: Annotated[int | None, keyword(integer(1), "failures needed to go down", default="1")] = None
     user: Annotated[Command | None, keyword(user_and_group(), "who runs it", default="script_user")] = None
     init_fail: Annotated[bool, keyword(flag(), "it counts as failed before its first run")] = False
+    native: Annotated[
+        bool | None,
+        keyword(boolean(), "kad itself answers a command that only asks whether something lives", default="true"),
+    ] = None
+    immediate: Annotated[
+        bool, keyword(flag(), "what kad itself sees end counts as failed at once, whatever fall says")
+    ] = False
 
 
-def to_script(block: ScriptBlock, programs: Programs, scope: Scope) -> VrrpScript | None:
-    """The script that can be run, or None, which has then been said."""
+def to_script(block: ScriptBlock, programs: Programs, scope: Scope, *, tracked: bool) -> VrrpScript:
+    """The script; one that cannot run has failed, which has then been said."""
+    identity = f"script:{block.name}"
     if block.script is None:
-        scope.report.warning(
-            scope.places.of(block),
-            f"vrrp_script {block.name} has no script; it is ignored",
-            proposal='add script "COMMAND"',
-            klass=Complaint.GENERAL,
+        program, impossible = Program(id=identity, text="", argv=()), "it has no script"
+        place, text = scope.places.of(block), f"vrrp_script {block.name} has no script; its check always fails"
+        (scope.report.error if tracked and programs.testing else scope.report.warning)(
+            place, text, proposal='add script "COMMAND"', klass=Complaint.GENERAL
         )
-        return None
-    program = programs.make(
-        block.script, f"script:{block.name}", scope.places.of(block, "script"), block.user, Complaint.GENERAL
-    )
-    if program is None:
-        return None
+    else:
+        place = scope.places.of(block, "script")
+        program, impossible = programs.make_check(
+            block.script, identity, place, block.user, native=block.native is not False, tracked=tracked
+        )
+        if block.immediate and program.probe is None:
+            text = "immediate means nothing for a program that is run each interval; it is ignored"
+            scope.report.note(scope.places.of(block, "immediate"), text)
     interval = block.interval if block.interval is not None else 1.0
     asked = block.weight or Weight()
     return VrrpScript(
@@ -61,4 +70,6 @@ def to_script(block: ScriptBlock, programs: Programs, scope: Scope) -> VrrpScrip
         rise=block.rise if block.rise is not None else 1,
         fall=block.fall if block.fall is not None else 1,
         init_fail=block.init_fail,
+        immediate=block.immediate and program.probe is not None,
+        impossible=impossible,
     )

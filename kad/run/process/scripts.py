@@ -103,7 +103,7 @@ class Scripts:
 
     def _reconfigure(self, watched: Watched, entry: VrrpScript) -> None:
         old = watched.check.script
-        if (old.probe, old.immediate) != (entry.probe, entry.immediate):
+        if (old.program.probe, old.immediate) != (entry.program.probe, entry.immediate):
             self._close(watched)
             watched.check.script = entry
             self._open(watched)
@@ -113,9 +113,9 @@ class Scripts:
     def _open(self, watched: Watched) -> None:
         """Have its probe at hand, if it has one."""
         entry = watched.check.script
-        if entry.probe is not None:
+        if entry.program.probe is not None:
             changed = (lambda: self._ask(watched, unasked=True)) if entry.immediate else None
-            watched.probe = self._probes.open(entry.probe, changed)
+            watched.probe = self._probes.open(entry.program.probe, changed)
 
     def _close(self, watched: Watched) -> None:
         if watched.probe is not None:
@@ -187,7 +187,7 @@ class Scripts:
 def _plain(name: str, watched: Watched) -> dict[str, object]:
     """For JSON."""
     check = watched.check
-    probe = check.script.probe
+    probe = check.script.program.probe
     return {
         "name": name,
         "command": check.script.program.argv,

@@ -103,6 +103,8 @@ def test_the_priority_of_an_owner_never_changes() -> None:
         (0, False, 0, 100, False),
         (0, False, 1, 100, True),
         (0, False, -1, 100, True),
+        (0, True, 0, 100, True),
+        (0, True, 1, 100, False),
     ],
 )
 def test_the_number_of_a_file(weight: int, reverse: bool, number: int, priority: int, fault: bool) -> None:
