@@ -30,6 +30,8 @@ DEFAULT_LOG_FILE = "kad.log"
 """In the runtime directory: a name in /tmp that everybody knows can be taken by anybody."""
 STATUS_UNKNOWN = 3
 """Nagios' word for a check that could not be made."""
+_GENHASH = ("genhash", "-T", "--genhash")
+"""First words that make it print the digest of a page instead."""
 SIGNALS = {
     "STOP": signal.SIGTERM,
     "RELOAD": signal.SIGHUP,
@@ -79,13 +81,21 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--reload", action="store_true", help="let the running daemon read its configuration again")
     p.add_argument("--check-reload", metavar="FILE", help="print what a reload with this file would change")
     p.add_argument("--signum", metavar="NAME", help=f"print a signal number: {', '.join(SIGNALS)}")
+    p.add_argument(
+        "-T", "--genhash", action="store_true", help="first word only: print a page's digest (see -T --help)"
+    )
     p.add_argument("-v", "--version", action="store_true", help="print the version")
     return p
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    options = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in _GENHASH:
+        from kad.tools import genhash
+
+        return genhash.main(words[1:])
+    options = parser().parse_args(words)
     if options.version:
         print(f"kad v{VERSION}")
         return EXIT_OK

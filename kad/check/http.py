@@ -111,6 +111,11 @@ class HttpConversation:
     def awaited(self) -> str:
         return "the end of the HTTP response" if self._in_body else "HTTP response"
 
+    @property
+    def digest(self) -> str | None:
+        """Of the body so far, where a digest is wanted; None: there is no answer."""
+        return self._digest.hexdigest() if self._digest is not None and self._in_body else None
+
     def begin(self) -> bytes:
         return request(self._url, self._protocol)
 
