@@ -18,7 +18,7 @@ import msgspec
 from kad import messages
 from kad.linux import privilege
 from kad.linux.channel import Channel, ChannelLost
-from kad.linux.memory import read_memory_file, resident_memory
+from kad.linux.memory import read_memory_file
 from kad.linux.process import set_title
 from kad.linux.refused import Refused
 from kad.log import Logger
@@ -198,7 +198,7 @@ class Child:
                 "started": self._started,
                 "uptime": time.time() - self._started,
                 "generation": self._generation,
-                "memory": {**resident_memory(), **self._collector.figures()},
+                "memory": self._collector.figures(),
                 "log_lines_dropped": self._log.dropped,
             },
             **self._room.snapshot(clear_statistics),

@@ -11,11 +11,15 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 LOOK = frozenset({"dump", "status"})
 ACT = frozenset({"reload", "stop", "configuration"})
 """The configuration holds passwords."""
 GROUP = "kad"
 _SO_PEERGROUPS = 59
+_PEER_GROUPS_ROOM = 1024
+"""Bytes, 256 groups: Python asks for no more."""
 _LARGEST_REQUEST = 4096
 
 
@@ -41,7 +45,7 @@ def listen(runtime_directory: Path) -> socket.socket:
     if group is not None and os.geteuid() == 0:
         os.chown(path, 0, group)
         os.chmod(path, 0o660)
-    listener.listen(16)
+    listener.listen(128)
     return listener
 
 
@@ -63,10 +67,20 @@ def may(peer: socket.socket, verb: str) -> bool:
 def _other_groups(peer: socket.socket) -> list[int]:
     groups = array.array("I")
     try:
-        groups.frombytes(peer.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4096))
+        groups.frombytes(peer.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _PEER_GROUPS_ROOM))
     except OSError:
         return []
     return groups.tolist()
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a client asks."""
+
+    verb: str
+    section: str | None = None
+
+
+_REQUEST = msgspec.json.Decoder(Request)
 
 
 class Conversation:
@@ -81,7 +95,7 @@ class Conversation:
     def fileno(self) -> int:
         return self.connection.fileno()
 
-    def read(self) -> dict[str, Any] | None:
+    def read(self) -> Request | None:
         """The request when it is whole; raises ControlError when it never will be."""
         try:
             data = self.connection.recv(_LARGEST_REQUEST)
@@ -92,12 +106,9 @@ class Conversation:
         self._request += data
         if b"\n" in self._request:
             try:
-                request = json.loads(self._request)
-            except ValueError as error:
-                raise ControlError("the request is no JSON line") from error
-            if not isinstance(request, dict):
-                raise ControlError("the request is no JSON object")
-            return request
+                return _REQUEST.decode(self._request)
+            except (ValueError, RecursionError) as error:
+                raise ControlError("the request is no JSON line of ours") from error
         if not data or len(self._request) > _LARGEST_REQUEST:
             raise ControlError("the request is not whole")
         return None

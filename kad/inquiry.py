@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
 import signal
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kad import VERSION, control, messages, report
-from kad.control import ControlError, Conversation
+from kad.control import ControlError, Conversation, Request
 from kad.linux import systemd
 from kad.linux.memory import read_memory_file, resident_memory
 from kad.linux.refused import Refused
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
 
 _PATIENCE = 2.0
 """Seconds that a child has to tell about itself."""
+_MEMORY_AGE = 1.0
+_CONVERSATION = 10.0
+"""Seconds that a client has for its request and for reading the answer."""
+_MOST_CONVERSATIONS = 64
 _DEVICE_INTERVAL = 1.0
 """Seconds between two feedings of a hardware watchdog; such devices wait for ten seconds and more."""
 _SIG_JSON = signal.SIGRTMIN + 2
@@ -43,7 +46,7 @@ class Collection:
     """Snapshots on their way; `done` is called with all that came in time."""
 
     deadline: float
-    done: Callable[[dict[str, Plain]], None]
+    done: list[Callable[[dict[str, Plain]], None]]
     waiting: set[str]
     taken: dict[str, Plain] = field(default_factory=dict)
 
@@ -60,8 +63,14 @@ class Inquiries:
     def __init__(self, watchdog: Watchdog) -> None:
         self._watchdog = watchdog
         self._collections: dict[int, Collection] = {}
+        self._conversations: dict[Conversation, float] = {}
+        """With the moment until which each may last, the oldest first."""
+        self._later: list[Callable[[dict[str, Plain]], None]] = []
+        """Who asked while a collection was on its way: one more answers them all."""
         self._number = 0
         self._states: dict[str, messages.RouterState] = {}
+        self._memory: dict[str, dict[str, int]] = {}
+        self._memory_at = -_MEMORY_AGE
         self._keep_alive = systemd.watchdog_interval()
         self._device: WatchdogDevice | None = None
         self._feeding_interval = 0.0
@@ -71,6 +80,7 @@ class Inquiries:
     @property
     def deadline(self) -> float | None:
         moments = [collection.deadline for collection in self._collections.values()]
+        moments += list(self._conversations.values())[:1]
         if self._next_feeding is not None:
             moments.append(self._next_feeding)
         return min(moments, default=None)
@@ -80,6 +90,9 @@ class Inquiries:
         for number, collection in list(self._collections.items()):
             if collection.deadline <= now:
                 self._finish(number)
+        for conversation, until in list(self._conversations.items()):
+            if until <= now:
+                self._end(conversation)
         if self._next_feeding is not None and self._next_feeding <= now:
             self._next_feeding = now + self._feeding_interval
             if self._watchdog.is_well(now):
@@ -117,7 +130,13 @@ class Inquiries:
     # snapshots
 
     def collect(self, done: Callable[[dict[str, Plain]], None], *, clear_statistics: bool = False) -> None:
-        """Ask every child that lives about itself."""
+        """Ask every child that lives about itself; a crowd of clients costs a child two answers at most."""
+        if self._collections and not clear_statistics:
+            self._later.append(done)
+            return
+        self._ask_all([done], clear_statistics=clear_statistics)
+
+    def _ask_all(self, done: list[Callable[[dict[str, Plain]], None]], *, clear_statistics: bool = False) -> None:
         self._number += 1
         alive = {name for name, member in self._watchdog.members.items() if member.configured_generation}
         self._collections[self._number] = Collection(time.monotonic() + _PATIENCE, done, set(alive))
@@ -145,7 +164,11 @@ class Inquiries:
 
     def _finish(self, number: int) -> None:
         collection = self._collections.pop(number)
-        collection.done(collection.taken)
+        for answer in collection.done:
+            answer(collection.taken)
+        if self._later and not self._collections:
+            waiting, self._later = self._later, []
+            self._ask_all(waiting)
 
     def router_changed(self, frame: messages.Frame) -> None:
         """Keep systemd's one-line status true."""
@@ -181,33 +204,41 @@ class Inquiries:
 
     def accept(self, listener: socket.socket) -> None:
         """A client has come."""
-        with contextlib.suppress(OSError):
+        try:
             conversation = Conversation(listener.accept()[0])
-            self._watchdog.watch(conversation.connection, selectors.EVENT_READ, lambda: self._listen(conversation))
+        except OSError:
+            return
+        if len(self._conversations) >= _MOST_CONVERSATIONS:
+            self._end(next(iter(self._conversations)))
+        self._conversations[conversation] = time.monotonic() + _CONVERSATION
+        self._watchdog.watch(conversation.connection, selectors.EVENT_READ, lambda: self._listen(conversation))
+
+    def _end(self, conversation: Conversation) -> None:
+        if self._conversations.pop(conversation, None) is not None:
+            self._watchdog.unwatch(conversation.connection)
+            conversation.close()
 
     def _listen(self, conversation: Conversation) -> None:
         try:
             request = conversation.read()
         except ControlError:
-            self._watchdog.unwatch(conversation.connection)
-            conversation.close()
+            self._end(conversation)
             return
         if request is None:
             return
         self._watchdog.unwatch(conversation.connection)
-        verb = str(request.get("verb"))
+        verb = request.verb
         if verb not in control.LOOK | control.ACT:
             self._reply(conversation, {"ok": False, "error": f"unknown request {verb}"})
         elif not control.may(conversation.connection, verb):
             self._reply(conversation, {"ok": False, "error": f"no permission for {verb}"})
         else:
-            self._serve(conversation, verb, request)
+            self._serve(conversation, request)
 
-    def _serve(self, conversation: Conversation, verb: str, request: Plain) -> None:
-        match verb:
+    def _serve(self, conversation: Conversation, request: Request) -> None:
+        match request.verb:
             case "dump" | "status":
-                section = request.get("section")
-                self.collect(lambda taken: self._reply_dump(conversation, self.dump(taken), section))
+                self.collect(lambda taken: self._reply_dump(conversation, self.dump(taken), request.section))
             case "reload":
                 self._watchdog.ask_reload()
                 self._reply(conversation, {"ok": True})
@@ -227,23 +258,24 @@ class Inquiries:
             "refusals": sorted(current.refusals),
         }
 
-    def _reply_dump(self, conversation: Conversation, dump: Plain, section: object) -> None:
+    def _reply_dump(self, conversation: Conversation, dump: Plain, section: str | None) -> None:
         if not section:
             self._reply(conversation, {"ok": True, "dump": dump})
         elif section in dump:
-            self._reply(conversation, {"ok": True, "dump": dump[str(section)]})
+            self._reply(conversation, {"ok": True, "dump": dump[section]})
         else:
             known = ", ".join(sorted(dump))
             self._reply(conversation, {"ok": False, "error": f"there is no section {section}; there are: {known}"})
 
     def _reply(self, conversation: Conversation, answer: Plain) -> None:
+        if conversation not in self._conversations:
+            return
         conversation.answer(msgspec.json.encode(answer))
         self._write(conversation)
 
     def _write(self, conversation: Conversation) -> None:
         if conversation.write():
-            self._watchdog.unwatch(conversation.connection)
-            conversation.close()
+            self._end(conversation)
         else:
             self._watchdog.watch(conversation.connection, selectors.EVENT_WRITE, lambda: self._write(conversation))
 
@@ -252,21 +284,24 @@ class Inquiries:
     def dump(self, taken: dict[str, Plain]) -> Plain:
         """Everything about the daemon and its children, as JSON can print it."""
         watchdog = self._watchdog
+        resident = self._resident_memory()
         processes: dict[str, Plain] = {
             "watchdog": {
                 "name": "watchdog",
                 "pid": os.getpid(),
                 "started": watchdog.started,
                 "uptime": time.time() - watchdog.started,
-                "memory": resident_memory(),
+                "memory": resident["watchdog"],
                 "log_lines_dropped": watchdog.log.dropped,
             }
         }
         sections: Plain = {}
         for name, snapshot in taken.items():
-            process = snapshot.pop("process")
-            processes[name] = {**process, "restarts": watchdog.members[name].supervision.restarts}
-            sections[name] = snapshot
+            process = snapshot["process"]
+            memory = {**resident.get(name, {}), **process["memory"]}
+            restarts = watchdog.members[name].supervision.restarts
+            processes[name] = {**process, "memory": memory, "restarts": restarts}
+            sections[name] = {key: value for key, value in snapshot.items() if key != "process"}
         for name, member in watchdog.members.items():
             if member.pid is not None and name not in processes:
                 processes[name] = {"name": name, "pid": member.pid, "restarts": member.supervision.restarts}
@@ -280,6 +315,16 @@ class Inquiries:
             "memory": {name: process.get("memory", {}) for name, process in processes.items()},
             **sections,
         }
+
+    def _resident_memory(self) -> dict[str, dict[str, int]]:
+        """Of every process, looked at once a second at most: the kernel walks all their pages for it."""
+        now = time.monotonic()
+        if now - self._memory_at >= _MEMORY_AGE:
+            pids = {name: member.pid for name, member in self._watchdog.members.items() if member.pid is not None}
+            pids["watchdog"] = os.getpid()
+            self._memory = {name: resident_memory(pid) for name, pid in pids.items()}
+            self._memory_at = now
+        return self._memory
 
     def log_everything(self) -> None:
         """What SIGUSR1 writes to a file, to the log."""
@@ -296,7 +341,7 @@ class Inquiries:
         vrrp, runner = taken.get("vrrp", _NOTHING), taken.get("runner")
         match number:
             case signal.SIGUSR1:
-                files = {"kad.data": msgspec.json.format(msgspec.json.encode(self.dump(dict(taken)))).decode() + "\n"}
+                files = {"kad.data": msgspec.json.format(msgspec.json.encode(self.dump(taken))).decode() + "\n"}
                 files["keepalived.data"] = report.data(vrrp, runner)
             case signal.SIGUSR2:
                 files = {"keepalived.stats": report.stats(vrrp)}
