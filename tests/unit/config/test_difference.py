@@ -1,28 +1,32 @@
-"""A reload touches exactly what changed."""
+"""What two slices differ in, object by object."""
 
 from __future__ import annotations
 
 from kad.config.difference import Difference, difference
-from kad.vrrp.keywords import VrrpInstance
+from kad.vrrp.keywords import VirtualAddress, VrrpInstance, VrrpSlice
 
 
-def instance(name: str, priority: int = 100) -> VrrpInstance:
-    return VrrpInstance(name=name, interface="eth0", virtual_router_id=1, priority=priority)
+def instance(name: str, **more: object) -> VrrpInstance:
+    return VrrpInstance(name=name, interface="eth0", virtual_router_id=51, **more)  # type: ignore[arg-type]
 
 
-def test_each_object_is_in_one_place() -> None:
-    old = [instance("gone"), instance("same"), instance("other", 90)]
-    new = [instance("other", 91), instance("fresh"), instance("same")]
-    assert difference(old, new) == Difference(
-        removed=(instance("gone"),),
-        changed=(instance("other", 91),),
-        added=(instance("fresh"),),
-        kept=(instance("same"),),
-    )
+def test_equal_slices_differ_in_nothing() -> None:
+    one = VrrpSlice(instances=(instance("A", virtual_addresses=(VirtualAddress(address="192.0.2.1", prefix=24),)),))
+    other = VrrpSlice(instances=(instance("A", virtual_addresses=(VirtualAddress(address="192.0.2.1", prefix=24),)),))
+    assert difference(one, other) == []
 
 
-def test_equal_configurations_change_nothing_in_whatever_order() -> None:
-    one, two = instance("a"), instance("b")
-    found = difference([one, two], [two, one])
-    assert (found.removed, found.changed, found.added) == ((), (), ())
-    assert found.kept == (two, one)
+def test_removed_then_changed_then_added() -> None:
+    old = VrrpSlice(instances=(instance("B", priority=100), instance("A")))
+    new = VrrpSlice(instances=(instance("C"), instance("B", priority=120)))
+    assert difference(old, new) == [
+        Difference("instances", "A", "removed"),
+        Difference("instances", "B", "changed", (("priority", 100, 120),)),
+        Difference("instances", "C", "added"),
+    ]
+
+
+def test_settings_of_the_slice_itself() -> None:
+    assert difference(VrrpSlice(), VrrpSlice(startup_delay=3.0)) == [
+        Difference("settings", "", "changed", (("startup_delay", 0.0, 3.0),))
+    ]
