@@ -351,10 +351,17 @@ class Room:
             return
         server.said = truth
         self._say(truth)
-        if truth.known and (before is None or before.healthy is not truth.healthy):
-            state = "healthy" if truth.healthy else "failed"
-            name = f"[{truth.address}]:{truth.port}"
-            self._log.notice(f"real_server {name} of virtual_server {truth.service} is {state}: {truth.reason}")
+        if before is None or (before.healthy, before.known) != (truth.healthy, truth.known):
+            self._announce(truth, before)
+
+    def _announce(self, truth: ServerHealth, before: ServerHealth | None) -> None:
+        """The first word on a server that is well comes when all its checks have spoken."""
+        was_failed = before is not None and not before.healthy
+        if truth.healthy and not truth.known and not was_failed:
+            return
+        state = "healthy" if truth.healthy else "failed"
+        name = f"[{truth.address}]:{truth.port}"
+        self._log.notice(f"real_server {name} of virtual_server {truth.service} is {state}: {truth.reason}")
 
     def _judge_expiry(self, probe: Probe, expires: float) -> None:
         left = expires - time.time()

@@ -28,7 +28,7 @@ class GlobalsBlock(Block, frozen=True, kw_only=True):
     fifo: Annotated[FifoWords, Inline()]
     management: Annotated[ManagementGlobals, Inline()]
     vrrp: Annotated[VrrpGlobals, Inline()]
-    checker: Annotated[CheckerGlobals, Inline(effect=False)]
+    checker: Annotated[CheckerGlobals, Inline()]
     checker_process: Annotated[
         ProcessWords, Inline("checker_", effect=False, also=(("lvs_process_name", "process_name"),))
     ]
@@ -42,7 +42,7 @@ class RealServerBlock(Block, frozen=True, kw_only=True):
     """real_server IP [PORT] { }"""
 
     name: Annotated[ServerName, Head(server_name())]
-    destination: Annotated[DestinationWords, Inline()]
+    destination: Annotated[DestinationWords, Inline(effect=False)]
     defaults: Annotated[ServerDefaults, Inline()]
     checks: Annotated[CheckWords, Inline()]
 
@@ -51,7 +51,7 @@ class VirtualServerBlock(Block, frozen=True, kw_only=True):
     """virtual_server IP [PORT] { }"""
 
     name: Annotated[ServiceName, Head(service_name())]
-    service: Annotated[ServiceWords, Inline()]
+    service: Annotated[ServiceWords, Inline(effect=False)]
     defaults: Annotated[ServiceDefaults, Inline()]
     real_server: Annotated[
         tuple[RealServerBlock, ...], block(RealServerBlock, "a destination of the service", collected=True)
@@ -85,13 +85,13 @@ class File(Block, frozen=True, kw_only=True):
         tuple[GroupBlock, ...],
         block(GroupBlock, "instances that change together", collected=True, unique=True, missing=Complaint.GENERAL),
     ] = ()
-    SSL: Annotated[ClientBlock | None, block(ClientBlock, "what every SSL_GET shows to servers", effect=False)] = None
+    SSL: Annotated[ClientBlock | None, block(ClientBlock, "what every SSL_GET shows to servers")] = None
     virtual_server_group: Annotated[
         tuple[ServiceGroupBlock, ...],
         block(ServiceGroupBlock, "addresses that are served alike", collected=True, effect=False),
     ] = ()
     virtual_server: Annotated[
-        tuple[VirtualServerBlock, ...], block(VirtualServerBlock, "an IPVS service", collected=True, effect=False)
+        tuple[VirtualServerBlock, ...], block(VirtualServerBlock, "an IPVS service", collected=True)
     ] = ()
 
 

@@ -182,7 +182,6 @@ CASES: list[tuple[str, int, list[str]]] = [
         service(all_set=False),
         5,
         [
-            "note 1 virtual_server: known to keepalived, has no effect in kad yet",
             "warning 1 virtual_server 192.0.2.9 80 has no protocol; UDP is used -> add protocol TCP",
             "warning 1 virtual_server 192.0.2.9 80 has no lb_algo; wlc is used -> add lb_algo rr",
             "warning 1 virtual_server 192.0.2.9 80 has no lb_kind; NAT is used -> add lb_kind NAT, DR or TUN",

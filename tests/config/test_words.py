@@ -84,5 +84,5 @@ def test_a_word_without_effect_says_so_once() -> None:
     notes = [finding for finding in said(judged(text)) if "no effect" in finding]
     assert notes == [
         "note 2 enable_traps: known to keepalived, has no effect in kad yet",
-        "note 5 virtual_server: known to keepalived, has no effect in kad yet",
+        "note 6 protocol: known to keepalived, has no effect in kad yet",
     ]

@@ -200,7 +200,9 @@ class UrlWords(Block, frozen=True, kw_only=True):
     regex_max_offset: Annotated[
         str | None, keyword(optional(text("UNSIGNED"), None), "last byte a match may begin at", default="none")
     ] = None
-    regex_stack: Annotated[tuple[str, ...] | None, keyword(texts("START MAX", least=0), "of PCRE2")] = None
+    regex_stack: Annotated[
+        tuple[str, ...] | None, keyword(texts("START MAX", least=0), "of PCRE2; kad bounds a search otherwise")
+    ] = None
 
 
 class UrlBlock(Block, frozen=True, kw_only=True):
@@ -374,5 +376,6 @@ class CheckWords(Block, frozen=True, kw_only=True):
         tuple[FileCheckBlock, ...], block(FileCheckBlock, "a file decides", name="FILE_CHECK", collected=True)
     ] = ()
     bfd: Annotated[
-        tuple[BfdCheckBlock, ...], block(BfdCheckBlock, "a session decides", name="BFD_CHECK", collected=True)
+        tuple[BfdCheckBlock, ...],
+        block(BfdCheckBlock, "a session decides", name="BFD_CHECK", collected=True, effect=False),
     ] = ()

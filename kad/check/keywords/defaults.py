@@ -38,7 +38,9 @@ class SharedDefaults(Block, frozen=True, kw_only=True):
     virtualhost: Annotated[
         str | None, keyword(text("STRING"), "the Host header and the name in TLS", missing=Complaint.GENERAL)
     ] = None
-    smtp_alert: Annotated[bool | None, keyword(boolean(), "mail on changes", default="smtp_alert_checker")] = None
+    smtp_alert: Annotated[
+        bool | None, keyword(boolean(), "mail on changes", default="smtp_alert_checker", effect=False)
+    ] = None
 
 
 class ServiceDefaults(Block, frozen=True, kw_only=True):
@@ -46,7 +48,9 @@ class ServiceDefaults(Block, frozen=True, kw_only=True):
 
     shared: Annotated[SharedDefaults, Inline()]
     alpha: Annotated[bool, keyword(flag(), "servers are down until a check succeeds")] = False
-    inhibit_on_failure: Annotated[bool, keyword(flag(), "failed servers get weight 0 rather than leave")] = False
+    inhibit_on_failure: Annotated[
+        bool, keyword(flag(), "failed servers get weight 0 rather than leave", effect=False)
+    ] = False
     ha_suspend: Annotated[bool, keyword(flag(), "no checks while the address is not here")] = False
 
 
@@ -58,7 +62,8 @@ class ServerDefaults(Block, frozen=True, kw_only=True):
         None
     )
     inhibit_on_failure: Annotated[
-        bool | None, keyword(boolean(), "it gets weight 0 rather than leave", default="that of the service")
+        bool | None,
+        keyword(boolean(), "it gets weight 0 rather than leave", default="that of the service", effect=False),
     ] = None
 
 
