@@ -8,26 +8,39 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from kad import VERSION, control, messages, report
+from kad import VERSION, configtest, control, report
+from kad.configtest import Reading
 from kad.control import ControlError
 from kad.linux.daemon import detach
 from kad.linux.pidfile import AlreadyRunning, PidFile
 from kad.linux.refused import Refused
 from kad.linux.runtime_directory import prepare_runtime_directory
 from kad.log import FACILITIES, Destination, Logger
-from kad.supervision import EXIT_CONFIGURATION, EXIT_FATAL, EXIT_NO_FILE, EXIT_OK
+from kad.supervision import EXIT_FATAL, EXIT_NO_FILE, EXIT_OK
 
 if TYPE_CHECKING:
-    from kad.config.analyzer import Analysis
+    pass
 
 DEFAULT_FILES = (Path("/etc/kad/kad.conf"), Path("/etc/keepalived/keepalived.conf"))
 DEFAULT_RUNTIME_DIRECTORY = Path("/run/kad")
 DEFAULT_LOG_FILE = "kad.log"
 """In the runtime directory: a name in /tmp that everybody knows can be taken by anybody."""
+_WITHOUT_EFFECT: tuple[tuple[tuple[str, ...], bool], ...] = (
+    (("-B", "--no_bfd"), False),
+    (("--all",), False),
+    (("-X", "--release-vips"), False),
+    (("-I", "--dont-release-ipvs"), False),
+    (("-a", "--address-monitoring"), False),
+    (("-x", "--snmp"), False),
+    (("-A", "--snmp-agent-socket"), True),
+    (("-m", "--core-dump"), False),
+    (("-M", "--core-dump-pattern"), True),
+    (("--flush-log-file",), False),
+)
+"""keepalived's options that a start script may well pass, and that change nothing here; the log says so."""
 STATUS_UNKNOWN = 3
 """Nagios' word for a check that could not be made."""
 _GENHASH = ("genhash", "-T", "--genhash")
@@ -63,6 +76,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("-P", "--vrrp", action="store_true", help="run VRRP only")
     p.add_argument("-C", "--check", action="store_true", help="run checks and IPVS only")
     p.add_argument("-t", "--config-test", nargs="?", const="", metavar="LOG", help="test the configuration and exit")
+    p.add_argument("--format", choices=("text", "json"), default="text", help="with -t: how the findings are printed")
+    p.add_argument("--print", action="store_true", help="print the configuration, includes and variables resolved")
+    p.add_argument("--defaults", action="store_true", help="with --print: what holds by default too")
+    p.add_argument("--explain", nargs="?", const="", metavar="KEYWORD", help="what a keyword means; alone: all of them")
+    p.add_argument("-e", "--all-config", action="store_true", help="each include is as strict as can be")
     p.add_argument("-i", "--config-id", metavar="ID", help="value for conditional lines (default: host name)")
     p.add_argument("-p", "--pid", metavar="FILE", help="pid file of the daemon")
     p.add_argument("-r", "--vrrp_pid", metavar="FILE", help="pid file of the vrrp process")
@@ -85,6 +103,13 @@ def parser() -> argparse.ArgumentParser:
         "-T", "--genhash", action="store_true", help="first word only: print a page's digest (see -T --help)"
     )
     p.add_argument("-v", "--version", action="store_true", help="print the version")
+    for names, takes_value in _WITHOUT_EFFECT:
+        name = names[-1].strip("-")
+        if takes_value:
+            p.add_argument(*names, dest=name, nargs="?", const="", help=argparse.SUPPRESS)
+        else:
+            p.add_argument(*names, dest=name, action="store_true", help=argparse.SUPPRESS)
+    p.add_argument("-s", "--namespace", metavar="NAME", help=argparse.SUPPRESS)
     return p
 
 
@@ -103,10 +128,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _print_signal(options.signum)
     if options.dump is not None or options.status or options.reload:
         return _ask(options)
+    if options.explain is not None:
+        return configtest.explain(options.explain)
     if options.check_reload is not None:
-        return _check_reload(options)
+        options.use_file = options.check_reload
+        return configtest.check_reload(_reading(options), runtime_directory(options))
+    if options.print:
+        return configtest.print_effective(_reading(options), with_defaults=options.defaults)
     if options.config_test is not None:
-        return _test_configuration(options)
+        return configtest.test(_reading(options), options.config_test, options.format)
     return _run(options)
 
 
@@ -148,72 +178,18 @@ def _ask(options: argparse.Namespace) -> int:
 # configuration
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How the configuration is read: again in the same way at each reload."""
-
-    files: str
-    config_id: str | None
-    vrrp: bool
-    checker: bool
-    umask: int | None = None
-
-    def __call__(self) -> tuple[messages.Analyzed, dict[str, bytes]]:
-        """Called in the analyzer process."""
-        from kad.config import analyzer
-
-        analysis = self.analyze(test=False)
-        return analyzer.to_message(analysis), analysis.slices
-
-    def analyze(self, *, test: bool) -> Analysis:
-        """Here and now; imports the parser, which the parent must never do."""
-        from kad.config import analyzer
-        from kad.linux.host import gather
-
-        options = analyzer.Options(
-            config_id=self.config_id, test=test, vrrp=self.vrrp, checker=self.checker, umask=self.umask
-        )
-        return analyzer.analyze(self.files, gather(), options)
-
-
 def _reading(options: argparse.Namespace) -> Reading:
     files = options.use_file or str(next((path for path in DEFAULT_FILES if path.exists()), DEFAULT_FILES[0]))
     only = options.vrrp or options.check
     umask = int(options.umask, 8) if options.umask else None
-    return Reading(files, options.config_id, options.vrrp or not only, options.check or not only, umask)
-
-
-def _check_reload(options: argparse.Namespace) -> int:
-    from kad.check_reload import check_reload
-    from kad.config import analyzer
-
-    options.use_file = options.check_reload
-    analysis = _reading(options).analyze(test=False)
-    print(analyzer.render(analysis.diagnostics), end="", file=sys.stderr)
-    try:
-        text, accepted = check_reload(runtime_directory(options), analysis)
-    except ControlError as error:
-        print(f"kad: {error}", file=sys.stderr)
-        return EXIT_FATAL
-    print(text, end="")
-    return EXIT_OK if accepted else EXIT_CONFIGURATION
-
-
-def _test_configuration(options: argparse.Namespace) -> int:
-    from kad.config import analyzer
-
-    analysis = _reading(options).analyze(test=True)
-    text = analyzer.render(analysis.diagnostics)
-    if options.config_test:
-        try:
-            with open(options.config_test, "a") as file:
-                file.write(text)
-        except OSError as error:
-            print(f"kad: {options.config_test}: {error.strerror}", file=sys.stderr)
-            return EXIT_FATAL
-    else:
-        print(text, end="", file=sys.stderr)
-    return analysis.exit_code
+    return Reading(
+        files,
+        options.config_id,
+        vrrp=options.vrrp or not only,
+        checker=options.check or not only,
+        umask=umask,
+        all_checks=options.all_config,
+    )
 
 
 # the daemon
@@ -235,11 +211,17 @@ def _destination(options: argparse.Namespace) -> Destination:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.namespace:
+        print("kad: -s is not served yet: start kad inside the namespace, as with ip netns exec", file=sys.stderr)
+        return EXIT_FATAL
     for name in ("use_file", "runtime_dir", "pid", "vrrp_pid", "checkers_pid", "log_file"):
         # The daemon leaves for / and must find them again at a reload.
         if getattr(options, name):
             setattr(options, name, os.path.abspath(getattr(options, name)))
     log = Logger("Keepalived", _destination(options))
+    for names, _ in _WITHOUT_EFFECT:
+        if getattr(options, names[-1].strip("-")) not in (None, False):
+            log.notice(f"{names[-1]} has no effect in kad")
     directory = runtime_directory(options)
     reading = _reading(options)
     if not Path(reading.files).exists() and not any(character in reading.files for character in "*?[{"):

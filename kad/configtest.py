@@ -1,0 +1,126 @@
+"""What the command line asks about a configuration without running it: test, print, explain, what a reload would do.
+
+The parser is imported by the functions that need it: the daemon's parent imports this module and must stay small.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kad import messages
+from kad.control import ControlError
+from kad.supervision import EXIT_CONFIGURATION, EXIT_FATAL, EXIT_OK
+
+if TYPE_CHECKING:
+    from kad.config.analyzer import Analysis, Options
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the configuration is read: again in the same way at each reload."""
+
+    files: str
+    config_id: str | None
+    vrrp: bool
+    checker: bool
+    umask: int | None = None
+    all_checks: bool = False
+    """Each include is as strict as can be (-e)."""
+
+    def __call__(self) -> tuple[messages.Analyzed, dict[str, bytes]]:
+        """Called in the analyzer process."""
+        from kad.config import analyzer
+
+        analysis = self.analyze(test=False)
+        return analyzer.to_message(analysis), analysis.slices
+
+    def analyze(self, *, test: bool) -> Analysis:
+        """Here and now."""
+        from kad.config import analyzer
+        from kad.linux.host import gather
+
+        return analyzer.analyze(self.files, gather(), self.options(test=test))
+
+    def options(self, *, test: bool) -> Options:
+        from kad.config import analyzer
+
+        return analyzer.Options(
+            config_id=self.config_id,
+            test=test,
+            vrrp=self.vrrp,
+            checker=self.checker,
+            umask=self.umask,
+            all_config=self.all_checks,
+        )
+
+
+def test(reading: Reading, log: str, form: str) -> int:
+    """`-t`: the findings to standard error, or appended to `log`; returns keepalived's exit code."""
+    from kad.config import render
+
+    analysis = reading.analyze(test=True)
+    to_text = render.to_json if form == "json" else render.render
+    text = to_text(analysis.diagnostics)
+    if not log:
+        print(text, end="", file=sys.stdout if form == "json" else sys.stderr)
+        return analysis.exit_code
+    try:
+        with open(log, "a") as file:
+            file.write(text)
+    except OSError as error:
+        print(f"kad: {log}: {error.strerror}", file=sys.stderr)
+        return EXIT_FATAL
+    return analysis.exit_code
+
+
+def print_effective(reading: Reading, *, with_defaults: bool) -> int:
+    """`-t --print`: the configuration as one text; the findings to standard error."""
+    from kad.config import analyzer
+    from kad.linux.host import gather
+
+    analysis, text = analyzer.effective(
+        reading.files, gather(), reading.options(test=True), with_defaults=with_defaults
+    )
+    print(analyzer.render(analysis.diagnostics), end="", file=sys.stderr)
+    print(text, end="")
+    return analysis.exit_code
+
+
+def explain(word: str) -> int:
+    """`--explain`: one keyword, or all of them; `reference` prints the whole page."""
+    from kad.config import explain as explaining
+    from kad.config.language import language
+
+    layout = language()
+    match word:
+        case "":
+            print(explaining.overview(layout), end="")
+        case "reference":
+            print(explaining.reference(layout), end="")
+        case _:
+            text = explaining.explain(word, layout)
+            if text is None:
+                near = ", ".join(explaining.proposals(word, layout))
+                print(f"kad: there is no keyword {word}{f'; near it: {near}' if near else ''}", file=sys.stderr)
+                return EXIT_FATAL
+            print(text, end="")
+    return EXIT_OK
+
+
+def check_reload(reading: Reading, runtime_directory: Path) -> int:
+    """`--check-reload`: what would change, and whether the reload would be accepted."""
+    from kad import check_reload as checking
+    from kad.config import analyzer
+
+    analysis = reading.analyze(test=False)
+    print(analyzer.render(analysis.diagnostics), end="", file=sys.stderr)
+    try:
+        text, accepted = checking.check_reload(runtime_directory, analysis)
+    except ControlError as error:
+        print(f"kad: {error}", file=sys.stderr)
+        return EXIT_FATAL
+    print(text, end="")
+    return EXIT_OK if accepted else EXIT_CONFIGURATION
