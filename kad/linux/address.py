@@ -34,6 +34,8 @@ PROTOCOL_KEEPALIVED = 18
 """IFA_PROTO, by which addresses that a crashed daemon left behind are recognised."""
 
 IFA_F_NODAD = 0x02
+IFA_F_OPTIMISTIC = 0x04
+IFA_F_DADFAILED = 0x08
 IFA_F_HOMEADDRESS = 0x10
 IFA_F_DEPRECATED = 0x20
 IFA_F_TENTATIVE = 0x40
@@ -45,7 +47,8 @@ IFA_F_MCAUTOJOIN = 0x400
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix, flags, scope, index
 _CACHEINFO = struct.Struct("=IIII")  # preferred, valid, created, updated
 _U32 = struct.Struct("=I")
-_FOREVER = 0xFFFFFFFF
+FOREVER = 0xFFFFFFFF
+"""A lifetime in seconds that never ends."""
 
 _IFA_ADDRESS = 1
 _IFA_LOCAL = 2
@@ -103,7 +106,7 @@ def encode_add(
     if flags:
         parts.append(attribute(_IFA_FLAGS, _U32.pack(flags)))
     if preferred_lft is not None:
-        parts.append(attribute(_IFA_CACHEINFO, _CACHEINFO.pack(preferred_lft, _FOREVER, 0, 0)))
+        parts.append(attribute(_IFA_CACHEINFO, _CACHEINFO.pack(preferred_lft, FOREVER, 0, 0)))
     if protocol:
         parts.append(attribute(_IFA_PROTO, bytes([protocol])))
     return message(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, b"".join(parts))

@@ -7,6 +7,7 @@ import errno
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from kad.linux.libc import LIBC
@@ -23,9 +24,9 @@ _IPV6_HOPLIMIT = 52
 _LEVEL_AND_TYPE = struct.Struct("=ii")
 _INT = struct.Struct("=i")
 
-Received = tuple[bytes, bytes, bytes, int]
-"""A packet, its source and destination (4 or 16 bytes), its TTL or hop limit. An IPv4 packet has its IP header."""
-
+_IPV6_VERSION = b"\x60\0\0\0"
+_IPV6_PAYLOAD_LENGTH = struct.Struct("!H")
+_REMEMBERED_ENDS = 4096
 
 _IOVEC = struct.Struct("@PN")  # base, length
 # struct msghdr: name, its length, iovec, their number, control, its length, flags; then the length of struct mmsghdr.
@@ -132,6 +133,8 @@ class BatchReceiver:
         self.socket = sock
         self.capacity = capacity
         self._fd = sock.fileno()
+        self._protocol = sock.proto
+        self._remembered_ends: dict[bytes, bytes] = {}
         ipv6 = sock.family == socket.AF_INET6
         name_size, control_size = (_SOCKADDR_IN6, _CONTROL) if ipv6 else (0, 0)
         self._packets = memoryview(bytearray(capacity * LARGEST_PACKET))
@@ -154,8 +157,12 @@ class BatchReceiver:
         self._fresh_headers = bytes(self._headers) if ipv6 else None
         self._lengths = self._headers.cast("I")[_LENGTH_PLACE :: _HEADER // 4]
 
-    def receive(self) -> list[Received]:
-        """What waits, at most `capacity` packets; empty when nothing does. Longer packets are cut off."""
+    def receive(self) -> list[bytes]:
+        """What waits, at most `capacity` packets with their IP header; empty when nothing does.
+
+        The kernel keeps the header of an IPv6 packet to itself: it is made anew from what is told beside it, with
+        traffic class and flow label 0. Longer packets are cut off.
+        """
         if self._fresh_headers is not None:
             self._headers[:] = self._fresh_headers
         count = _recvmmsg(self._fd, self._address, self.capacity, _MSG_DONTWAIT, None)
@@ -167,41 +174,61 @@ class BatchReceiver:
         lengths = self._lengths[:count].tolist()
         return self._ipv4(lengths) if self._fresh_headers is None else self._ipv6(lengths)
 
-    def _ipv4(self, lengths: list[int]) -> list[Received]:
-        received: list[Received] = []
+    def _ipv4(self, lengths: list[int]) -> list[bytes]:
+        if len(set(lengths)) == 1:
+            # The usual case, many adverts of one length: all of them in one step.
+            return list(_pieces(lengths[0], len(lengths)).unpack_from(self._packets))
+        received: list[bytes] = []
         data = self._packets
         start = 0
         for length in lengths:
-            packet = data[start : start + length].tobytes()
-            received.append((packet, packet[12:16], packet[16:20], packet[8]))
+            received.append(data[start : start + length].tobytes())
             start += LARGEST_PACKET
         return received
 
-    def _ipv6(self, lengths: list[int]) -> list[Received]:
-        received: list[Received] = []
+    def _ipv6(self, lengths: list[int]) -> list[bytes]:
+        received: list[bytes] = []
         for place, length in enumerate(lengths):
             start = place * LARGEST_PACKET
-            packet = self._packets[start : start + length].tobytes()
-            name = place * _SOCKADDR_IN6
-            source = self._names[name + 8 : name + 24].tobytes()
-            received.append((packet, source, *self._told_beside(place)))
+            payload = self._packets[start : start + length].tobytes()
+            header = _IPV6_VERSION + _IPV6_PAYLOAD_LENGTH.pack(length) + self._ends(place)
+            received.append(header + payload)
         return received
 
-    def _told_beside(self, place: int) -> tuple[bytes, int]:
-        """Destination and hop limit, from the control messages of one packet."""
-        destination, hop_limit = bytes(16), 0
+    def _ends(self, place: int) -> bytes:
+        """The IPv6 header of one packet from the next header on; what was told of it before is not read again."""
+        name = place * _SOCKADDR_IN6
+        source = self._names[name + 8 : name + 24].tobytes()
         (size,) = _CONTROL_LENGTH.unpack_from(self._headers, place * _HEADER + _CONTROL_LENGTH_PLACE)
         control = self._controls[place * _CONTROL : place * _CONTROL + size].tobytes()
-        offset = 0
-        while offset + _CMSG_DATA <= size:
-            (length,) = _CONTROL_LENGTH.unpack_from(control, offset)
-            match _LEVEL_AND_TYPE.unpack_from(control, offset + _CONTROL_LENGTH.size):
-                case socket.IPPROTO_IPV6, int(kind) if kind == _IPV6_PKTINFO:
-                    destination = control[offset + _CMSG_DATA : offset + _CMSG_DATA + 16]
-                case socket.IPPROTO_IPV6, int(kind) if kind == _IPV6_HOPLIMIT:
-                    (hop_limit,) = _INT.unpack_from(control, offset + _CMSG_DATA)
-            offset += max(length + -length % _CONTROL_LENGTH.size, _CMSG_DATA)
-        return destination, hop_limit
+        ends = self._remembered_ends.get(source + control)
+        if ends is None:
+            if len(self._remembered_ends) >= _REMEMBERED_ENDS:
+                self._remembered_ends.clear()
+            destination, hop_limit = _told_beside(control)
+            ends = bytes([self._protocol, hop_limit]) + source + destination
+            self._remembered_ends[source + control] = ends
+        return ends
+
+
+@lru_cache(maxsize=1024)
+def _pieces(length: int, count: int) -> struct.Struct:
+    return struct.Struct(f"{length}s{LARGEST_PACKET - length}x" * count)
+
+
+def _told_beside(control: bytes) -> tuple[bytes, int]:
+    """Destination and hop limit, from the control messages of one IPv6 packet."""
+    destination, hop_limit = bytes(16), 0
+    offset = 0
+    while offset + _CMSG_DATA <= len(control):
+        (length,) = _CONTROL_LENGTH.unpack_from(control, offset)
+        match _LEVEL_AND_TYPE.unpack_from(control, offset + _CONTROL_LENGTH.size):
+            case socket.IPPROTO_IPV6, int(kind) if kind == _IPV6_PKTINFO:
+                destination = control[offset + _CMSG_DATA : offset + _CMSG_DATA + 16]
+            case socket.IPPROTO_IPV6, int(kind) if kind == _IPV6_HOPLIMIT:
+                (hop_limit,) = _INT.unpack_from(control, offset + _CMSG_DATA)
+        offset += max(length + -length % _CONTROL_LENGTH.size, _CMSG_DATA)
+    return destination, hop_limit
 
 
 def _address(memory: bytearray | memoryview) -> int:

@@ -40,6 +40,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     flags: int
     up: bool
     """Administratively up and with carrier: IFF_UP and IFF_RUNNING."""
+    enabled: bool
+    """Administratively up."""
     arp: bool
     loopback: bool
     hardware: int
@@ -67,6 +69,7 @@ def parse_link(told: Message) -> tuple[Link, bool] | None:
         name=found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
         flags=flags,
         up=flags & (_IFF_UP | _IFF_RUNNING) == _IFF_UP | _IFF_RUNNING,
+        enabled=bool(flags & _IFF_UP),
         arp=not flags & _IFF_NOARP,
         loopback=bool(flags & _IFF_LOOPBACK),
         hardware=hardware,

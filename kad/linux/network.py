@@ -36,6 +36,7 @@ class Network:
         self._monitor = Netlink.open((RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR))
         self._commands = Netlink.open()
         self._links: dict[int, Link] = {}
+        self._by_name: dict[str, Link] = {}
         self._addresses: dict[int, dict[_AddressKey, Address]] = {}
         self.overruns = 0
         """How often the kernel had more to say than was read."""
@@ -46,7 +47,11 @@ class Network:
 
     def link(self, name: str) -> Link | None:
         """The link of that name."""
-        return next((link for link in self._links.values() if link.name == name), None)
+        return self._by_name.get(name)
+
+    def link_at(self, index: int) -> Link | None:
+        """The link of that index."""
+        return self._links.get(index)
 
     def links(self) -> list[Link]:
         return list(self._links.values())
@@ -55,8 +60,9 @@ class Network:
         """In the kernel's order: a primary address before its secondaries."""
         return list(self._addresses.get(index, {}).values())
 
-    def has(self, index: int, address: str, prefix: int) -> bool:
-        return (address, prefix) in self._addresses.get(index, {})
+    def has(self, address: Address) -> bool:
+        """Whether its interface has it, whatever else is said of it."""
+        return (address.address, address.prefix) in self._addresses.get(address.index, {})
 
     def request(self, batch: list[bytes]) -> list[int]:
         """Put prebuilt messages to the kernel; the errno of each, 0 when it did what was asked."""
@@ -94,6 +100,7 @@ class Network:
                 AddressChanged(address, gone=False) for key, address in now.items() if known.get(key) != address
             ]
         self._links, self._addresses = links, addresses
+        self._by_name = {link.name: link for link in links.values()}
         return changes
 
     def _take(self, message: Message) -> list[Change]:
@@ -105,11 +112,13 @@ class Network:
 
     def _take_link(self, link: Link, gone: bool) -> list[Change]:
         old = self._links.get(link.index)
+        if old is not None and self._by_name.get(old.name) is old:
+            del self._by_name[old.name]
         if gone:
             self._links.pop(link.index, None)
             self._addresses.pop(link.index, None)
             return [LinkChanged(old, None)] if old is not None else []
-        self._links[link.index] = link
+        self._links[link.index] = self._by_name[link.name] = link
         return [LinkChanged(old, link)] if old != link else []
 
     def _take_address(self, address: Address, gone: bool) -> list[Change]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from kad.linux import address
 from kad.linux.network import Network
@@ -45,24 +45,19 @@ class Placed:
         self.delete = address.encode_delete(index, text, prefix, peer=peer)
 
 
-def hold(network: Network, placed: Iterable[Placed]) -> list[str]:
+def hold(network: Network, placed: Sequence[Placed]) -> list[str]:
     """Add what is not there; what went wrong, in words."""
-    missing = [each for each in placed if not network.has(each.index, each.address, each.prefix)]
-    return _request(network, [(each, each.add) for each in missing], address.ALREADY_THERE, "adding")
+    return _request(network, placed, [each.add for each in placed], address.ALREADY_THERE, "adding")
 
 
-def release(network: Network, placed: Iterable[Placed]) -> list[str]:
+def release(network: Network, placed: Sequence[Placed]) -> list[str]:
     """Remove what is there; what went wrong, in words."""
-    harmless = address.NOT_THERE
-    return _request(network, [(each, each.delete) for each in placed], harmless, "removing")
+    return _request(network, placed, [each.delete for each in placed], address.NOT_THERE, "removing")
 
 
-def _request(network: Network, batch: list[tuple[Placed, bytes]], harmless: int, doing: str) -> list[str]:
-    if not batch:
-        return []
-    answers = network.request([request for _, request in batch])
+def _request(network: Network, placed: Sequence[Placed], requests: list[bytes], harmless: int, doing: str) -> list[str]:
     return [
         f"{doing} {each.address}/{each.prefix}: {os.strerror(answer)}"
-        for (each, _), answer in zip(batch, answers, strict=True)
+        for each, answer in zip(placed, network.request(requests), strict=True)
         if answer not in (0, harmless, errno.ENODEV)
     ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from kad.linux.batch import BatchReceiver, BatchSender, Datagram, Received, Unsent
+from kad.linux.batch import BatchReceiver, BatchSender, Datagram, Unsent
 from kad.linux.link import Link
 from kad.linux.vrrp_socket import join, leave, open_receiver, open_sender
 
@@ -22,7 +22,8 @@ class Segment:
             multicast: BatchSender(open_sender(link.index, link.name, family, multicast=multicast))
             for multicast in (True, False)
         }
-        self._outbox: dict[bool, list[Datagram]] = {True: [], False: []}
+        self.outbox: dict[bool, list[Datagram]] = {True: [], False: []}
+        """What leaves with the next flush(), by whether it is multicast; the lists stay the same ones."""
 
     def fileno(self) -> int:
         return self._receiver.socket.fileno()
@@ -36,26 +37,22 @@ class Segment:
             join(self._receiver.socket, self.link.index, group)
         self._groups = wanted
 
-    def receive(self) -> list[Received]:
-        """What waits, in order; empty when nothing does. Raises Refused."""
+    def receive(self) -> list[bytes]:
+        """What waits, in order, with IP headers; empty when nothing does. Raises Refused."""
         return self._receiver.receive()
 
     @property
-    def may_have_more(self) -> int:
+    def capacity(self) -> int:
         """A receive() that returned this many packets may have left some."""
         return self._receiver.capacity
 
-    def post(self, datagrams: Sequence[Datagram], *, multicast: bool) -> None:
-        """Send with the next flush()."""
-        self._outbox[multicast] += datagrams
-
     def flush(self) -> list[Unsent]:
-        """One system call for all that was posted; what the kernel refused."""
+        """One system call for all that is in an outbox; what the kernel refused."""
         unsent: list[Unsent] = []
-        for multicast, datagrams in self._outbox.items():
+        for multicast, datagrams in self.outbox.items():
             if datagrams:
                 unsent += self._senders[multicast].send(datagrams)
-                self._outbox[multicast] = []
+                datagrams.clear()
         return unsent
 
     def close(self) -> None:

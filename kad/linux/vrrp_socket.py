@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
 
 from kad.linux.netlink import enlarge_receive_buffer
 from kad.linux.refused import closed_on_failure, refusing
@@ -12,6 +13,9 @@ VRRP = 112
 AH = 51
 
 _SO_BINDTODEVICE = 25
+_SO_SNDBUFFORCE = 32
+_SEND_BUFFER = 4 * 1024 * 1024
+"""Bytes: the adverts of a thousand routers leave at once, and each counts until the network card has sent it."""
 _IP_MULTICAST_ALL = 49
 _SO_PRIORITY = 12
 _PRIORITY_INTERNETWORK_CONTROL = 6
@@ -26,7 +30,7 @@ def open_receiver(
     group: str | None,
     *,
     protocol: int = VRRP,
-    receive_buffer: int = 1024 * 1024,
+    receive_buffer: int = 4 * 1024 * 1024,
 ) -> socket.socket:
     """A non-blocking socket for the packets of a protocol that reach an interface; family 4 or 6.
 
@@ -66,6 +70,8 @@ def open_sender(ifindex: int, ifname: str, family: int, *, multicast: bool) -> s
     with refusing(f"VRRP send socket on {ifname}"), closed_on_failure(raw) as sock:
         _bind_to_device(sock, ifname)
         sock.setsockopt(socket.SOL_SOCKET, _SO_PRIORITY, _PRIORITY_INTERNETWORK_CONTROL)
+        with suppress(PermissionError):
+            sock.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER)
         if multicast:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_DONTROUTE, 1)
         if family == 4:

@@ -16,6 +16,11 @@ def packed_addresses(instance: VrrpInstance) -> tuple[bytes, ...]:
     return tuple(ip_address(virtual.address).packed for virtual in instance.virtual_addresses)
 
 
+def source_number(source: str | None) -> int:
+    """The address that adverts are sent from as the number by which equal priorities are decided."""
+    return int(ip_address(source)) if source else 0
+
+
 def expectation(instance: VrrpInstance, effective_priority: int) -> Expectation:
     """What a packet must be to count."""
     authentication = instance.authentication

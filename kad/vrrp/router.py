@@ -95,9 +95,11 @@ class Router:
         "master",
         "master_advertisement_interval",
         "name",
+        "obeyed",
         "pending",
         "phase",
         "priority",
+        "silence",
         "source_number",
         "state",
     )
@@ -118,6 +120,10 @@ class Router:
         self.source_number = 0
         """Our own source address as a number, by which equal priorities are decided."""
         self.deadline: float | None = None
+        self.obeyed: Backup | None = None
+        """The phase in which the MASTER's last advert, come again, needs no decision but moves the timer."""
+        self.silence = 0.0
+        """By how much: master_down_interval as it was when the phase was entered or the advert accepted."""
 
     @property
     def skew_time(self) -> float:
@@ -173,19 +179,43 @@ class Router:
             case Demoted(reason):
                 actions = self._leave_master(reason, now) if isinstance(self.phase, Master) else []
         self.deadline = self._earliest()
+        self.obeyed = self._obeyed()
+        if self.obeyed is not None:
+            self.silence = self.master_down_interval
         return actions
 
     def repeat(self, now: float) -> bool:
         """The MASTER's last advert came again, byte for byte; False when that needs a decision after all."""
-        phase = self.phase
-        if not isinstance(phase, Backup) or phase.preempt_at is not None or self.master is None:
-            return False
-        if self.master.priority == GIVING_UP or (self.configuration.preempt and self.master.priority < self.priority):
+        phase = self.obeyed
+        if phase is None:
             return False
         phase.heard_at = now
         phase.overruled = None
         phase.wants_master = False
-        phase.master_down_at = self.deadline = now + self.master_down_interval
+        phase.master_down_at = self.deadline = now + self.silence
+        return True
+
+    def _obeyed(self) -> Backup | None:
+        phase, master = self.phase, self.master
+        if not isinstance(phase, Backup) or phase.preempt_at is not None or master is None:
+            return None
+        if master.priority == GIVING_UP or (self.configuration.preempt and master.priority < self.priority):
+            return None
+        return phase
+
+    def beat(self, moment: float, now: float) -> bool:
+        """The advert that is due at `moment` leaves, which changes nothing else; False when a decision is due."""
+        phase = self.phase
+        if not isinstance(phase, Master) or phase.advert_at != self.deadline:
+            return False
+        advert_at = moment + self.configuration.advertisement_interval
+        if advert_at <= now:
+            advert_at = now + self.configuration.advertisement_interval
+        phase.advert_at = deadline = advert_at
+        for other in (phase.announce_again_at, phase.refresh_at, phase.lower_priority_again_at):
+            if other is not None and other < deadline:
+                deadline = other
+        self.deadline = deadline
         return True
 
     # INIT, FAULT, STOP

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
-from ipaddress import ip_address
-from typing import Any
+from math import inf
 
 import msgspec
 
+from kad.linux.address import Address
 from kad.linux.frame import FrameSender
-from kad.linux.network import AddressChanged, Network
+from kad.linux.network import AddressChanged, LinkChanged, Network
 from kad.log import Logger
-from kad.machine import Deadlines
 from kad.messages import Earlier, Message, Observation, Resume
 from kad.mux import Mux
 from kad.page import SLOTS
 from kad.track.priority import Value, Verdict, judge
 from kad.vrrp.events import (
-    CaughtUp,
-    DeadlineReached,
-    Event,
+    Announce,
     FaultsChanged,
+    HoldAddresses,
     PriorityChanged,
     Reconfigured,
     ReleaseAddresses,
@@ -33,21 +31,22 @@ from kad.vrrp.events import (
     Started,
     State,
     Stopped,
-    Woken,
 )
-from kad.vrrp.expectation import expectation, identity
+from kad.vrrp.expectation import expectation, identity, source_number
 from kad.vrrp.group import SyncGroup
-from kad.vrrp.instance import Instance
 from kad.vrrp.keywords import VrrpInstance, VrrpSlice
+from kad.vrrp.process import news
+from kad.vrrp.process.announcing import Announcing
 from kad.vrrp.process.conversations import Conversations
+from kad.vrrp.process.course import Course
 from kad.vrrp.process.deeds import Deeds
-from kad.vrrp.router import Backup
+from kad.vrrp.process.holding import Holding
+from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.standing import Ground, ground, standing
+from kad.vrrp.process.surroundings import Surroundings
+from kad.vrrp.process.telling import Telling
 
-_LATE = 0.05
-"""A deadline served later than this many seconds is counted; the process may not have run."""
 _TAKEN_AWAY = "its addresses are removed again and again by somebody else"
-_SLACK = 0.001
-"""Adverts that fall due within this many seconds leave together."""
 
 
 def let_go(slice_bytes: bytes, names: frozenset[str], log: Logger) -> None:
@@ -70,21 +69,27 @@ class Room:
         self._slice = VrrpSlice()
         self._prepared: VrrpSlice | None = None
         self._observations: dict[tuple[str, str], Observation] = {}
-        self._deadlines: Deadlines[Instance] = Deadlines()
-        self._alarm = mux.alarm(self._fall_due)
+        self._surroundings = Surroundings(())
         self._starts_at: float | None = None
-        self._slots: set[int] = set()
+        self._free_slots = list(range(SLOTS))
         self._earlier: dict[str, Earlier] = {}
         self._leaving: asyncio.Future[None] | None = None
-        self._counters: Counter[str] = Counter()
-        self._conversations = Conversations(mux, self._hear, self._turn, log)
-        self._deeds = Deeds(mux, say, log, self.network, FrameSender.open(), self._conversations)
+        self._course = Course(mux, log, self._end_of_turn)
+        self._conversations = Conversations(mux, self._course.tell, self._course.turn, log)
+        self._holding = Holding(mux, log, self.network, self._course.at, self._put_back)
+        self._telling = Telling(say)
+        announcing = Announcing(mux, log, FrameSender.open())
+        self._deeds = Deeds(mux, say, log, self._conversations, self._holding, announcing, self._telling)
+        self._course.begin(self._conversations, self._deeds)
         mux.watch(self.network.fileno(), self._read_network, "reading what the kernel says of interfaces")
 
     # configuration
 
     def prepare(self, generation: int, slice_bytes: bytes) -> None:
-        self._prepared = msgspec.msgpack.decode(slice_bytes, type=VrrpSlice)
+        prepared = msgspec.msgpack.decode(slice_bytes, type=VrrpSlice)
+        if len(prepared.instances) > SLOTS:
+            raise ValueError(f"{len(prepared.instances)} instances are more than the {SLOTS} that one process serves")
+        self._prepared = prepared
 
     def abandon(self) -> None:
         self._prepared = None
@@ -98,29 +103,36 @@ class Room:
         for key, instance in old_instances.items():
             if key not in wanted:
                 self._remove(instance)
+        self._take_slots_of_earlier_lives()
         self.instances = [
             self._keep(old_instances[key], configuration) if key in old_instances else self._add(configuration)
             for key, configuration in wanted.items()
         ]
         self._slice = new
         self._form_groups()
-        self._deeds.telling.follow(new, generation)
+        self._surroundings = Surroundings(self.instances)
+        # What was removed is told with the generation before.
+        self._deeds.then(partial(self._telling.follow, new, generation))
         self._conversations.log_unknown = new.log_unknown_vrids
         if first and new.startup_delay:
+            self._conversations.deaf = True
             self._starts_at = self._mux.now() + new.startup_delay
             self._log.info(f"Delaying startup for {new.startup_delay:g} seconds")
             self._mux.at(self._starts_at, self._end_startup_delay)
-        self._look_at_interfaces()
+        self._conversations.arrange(self.network, self.instances)
+        self._look_at({instance.configuration.interface for instance in self.instances})
         self._foresee()
         for instance in self.instances:
             if instance.router.state is not State.INIT:
                 self._judge_again([instance])
             elif self._starts_at is None:
                 self._start(instance)
+            self._course.keep_pace()
         if old_instances and new.fifo_states_on_reload:
-            self._deeds.telling.again(self.instances, {name: group.state for name, group in self._groups.items()})
+            groups = {name: group.state for name, group in self._groups.items()}
+            self._deeds.then(partial(self._telling.again, self.instances, groups))
         self._earlier = {}
-        self._finish()
+        self._course.finish()
 
     def _foresee(self) -> None:
         """No member of a sync group may begin as BACKUP, and say so, when another one begins in FAULT."""
@@ -130,11 +142,17 @@ class Room:
 
     def _end_startup_delay(self) -> None:
         self._starts_at = None
+        self._conversations.deaf = False
         self._foresee()
         for instance in self.instances:
             if instance.router.state is State.INIT:
                 self._start(instance)
-        self._finish()
+        self._course.finish()
+
+    def _take_slots_of_earlier_lives(self) -> None:
+        if self._earlier:
+            taken = {earlier.state.slot for earlier in self._earlier.values()}
+            self._free_slots = [slot for slot in self._free_slots if slot not in taken]
 
     def _add(self, configuration: VrrpInstance) -> Instance:
         instance = Instance(configuration, time.time())
@@ -142,31 +160,37 @@ class Room:
         if earlier is not None:
             instance.remember(earlier)
         else:
-            instance.slot = next(slot for slot in range(SLOTS) if slot not in self._slots)
-        self._slots.add(instance.slot)
+            instance.slot = heapq.heappop(self._free_slots)
         return instance
 
     def _keep(self, instance: Instance, configuration: VrrpInstance) -> Instance:
-        if configuration != instance.configuration:
-            old = instance.configuration
-            if old.name != configuration.name:
-                self._say(instance.state_message(deleted=True))
-            instance.reconfigure(configuration)
-            self._deeds.reconfigure(instance, old)
-            self._tell(instance, Reconfigured(configuration))
-            self._say(instance.state_message())
+        self._course.keep_pace()
+        if configuration == instance.configuration:
+            return instance
+        old = instance.configuration
+        if old.name != configuration.name:
+            self._say(instance.state_message(deleted=True))
+        instance.reconfigure(configuration)
+        self._conversations.forget(instance)
+        superseded, gone = self._holding.change(instance, old)
+        self._deeds.step(superseded)
+        self._course.tell(instance, Reconfigured(configuration))
+        if gone is not None:
+            self._deeds.step(gone)
+            # A network's first address takes the others of that network along when it goes.
+            self._deeds.do(instance, HoldAddresses())
+        self._deeds.then(partial(self._say_state, instance))
         return instance
 
     def _remove(self, instance: Instance) -> None:
         self._log.info(f"({instance.name}) removed from the configuration")
         instance.removed = True
-        self._tell(instance, Stopped())
+        self._course.tell(instance, Stopped())
         if instance.group is not None:
             instance.group.remove(instance.router)
-        self._slots.discard(instance.slot)
-        self._deadlines.forget(instance)
-        self._deeds.forget(instance)
-        self._say(instance.state_message(deleted=True))
+        heapq.heappush(self._free_slots, instance.slot)
+        self._course.forget(instance)
+        self._deeds.then(lambda: self._say(instance.state_message(deleted=True)))
 
     def _form_groups(self) -> None:
         by_name = {instance.name: instance for instance in self.instances}
@@ -185,105 +209,29 @@ class Room:
                 )
             groups[configuration.name] = group
         self._groups = groups
+        self._course.know(self.instances)
 
     def _start(self, instance: Instance) -> None:
         verdict = self._judge(instance)
         instance.verdict = verdict
-        self._tell(instance, PriorityChanged(verdict.priority, "; ".join(verdict.contributions)))
+        self._course.tell(instance, PriorityChanged(verdict.priority, "; ".join(verdict.contributions)))
         faults = verdict.faults | instance.own_faults
         earlier = self._earlier.get(instance.name)
         if earlier is None:
-            self._tell(instance, Started(faults, verdict.pending))
+            self._course.tell(instance, Started(faults, verdict.pending))
         else:
             state = State(earlier.state.state)
-            self._tell(instance, Resumed(state, earlier.spoke_at, faults, verdict.pending))
-        self._say(instance.state_message())
+            self._course.tell(instance, Resumed(state, earlier.spoke_at, faults, verdict.pending))
+        self._deeds.then(partial(self._say_state, instance))
 
-    # events
-
-    def _tell(self, instance: Instance, event: Event, now: float | None = None) -> None:
-        """Hand an event to the router, or to its group, and do what they decide."""
-        moment = self._mux.now() if now is None else now
-        if instance.group is None:
-            for action in instance.router.handle(event, moment):
-                self._deeds.do(instance, action)
-            self._deadlines.watch(instance)
-            return
-        by_router = {id(each.router): each for each in self.instances}
-        by_router[id(instance.router)] = instance
-        for router, action in instance.group.handle(instance.router, event, moment):
-            self._deeds.do(by_router[id(router)], action)
-        for router in instance.group.members:
-            if id(router) in by_router:
-                self._deadlines.watch(by_router[id(router)])
-
-    def _fall_due(self) -> None:
-        self._look_for_gap()
-        now = self._mux.now()
-        due = list(self._deadlines.due(now + _SLACK))
-        waiting = [instance for instance in due if isinstance(instance.router.phase, Backup)]
-        if waiting:
-            # A master is presumed dead only after what already waits on the sockets was read.
-            self._conversations.drain(waiting)
-        for instance in due:
-            deadline = instance.deadline
-            if deadline is None or (deadline > now and (deadline > now + _SLACK or instance in waiting)):
-                self._deadlines.watch(instance)
-            else:
-                self._tell(instance, DeadlineReached(), max(deadline, now))
-        self._finish()
-
-    def _hear(self, instance: Instance, event: Event) -> None:
-        """An advert that counts."""
-        if self._starts_at is None:
-            self._tell(instance, event)
-
-    def _turn(self, read: Callable[[], None]) -> None:
-        self._look_for_gap()
-        read()
-        self._finish()
-
-    def _look_for_gap(self) -> None:
-        """Before anything is decided: whether this process slept, and if it did, what was said meanwhile."""
-        earliest, now = self._deadlines.next(), self._mux.now()
-        if earliest is None or now - earliest < _LATE:
-            return
-        self._counters["late_timers"] += 1
-        late = now - earliest
-        self._counters["longest_gap_ms"] = max(self._counters["longest_gap_ms"], round(late * 1000))
-        asleep = [instance for instance in self.instances if instance.router.may_be_replaced_after(late)]
-        if not asleep:
-            return
-        self._log.warning(f"This process did not run for {late:.2f} s")
-        for instance in asleep:
-            self._tell(instance, Woken(late))
-        self._conversations.drain(asleep)
-        for instance in asleep:
-            self._tell(instance, CaughtUp())
-
-    def _finish(self) -> None:
-        """The end of a turn: what was posted leaves, and the alarm is set."""
-        self._deeds.flush()
-        self._alarm.set(self._deadlines.next())
-        if self._leaving is not None and not self._leaving.done() and self._all_stopped():
-            self._leaving.set_result(None)
-
-    def _all_stopped(self) -> bool:
-        return all(instance.router.state is State.STOP for instance in self.instances)
+    # messages
 
     def receive(self, message: Message) -> None:
         match message:
             case Observation():
                 self._observations[message.kind, message.name] = message
-                self._judge_again(
-                    instance
-                    for instance in self.instances
-                    if any(
-                        item.kind == message.kind and item.name == message.name
-                        for item in instance.configuration.tracks
-                    )
-                )
-                self._finish()
+                self._judge_again(self._surroundings.tracking.of([(message.kind, message.name)]))
+                self._course.finish()
             case Resume(routers=routers):
                 self._earlier = {earlier.state.name: earlier for earlier in routers}
             case _:
@@ -292,57 +240,96 @@ class Room:
     # the network
 
     def _read_network(self) -> None:
-        changes = self.network.read()
-        if not changes:
-            return
-        self._look_at_interfaces()
-        self._judge_again(self.instances)
-        gone = [change.address for change in changes if isinstance(change, AddressChanged) and change.gone]
-        for instance in self._deeds.notice(gone, self.instances):
+        names: set[str] = set()
+        came_up: set[str] = set()
+        lost = []
+        for change in self.network.read():
+            match change:
+                case LinkChanged(old, new):
+                    concerned = [link.name for link in (old, new) if link and self._surroundings.concerns(link.name)]
+                    names.update(concerned)
+                    if concerned and (sentence := news.of_link(change)):
+                        self._log.info(sentence)
+                    if new is not None and new.up and (old is None or not old.up or old.name != new.name):
+                        came_up.add(new.name)
+                case AddressChanged(address, gone) if address.address in self._surroundings.with_address:
+                    if gone:
+                        lost.append(address)
+                case AddressChanged(address):
+                    link = self.network.link_at(address.index)
+                    if link is not None and link.name in self._surroundings.on_interface:
+                        names.add(link.name)
+                        self._log.info(news.of_address(change, link.name))
+        if names:
+            self._look_at(names)
+            tracking = self._surroundings.tracking.of([("interface", name) for name in names])
+            self._judge_again({**dict.fromkeys(self._surroundings.on_interface.of(names)), **dict.fromkeys(tracking)})
+        for instance in self._surroundings.with_address_on.of(came_up):
+            self._put_back(instance)
+        if lost:
+            self._defend(lost)
+        self._course.finish()
+
+    def _look_at(self, names: Iterable[str]) -> None:
+        """Bring sockets, sources and faults of every instance on these interfaces in line with what the kernel has."""
+        virtual = self._surroundings.with_address
+        for name in names:
+            self._conversations.look_at(name, self.network)
+            found: dict[int, Ground] = {}
+            for instance in self._surroundings.on_interface.of([name]):
+                family = instance.configuration.family
+                if family not in found:
+                    found[family] = ground(self.network, name, family, virtual)
+                self._place(instance, found[family])
+                self._course.keep_pace()
+
+    def _place(self, instance: Instance, found: Ground) -> None:
+        faults, source = standing(instance.configuration, found, self._conversations.failure(instance))
+        instance.own_faults = faults | {_TAKEN_AWAY} if instance.hopeless else faults
+        if self._conversations.equip(instance, source):
+            self._course.tell(instance, SourceChanged(source_number(source)))
+
+    def _look_again(self, instance: Instance) -> None:
+        self._look_at([instance.configuration.interface])
+        self._judge_again([instance])
+
+    def _defend(self, lost: Iterable[Address]) -> None:
+        """Addresses of ours went; where we did not take them away ourselves, they come back."""
+        gone = [address for address in lost if not self.network.has(address)]
+        concerned = self._surroundings.with_address.of(address.address for address in gone)
+        for instance in self._holding.notice(gone, concerned):
             instance.hopeless = True
-            self._mux.at(instance.guard.may_try_again_at(), partial(self._hope_again, instance))
-            self._look_at_interfaces()
-            self._judge_again([instance])
-        self._finish()
+            self._course.at(instance.guard.may_try_again_at(), partial(self._hope_again, instance))
+            self._look_again(instance)
 
     def _hope_again(self, instance: Instance) -> None:
         instance.hopeless = False
-        self._look_at_interfaces()
-        self._judge_again([instance])
-        self._finish()
+        self._look_again(instance)
 
-    def _look_at_interfaces(self) -> None:
-        """Bring sockets, sources and faults of every instance in line with what the kernel has."""
-        self._conversations.arrange(self.network, self.instances)
-        virtual = {
-            address.address
-            for instance in self.instances
-            for address in (*instance.configuration.virtual_addresses, *instance.configuration.excluded_addresses)
-        }
-        for instance in self.instances:
-            faults, source = self._conversations.standing(self.network, instance, virtual)
-            instance.own_faults = faults | {_TAKEN_AWAY} if instance.hopeless else faults
-            if source != instance.source:
-                instance.source = source
-                self._deeds.readdress(instance)
-                number = int.from_bytes(ip_address(source).packed) if source else 0
-                self._tell(instance, SourceChanged(number))
+    def _put_back(self, instance: Instance) -> None:
+        """Hold and announce again: the neighbours may have asked for it meanwhile."""
+        if instance.router.holds_addresses:
+            self._deeds.do(instance, HoldAddresses())
+            self._deeds.do(instance, Announce(1))
+
+    # what is tracked
 
     def _judge(self, instance: Instance) -> Verdict:
         return judge(instance.configuration.priority, instance.configuration.tracks, self._value)
 
     def _judge_again(self, instances: Iterable[Instance]) -> None:
-        for instance in list(instances):
+        for instance in instances:
             if instance.router.state is State.INIT and self._starts_at is not None:
                 continue
             verdict = self._judge(instance)
             old, instance.verdict = instance.verdict, verdict
             if verdict.priority != instance.router.priority:
-                news = [each for each in verdict.contributions if old is None or each not in old.contributions]
-                self._tell(instance, PriorityChanged(verdict.priority, "; ".join(news)))
+                news_of_it = [each for each in verdict.contributions if old is None or each not in old.contributions]
+                self._course.tell(instance, PriorityChanged(verdict.priority, "; ".join(news_of_it)))
                 instance.expected = expectation(instance.configuration, verdict.priority)
-                self._say(instance.state_message())
-            self._tell(instance, FaultsChanged(verdict.faults | instance.own_faults, verdict.pending))
+                self._deeds.then(partial(self._say_state, instance))
+            self._course.tell(instance, FaultsChanged(verdict.faults | instance.own_faults, verdict.pending))
+            self._course.keep_pace()
 
     def _value(self, kind: str, name: str) -> Value:
         if kind == "interface":
@@ -357,31 +344,41 @@ class Room:
 
     # the rest of a room
 
+    def _say_state(self, instance: Instance) -> None:
+        self._say(instance.state_message())
+
     def release(self, names: frozenset[str]) -> None:
         """Addresses of these prepared instances go, whoever put them there."""
         assert self._prepared is not None
         for configuration in self._prepared.instances:
             if configuration.name in names:
                 self._deeds.do(Instance(configuration, time.time()), ReleaseAddresses())
+        self._deeds.work(until=inf)
 
     def tell_all(self) -> None:
         for instance in self.instances:
-            self._say(instance.state_message())
+            self._say_state(instance)
 
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
-        now = self._mux.now()
-        held = frozenset(
+        held = {
             (address.address, address.prefix)
             for link in self.network.links()
             for address in self.network.addresses(link.index)
-        )
-        instances = [instance.snapshot(now, held) for instance in self.instances]
-        if clear_statistics:
-            for instance in self.instances:
-                instance.counters.clear()
-                instance.discarded.clear()
+        }
+        instances = []
+        for instance in self.instances:
+            plain = instance.snapshot(self._mux.now(), held)
+            for track in plain["tracks"]:
+                value = self._value(track["kind"], track["name"])
+                track["value"], track["reason"] = value.number, value.reason
+            instances.append(msgspec.Raw(msgspec.json.encode(plain)))
+            if clear_statistics:
+                instance.forget_statistics()
+            # However long this takes, no advert waits for it.
+            self._course.keep_pace()
+        counters = {**self._conversations.counters, **self._course.counters}
         return {
-            "instances": [self._with_values(plain) for plain in instances],
+            "instances": instances,
             "groups": [
                 {"name": group.name, "state": group.state.value, "members": [each.name for each in group.members]}
                 for group in self._groups.values()
@@ -390,22 +387,24 @@ class Room:
                 {"name": link.name, "index": link.index, "up": link.up, "mac": link.mac.hex(":")}
                 for link in self.network.links()
             ],
-            "counters": {**self._conversations.counters, **self._counters, "netlink_overruns": self.network.overruns},
+            "counters": {**counters, "netlink_overruns": self.network.overruns},
         }
-
-    def _with_values(self, plain: dict[str, Any]) -> dict[str, Any]:
-        for track in plain["tracks"]:
-            value = self._value(track["kind"], track["name"])
-            track["value"], track["reason"] = value.number, value.reason
-        return plain
 
     async def stop(self, release: bool, handover: float) -> None:
         self._leaving = self._mux.loop.create_future()
         until = self._mux.now() + handover if handover else None
         for instance in self.instances:
-            self._tell(instance, Stopped(release, until))
-        self._finish()
+            self._course.tell(instance, Stopped(release, until))
+        self._course.finish()
         await self._leaving
 
     async def orphaned(self) -> None:
         await self.stop(release=True, handover=0.0)
+
+    def _end_of_turn(self) -> None:
+        leaving = self._leaving
+        if leaving is not None and not leaving.done() and self._all_stopped():
+            leaving.set_result(None)
+
+    def _all_stopped(self) -> bool:
+        return self._deeds.idle and all(instance.router.state is State.STOP for instance in self.instances)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from kad.messages import FifoLine, Message, Notify
 from kad.vrrp.events import ChangeGroupState, ChangeState, State
-from kad.vrrp.instance import Instance
 from kad.vrrp.keywords import SyncGroup, VrrpSlice
+from kad.vrrp.process.instance import Instance
 
 
 class Telling:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from kad.linux.arp import gratuitous_arp
-from kad.linux.batch import BatchReceiver, BatchSender, Datagram, Received, sockaddr_in, sockaddr_in6
+from kad.linux.batch import BatchReceiver, BatchSender, Datagram, sockaddr_in, sockaddr_in6
 from kad.linux.frame import FrameSender, on_interface
 from kad.linux.ip_header import ipv4_header, ipv6_header
 from kad.linux.ndisc import unsolicited_advertisement
@@ -67,14 +67,24 @@ def advert(source: str, destination: str, ttl: int = 255, protocol: int = 112, m
     return Datagram(header + payload, sockaddr_in(destination))
 
 
-def arrived(batch: BatchReceiver, count: int) -> list[Received]:
+Arrived = tuple[bytes, bytes, bytes, int]
+"""A packet (IPv6: what follows its header), its source, its destination, its TTL or hop limit."""
+
+
+def ends_of(packet: bytes) -> Arrived:
+    if packet[0] >> 4 == 4:
+        return packet, packet[12:16], packet[16:20], packet[8]
+    return packet[40:], packet[8:24], packet[24:40], packet[7]
+
+
+def arrived(batch: BatchReceiver, count: int) -> list[Arrived]:
     """So many packets, awaited."""
-    packets: list[Received] = []
+    packets: list[Arrived] = []
     deadline = time.monotonic() + 5
     while len(packets) < count:
         assert time.monotonic() < deadline, f"{len(packets)} of {count} packets came"
         select.select([batch.socket], [], [], 1)
-        packets += batch.receive()
+        packets += map(ends_of, batch.receive())
     return packets
 
 

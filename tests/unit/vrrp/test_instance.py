@@ -10,7 +10,7 @@ from kad.messages import Earlier, RouterState
 from kad.vrrp.advert import Finding
 from kad.vrrp.events import AdvertReceived, DeadlineReached, FaultsChanged, Started, State
 from kad.vrrp.guard import AddressGuard
-from kad.vrrp.instance import Instance
+from kad.vrrp.process.instance import Instance
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, advert, instance
 
 NOWHERE: frozenset[tuple[str, int]] = frozenset()
@@ -26,7 +26,7 @@ def made(**changes: Any) -> Instance:
 
 def test_its_state_as_a_message() -> None:
     found = made()
-    found.counters["advert_rcvd"] = 3
+    found.sent, found.received = 2, 3
     found.slot = 7
     assert found.state_message() == RouterState(
         name="VI_1",
@@ -38,7 +38,7 @@ def test_its_state_as_a_message() -> None:
         slot=7,
         advertisement_interval=1.0,
         transitions=1,
-        counters={"advert_rcvd": 3},
+        counters={"advert_sent": 2, "advert_rcvd": 3},
     )
     assert found.state_message(deleted=True).deleted
 
@@ -50,7 +50,7 @@ def test_a_replaced_process_goes_on_counting() -> None:
     after = Instance(instance(), 2000.0)
     after.remember(Earlier(state=before.state_message(), spoke_at=10.0, sent=40, received=50))
     assert (after.slot, after.since, after.reason, after.transitions) == (5, 1000.0, "init", 1)
-    assert dict(after.counters) == {"become_master": 2, "advert_sent": 40, "advert_rcvd": 50}
+    assert after.state_message().counters == {"become_master": 2, "advert_sent": 40, "advert_rcvd": 50}
 
 
 def test_becoming_master_is_counted() -> None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set
+from math import inf
 from typing import Any
 
-from kad.messages import Earlier, RouterState, to_plain
+import msgspec
+
+from kad.linux.batch import Datagram
+from kad.linux.placement import Placed
+from kad.messages import Earlier, RouterState
 from kad.track.priority import Verdict
 from kad.vrrp.advert import Expectation, Finding
 from kad.vrrp.events import State
@@ -13,6 +19,7 @@ from kad.vrrp.expectation import expectation
 from kad.vrrp.group import SyncGroup
 from kad.vrrp.guard import AddressGuard
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
+from kad.vrrp.process.layout import Layout, addresses_of
 from kad.vrrp.router import Backup, Router
 
 _KEEPALIVED_COUNTERS = {
@@ -30,9 +37,41 @@ _KEEPALIVED_COUNTERS = {
 class Instance:
     """One virtual router as the process sees it."""
 
+    __slots__ = (
+        "adverts",
+        "armed",
+        "complained",
+        "configuration",
+        "counters",
+        "discarded",
+        "expected",
+        "group",
+        "guard",
+        "hopeless",
+        "known_content",
+        "known_ttl",
+        "layout",
+        "old_unicast_checksum",
+        "outbox",
+        "own_faults",
+        "placed",
+        "reason",
+        "received",
+        "removed",
+        "router",
+        "sent",
+        "since",
+        "slot",
+        "source",
+        "transitions",
+        "verdict",
+    )
+
     def __init__(self, configuration: VrrpInstance, now: float) -> None:
         self.configuration = configuration
         self.router = Router(configuration)
+        self.armed = inf
+        """The moment for which the agenda has it; inf: for none."""
         self.group: SyncGroup | None = None
         self.expected: Expectation = expectation(configuration, configuration.priority)
         self.verdict: Verdict | None = None
@@ -45,12 +84,25 @@ class Instance:
         self.transitions = 0
         self.removed = False
         """The configuration has it no longer; its end is not a stop of the daemon."""
+        self.sent = self.received = 0
+        """Adverts."""
         self.counters: Counter[str] = Counter()
         self.discarded: Counter[Finding] = Counter()
         self.complained: dict[str, float] = {}
         """When a complaint was last logged; at most once a minute each."""
         self.slot = 0
         """Where kad.page tells when the router last spoke."""
+        self.outbox: list[Datagram] | None = None
+        """Where its adverts are put to leave with the next flush; None while there is no way to send."""
+        self.known_content = b""
+        self.known_ttl = 0
+        """What its MASTER said last, as the conversation knows it."""
+        self.adverts: dict[int, list[Datagram]] = {}
+        """The packets of one advert, one a destination, by priority."""
+        self.layout: Layout | None = None
+        """Where its addresses go, as it was last asked."""
+        self.placed: tuple[Placed, ...] = ()
+        """Its addresses as they were last put on interfaces."""
         self.guard = AddressGuard()
         self.hopeless = False
         """Somebody takes its addresses away faster than they are worth putting back."""
@@ -61,8 +113,9 @@ class Instance:
         return self.configuration.name
 
     @property
-    def deadline(self) -> float | None:
-        return self.router.deadline
+    def addresses(self) -> tuple[VirtualAddress, ...]:
+        """All that it holds as MASTER, in the order of the configuration."""
+        return addresses_of(self.configuration)
 
     def reconfigure(self, configuration: VrrpInstance) -> None:
         self.configuration = configuration
@@ -89,7 +142,7 @@ class Instance:
             slot=self.slot,
             advertisement_interval=self.configuration.advertisement_interval,
             transitions=self.transitions,
-            counters=dict(self.counters),
+            counters={**self.counters, "advert_sent": self.sent, "advert_rcvd": self.received},
         )
 
     def remember(self, earlier: Earlier) -> None:
@@ -98,10 +151,15 @@ class Instance:
         self.slot = state.slot
         self.since, self.reason, self.transitions = state.since, state.reason, state.transitions
         self.counters.update(state.counters)
-        self.counters["advert_sent"] = earlier.sent
-        self.counters["advert_rcvd"] = earlier.received
+        self.sent, self.received = earlier.sent, earlier.received
 
-    def snapshot(self, now: float, held: frozenset[tuple[str, int]]) -> dict[str, Any]:
+    def forget_statistics(self) -> None:
+        """Count from zero."""
+        self.sent = self.received = 0
+        self.counters.clear()
+        self.discarded.clear()
+
+    def snapshot(self, now: float, held: Set[tuple[str, int]]) -> dict[str, Any]:
         """Plain truth for `--dump`; `held` are the (address, prefix) pairs that the kernel has."""
         configuration, router = self.configuration, self.router
         master = router.master if isinstance(router.phase, Backup) else None
@@ -125,7 +183,7 @@ class Instance:
             "preempt_delay": configuration.preempt_delay,
             "virtual_addresses": [_plain_address(each, held) for each in configuration.virtual_addresses],
             "excluded_addresses": [_plain_address(each, held) for each in configuration.excluded_addresses],
-            "tracks": [to_plain(item) for item in configuration.tracks],
+            "tracks": [msgspec.structs.asdict(item) for item in configuration.tracks],
             "contributions": list(self.verdict.contributions) if self.verdict else [],
             "faults": sorted(router.faults),
             "pending": sorted(router.pending),
@@ -136,18 +194,17 @@ class Instance:
             },
             "statistics": self._statistics(),
             "discarded": {finding.value: count for finding, count in self.discarded.items()},
-            "configuration": to_plain(configuration),
+            "configuration": configuration,
         }
 
     def _statistics(self) -> dict[str, int]:
-        named = ("advert_rcvd", "advert_sent", "become_master", "release_master", "pri_zero_rcvd", "pri_zero_sent")
-        own = {name: self.counters[name] for name in named}
+        named = ("become_master", "release_master", "pri_zero_rcvd", "pri_zero_sent")
+        own = {"advert_rcvd": self.received, "advert_sent": self.sent, **{name: self.counters[name] for name in named}}
         return own | {
             name: sum(self.discarded[finding] for finding in findings)
             for name, findings in _KEEPALIVED_COUNTERS.items()
         }
 
 
-def _plain_address(address: VirtualAddress, held: frozenset[tuple[str, int]]) -> dict[str, Any]:
-    plain: dict[str, Any] = to_plain(address)
-    return {**plain, "held": (address.address, address.prefix) in held}
+def _plain_address(address: VirtualAddress, held: Set[tuple[str, int]]) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(address), "held": (address.address, address.prefix) in held}

@@ -1,0 +1,80 @@
+"""Which instance falls due next: moments with rows of instances; a deadline that moved later costs nothing."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from math import inf
+
+from kad.vrrp.process.instance import Instance
+
+
+class Agenda:
+    """A heap of moments; instances that share one share its place, as routers do whose adverts leave together."""
+
+    def __init__(self) -> None:
+        self._moments: list[float] = []
+        self._rows: dict[float, list[Instance]] = {}
+
+    def watch(self, instance: Instance) -> None:
+        """Look at the instance's deadline again; call after whatever may have moved it earlier."""
+        self.watch_all((instance,))
+
+    def watch_all(self, instances: Iterable[Instance]) -> None:
+        """The same for many whose deadline has come and moved on."""
+        rows = self._rows
+        for instance in instances:
+            deadline = instance.router.deadline
+            if deadline is not None and deadline < instance.armed:
+                instance.armed = deadline
+                row = rows.get(deadline)
+                if row is None:
+                    rows[deadline] = [instance]
+                    heapq.heappush(self._moments, deadline)
+                else:
+                    row.append(instance)
+
+    def forget(self, instance: Instance) -> None:
+        """Nobody waits for it any more; its entry is void."""
+        instance.armed = inf
+
+    def next(self) -> float | None:
+        """The earliest moment at which an instance really falls due."""
+        while self._moments:
+            moment = self._moments[0]
+            row = self._rows[moment]
+            last = row[-1]
+            deadline = last.router.deadline
+            if last.armed == moment and deadline is not None and deadline <= moment:
+                return moment
+            heapq.heappop(self._moments)
+            true = self._sort_out(moment, self._rows.pop(moment))
+            if true:
+                for instance in true:
+                    instance.armed = moment
+                self._rows[moment] = true
+                heapq.heappush(self._moments, moment)
+                return moment
+        return None
+
+    def take(self, until: float) -> tuple[float, list[Instance]] | None:
+        """The earliest row that is due until then, and its moment; each of it must be watched again afterwards."""
+        while self._moments and self._moments[0] <= until:
+            moment = heapq.heappop(self._moments)
+            due = self._sort_out(moment, self._rows.pop(moment))
+            if due:
+                return moment, due
+        return None
+
+    def _sort_out(self, moment: float, row: list[Instance]) -> list[Instance]:
+        """Those of a row whose deadline has come; the others go to where it is now, and void entries nowhere."""
+        due: list[Instance] = []
+        early: list[Instance] = []
+        for instance in row:
+            # An instance may be entered twice for one moment; the first entry stands for both.
+            if instance.armed == moment:
+                instance.armed = inf
+                deadline = instance.router.deadline
+                (due if deadline is not None and deadline <= moment else early).append(instance)
+        self.watch_all(early)
+        return due

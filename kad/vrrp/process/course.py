@@ -1,0 +1,218 @@
+"""The course of time: adverts when they are due, then decisions, then what was decided, and notice of lost time."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from math import inf
+
+from kad.log import Logger
+from kad.mux import Mux
+from kad.vrrp.events import CaughtUp, DeadlineReached, Event, Woken
+from kad.vrrp.process.agenda import Agenda
+from kad.vrrp.process.conversations import Conversations
+from kad.vrrp.process.deeds import Deeds
+from kad.vrrp.process.instance import Instance
+from kad.vrrp.router import Backup
+
+_LATE = 0.05
+"""A deadline served later than this many seconds is counted; the process may not have run."""
+_SLACK = 0.001
+"""Adverts that fall due within this many seconds leave together."""
+_TURN = 0.002
+"""Seconds of work that may pass before the loop looks at its sockets again."""
+_LEAST = 0.001
+"""Seconds of what was decided that are done in a turn even while adverts are due."""
+_COLLECT_AFTER = 60.0
+_COLLECT_ANYWAY_AFTER = 600.0
+_PAUSE = 0.02
+"""The collector may take so long, nearly always much less."""
+
+
+class Course:
+    """Everything that happens in the process happens in a turn: it begins with turn(), at() or a deadline."""
+
+    def __init__(self, mux: Mux, log: Logger, ended: Callable[[], None]) -> None:
+        """`ended` is called when nothing is left to be done in a turn."""
+        self._mux = mux
+        self._log = log
+        self._ended = ended
+        self._agenda = Agenda()
+        self._alarm = mux.alarm(self._come)
+        self._armed: float = inf
+        self._go_on = mux.noted(self._continue, "doing what was decided")
+        self._continues = False
+        self._turned_at = mux.now()
+        self._collected_at = self._turned_at
+        self._instances: list[Instance] = []
+        self._by_router: dict[int, Instance] = {}
+        self.counters: Counter[str] = Counter()
+
+    def begin(self, conversations: Conversations, deeds: Deeds) -> None:
+        """The rest of the process exists now."""
+        self._conversations = conversations
+        self._deeds = deeds
+        # Reference counts free nearly everything here; what they cannot, waits until no advert is due.
+        gc.disable()
+
+    def know(self, instances: list[Instance]) -> None:
+        """These and no others run."""
+        self._instances = instances
+        self._by_router = {id(instance.router): instance for instance in instances}
+
+    def forget(self, instance: Instance) -> None:
+        """It no longer waits for anything."""
+        self._agenda.forget(instance)
+
+    # turns
+
+    def turn(self, work: Callable[[], object]) -> None:
+        """Something happened outside."""
+        self._look_for_gap()
+        work()
+        self.finish()
+
+    def at(self, when: float, work: Callable[[], object]) -> None:
+        """A turn at that moment; a few ms late."""
+        self._mux.at(when, partial(self.turn, work))
+
+    def tell(self, instance: Instance, event: Event, now: float | None = None) -> None:
+        """Hand an event to the router, or to its group; what they decide is done in this turn or soon after."""
+        moment = self._mux.now() if now is None else now
+        if instance.group is None:
+            for action in instance.router.handle(event, moment):
+                self._deeds.do(instance, action)
+            self._agenda.watch(instance)
+            return
+        for router, action in instance.group.handle(instance.router, event, moment):
+            self._deeds.do(self._by_router[id(router)], action)
+        for router in instance.group.members:
+            self._agenda.watch(self._by_router[id(router)])
+
+    def finish(self) -> None:
+        """The end of a turn: what was posted leaves, then the rest is done for as long as no advert is due."""
+        self._conversations.flush()
+        if not self._deeds.idle:
+            now = self._mux.now()
+            undisturbed = (self._agenda.next() or inf) - _SLACK
+            self._deeds.work(max(now + _LEAST, min(now + _TURN, undisturbed)))
+            self._conversations.flush()
+        if self._deeds.idle:
+            self._ended()
+        elif not self._continues:
+            self._continues = True
+            self._mux.loop.call_soon(self._go_on)
+        self._turned_at = self._mux.now()
+        self._arm()
+
+    def _continue(self) -> None:
+        self._continues = False
+        self.finish()
+
+    def _arm(self) -> None:
+        earliest = self._agenda.next()
+        rests_until = self._conversations.rests_until
+        if rests_until is not None and (earliest is None or rests_until < earliest):
+            earliest = rests_until
+        # One that is set too early comes for nothing, once; that costs less than to move it each time.
+        if earliest is not None and earliest < self._armed:
+            self._armed = earliest
+            self._alarm.set(earliest)
+
+    def _come(self) -> None:
+        self._armed = inf
+        self._look_for_gap()
+        now = self._mux.now()
+        rests_until = self._conversations.rests_until
+        if rests_until is not None and rests_until <= now:
+            self._conversations.read_rested(now)
+        self._fall_due()
+        self.finish()
+        self._collect()
+
+    # deadlines
+
+    def keep_pace(self) -> None:
+        """In the midst of long work: let the adverts leave that are due, decide nothing."""
+        earliest = self._agenda.next()
+        if earliest is not None and earliest <= self._mux.now():
+            for instance in self._beat():
+                self._agenda.watch(instance)
+            self._conversations.flush()
+
+    def _beat(self) -> list[Instance]:
+        """Post the adverts that are due; who has something to decide instead, earliest first."""
+        now = self._mux.now()
+        post, speak = self._conversations.post, self._mux.page.speak
+        beaten: list[Instance] = []
+        deciding: list[Instance] = []
+        together = -inf
+        while (row := self._agenda.take(now + _SLACK)) is not None:
+            moment, instances = row
+            if moment > together + _SLACK:
+                together = moment
+            for instance in instances:
+                router = instance.router
+                if not router.beat(together, now):
+                    deciding.append(instance)
+                    continue
+                beaten.append(instance)
+                if post(instance, router.priority):
+                    instance.sent = sent = instance.sent + 1
+                    speak(instance.slot, now, sent, instance.received)
+        self._agenda.watch_all(beaten)
+        return deciding
+
+    def _fall_due(self) -> None:
+        deciding = self._beat()
+        if not deciding:
+            return
+        self._conversations.flush()
+        waiting = [instance for instance in deciding if isinstance(instance.router.phase, Backup)]
+        if waiting:
+            # A master is presumed dead only after what already waits on the sockets was read.
+            self._conversations.drain(waiting)
+        now = self._mux.now()
+        for place, instance in enumerate(deciding):
+            deadline = instance.router.deadline
+            if deadline is None or deadline > now:
+                self._agenda.watch(instance)
+                continue
+            self.tell(instance, DeadlineReached(), now)
+            if self._mux.now() - now > _TURN:
+                # The others are due still: they come again at once, after what this turn has to send.
+                for other in deciding[place + 1 :]:
+                    self._agenda.watch(other)
+                return
+
+    # lost time
+
+    def _look_for_gap(self) -> None:
+        """Before anything is decided: whether this process slept, and if it did, what was said meanwhile."""
+        earliest, now = self._agenda.next(), self._mux.now()
+        if earliest is None or now - max(earliest, self._turned_at) < _LATE:
+            return
+        self.counters["late_timers"] += 1
+        late = now - max(earliest, self._turned_at)
+        self.counters["longest_gap_ms"] = max(self.counters["longest_gap_ms"], round(late * 1000))
+        asleep = [instance for instance in self._instances if instance.router.may_be_replaced_after(late)]
+        if not asleep:
+            return
+        self._log.warning(f"This process did not run for {late:.2f} s")
+        for instance in asleep:
+            self.tell(instance, Woken(late))
+        self._conversations.drain(asleep)
+        for instance in asleep:
+            self.tell(instance, CaughtUp())
+
+    def _collect(self) -> None:
+        """Let the collector run where nobody waits for it."""
+        now = self._mux.now()
+        since = now - self._collected_at
+        if since < _COLLECT_AFTER or not self._deeds.idle:
+            return
+        if since > _COLLECT_ANYWAY_AFTER or (self._agenda.next() or inf) - now > _PAUSE:
+            gc.collect()
+            self._collected_at = self._mux.now()
