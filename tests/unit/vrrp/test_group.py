@@ -227,6 +227,7 @@ def test_a_group_of_one_works() -> None:
 def test_one_that_is_removed_keeps_nobody_in_fault() -> None:
     play = mastering() >> ("A", FaultsChanged(DOWN)) << ... >> ("A", Stopped()) << ...
     play.machine.group.remove(play.machine.members["A"])
+    assert play.machine.group.members == [play.machine.members["B"]]
     assert play >> At(5.0) >> ("B", FaultsChanged(NONE)) << ...
     assert play.machine.members["B"].state is BACKUP
 
@@ -240,6 +241,29 @@ def test_a_reload_adopts_members_as_they_are() -> None:
     assert group.state is FAULT
     steps = group.handle(old.members["A"], FaultsChanged(NONE), 6.0)
     assert [(router.name, router.state) for router, _ in steps] == [("A", BACKUP), ("B", BACKUP), ("A", BACKUP)]
+
+
+def test_a_reload_adopts_faults_too() -> None:
+    old = mastering().machine
+    old.handle(("A", FaultsChanged(DOWN)), 5.0)
+    group = SyncGroup("H", old.members.values())
+    group.adopt(old.members["A"], DOWN)
+    group.adopt(old.members["B"], NONE)
+    assert group.handle(old.members["B"], FaultsChanged(NONE), 6.0) == []
+    assert old.members["B"].state is FAULT
+
+
+def test_a_reload_adopts_nothing_of_one_that_is_new() -> None:
+    new = Group(A={}, B={})
+    new.group.adopt(new.members["A"], DOWN)
+    assert new.group.state is INIT
+    assert Play(new) >> ("B", Started()) << ("B", ReleaseAddresses()) << ("B", entered(INIT, BACKUP, "init"))
+
+
+def test_one_that_waits_for_results_shares_faults() -> None:
+    unknown = frozenset({"script a has no result yet"})
+    play = Play(Group(A={}, B={})) >> ("A", Started(NONE, unknown)) << ... >> ("B", Started(DOWN)) << ...
+    assert play.machine.states == [FAULT, FAULT, FAULT]
 
 
 def test_priority_0_to_one_member() -> None:
@@ -296,6 +320,17 @@ class TestResume:
         assert play.machine.states == [FAULT, FAULT, FAULT]
         assert play >> ("B", FaultsChanged(NONE)) << ...
         assert play.machine.states == [BACKUP, BACKUP, BACKUP]
+
+    def test_one_master_among_backups_is_none(self) -> None:
+        play = Play(Group(A={}, B={}), 11.0) >> ("A", Resumed(MASTER, 10.5)) << ... >> ("B", Resumed(BACKUP, 0.0))
+        play = play << ("B", ReleaseAddresses()) << ("A", ReleaseAddresses())
+        play = play << ("A", entered(MASTER, BACKUP, "sync group G: B is BACKUP"))
+        assert play << ("B", ChangeGroupState("G", INIT, BACKUP, "B is BACKUP"))
+
+    def test_a_fault_of_one_stays_a_fault_of_all_without_a_word(self) -> None:
+        play = Play(Group(A={}, B={}), 11.0) >> ("A", Resumed(FAULT, 0.0)) << ("A", ReleaseAddresses())
+        assert play >> ("B", Resumed(FAULT, 0.0, DOWN)) << ("B", ReleaseAddresses())
+        assert play.machine.states == [FAULT, FAULT, FAULT]
 
     def test_backups_stay_backups_without_a_word(self) -> None:
         play = Play(Group(A={}, B={}), 11.0) >> ("A", Resumed(BACKUP, 0.0)) << ("A", ReleaseAddresses())

@@ -162,6 +162,14 @@ class TestEachAlone:
         assert findings(Packet(), **PEERS) == (Finding.DESTINATION_KIND,)
         assert findings(Packet(destination="10.77.0.1")) == (Finding.DESTINATION_KIND,)
 
+    @pytest.mark.parametrize("group", ["224.0.0.18", "239.255.255.255"])
+    def test_any_multicast_group_is_one(self, group: str) -> None:
+        assert findings(Packet(destination=group)) == ()
+
+    @pytest.mark.parametrize("address", ["223.255.255.255", "240.0.0.1"])
+    def test_what_lies_beside_them_is_none(self, address: str) -> None:
+        assert findings(Packet(destination=address)) == (Finding.DESTINATION_KIND,)
+
     def test_an_owner_that_ignores_adverts(self) -> None:
         ignoring = {"owner_ignore_adverts": True}
         assert findings(Packet(), effective_priority=255, **ignoring) == (Finding.OWNER_IGNORES,)

@@ -359,6 +359,11 @@ class TestRepeat:
             << (entered(State.BACKUP, State.MASTER, "no advert from 10.77.0.2 for 3.61 s"))
         )
 
+    def test_of_an_equal_priority_too(self) -> None:
+        machine = self.obeying(100)
+        assert machine.repeat(2.0)
+        assert machine.deadline == 5.609375
+
     def test_a_group_member_wants_no_longer(self) -> None:
         machine = self.obeying(150)
         machine.grouped = True

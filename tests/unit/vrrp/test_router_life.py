@@ -322,6 +322,15 @@ class TestResume:
     def test_a_backup(self) -> None:
         assert Play(router(), 12.0) >> Resumed(State.BACKUP, spoke_at=0.0) << ReleaseAddresses() >> Due(15.609375)
 
+    def test_a_backup_with_a_fault_meanwhile(self) -> None:
+        play = Play(router(), 12.0) >> Resumed(State.BACKUP, 0.0, DOWN) << ReleaseAddresses()
+        assert play << entered(State.BACKUP, State.FAULT, "interface eth0 is down") >> Due(None)
+
+    def test_a_master_refreshes_on(self) -> None:
+        play = Play(router(announcing=Announcing(master_refresh=0.25)), 12.0)
+        play = play >> Resumed(State.MASTER, spoke_at=11.5) << SendAdvert(100) << HoldAddresses()
+        assert play >> Due(12.25) >> DeadlineReached() << Announce(1) >> Due(12.5)
+
     def test_a_fault_that_still_is(self) -> None:
         assert Play(router(), 12.0) >> Resumed(State.FAULT, 0.0, DOWN) << ReleaseAddresses() >> Due(None)
 

@@ -40,6 +40,9 @@ class TestAdverts:
     def test_a_late_one_does_not_delay_the_next(self) -> None:
         assert master() >> Late(1.2) >> DeadlineReached() << SendAdvert(100) >> Due(2.0)
 
+    def test_one_that_is_late_by_a_whole_interval_stands_for_two(self) -> None:
+        assert master() >> Late(2.0) >> DeadlineReached() << SendAdvert(100) >> Due(3.0)
+
     def test_those_missed_in_a_sleep_are_not_made_up_for(self) -> None:
         assert master() >> Late(7.5) >> DeadlineReached() << SendAdvert(100) >> Due(8.5)
 
