@@ -11,11 +11,13 @@ PYTEST := $(RUN) pytest
 .PHONY: test lint demo soak bench packages
 .DEFAULT_GOAL := test
 
-# Tests that measure milliseconds run alone, after the others.
+# Tests that measure milliseconds run alone, after the others; a failure in one part does not hide the next.
 test: packages $(VENV)/.test lint
-	$(PYTEST) -q -m "not lab" -n 2
-	$(PYTEST) -q -m "lab and not timing" -n 3
-	$(PYTEST) -q -m "lab and timing"
+	@failed=; \
+	$(PYTEST) -q -m "not lab" -n 2 || failed=yes; \
+	$(PYTEST) -q -m "lab and not timing" -n 3 || failed=yes; \
+	$(PYTEST) -q -m "lab and timing" || failed=yes; \
+	test -z "$$failed"
 
 lint: $(VENV)/.test
 	$(RUN) ruff check
