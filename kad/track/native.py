@@ -208,7 +208,7 @@ def _killall(arguments: Sequence[str]) -> ProcessesRun:
                 raise _Unknown
             case _:
                 names.append(word)
-    if signal != "0" or not names:
+    if signal != "0" or not names or len(set(names)) < len(names):
         raise _Unknown
     return ProcessesRun(patterns=tuple(KillallName(name=name) for name in names))
 

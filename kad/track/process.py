@@ -50,13 +50,24 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class KillallName(Pattern, frozen=True, kw_only=True):
-    """As psmisc's killall finds them: the short name, 15 bytes of a longer one, or a file where there is a slash."""
+    """As psmisc's killall finds them: the short name, a longer one in the arguments, a file where there is a slash."""
 
     def may_mean(self, name: str) -> bool:
         return "/" in self.name or _same_short_name(self.name, name)
 
     def means(self, process: Process) -> bool:
-        return "/" not in self.name or process.runs(self.name)
+        if "/" in self.name:
+            return process.runs(self.name)
+        if len(_bytes(process.name)) != NAME_BYTES:
+            return True
+        # The whole name stands in the arguments, behind an interpreter where there is one.
+        for word in process.arguments:
+            if not word:
+                break
+            base = word.rpartition("/")[2]
+            if _bytes(base)[:NAME_BYTES] == _bytes(process.name):
+                return base == self.name
+        return True
 
 
 class PidofName(Pattern, frozen=True, kw_only=True):
@@ -68,7 +79,7 @@ class PidofName(Pattern, frozen=True, kw_only=True):
     def means(self, process: Process) -> bool:
         path = process.executable_path
         if self.name.startswith("/"):
-            if path in (self.name, f"{self.name} (deleted)"):
+            if path in (self.name, f"{self.name} (deleted)") or process.runs(self.name):
                 return True
             if not self.scripts or not path:
                 return False
@@ -146,10 +157,13 @@ Patterns = KillallName | PidofName | PgrepName | ProcessWords
 
 def _same_short_name(wanted: str, name: str) -> bool:
     """A name of 15 bytes may be the beginning of a longer one."""
-    as_bytes = wanted.encode(errors="surrogateescape")
-    if len(as_bytes) > NAME_BYTES:
-        return name.encode(errors="surrogateescape") == as_bytes[:NAME_BYTES]
+    if len(_bytes(wanted)) > NAME_BYTES:
+        return _bytes(name) == _bytes(wanted)[:NAME_BYTES]
     return wanted == name
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode(errors="surrogateescape")
 
 
 class TrackedProcess(msgspec.Struct, frozen=True, kw_only=True):
