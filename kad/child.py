@@ -113,7 +113,7 @@ class Child:
         self._mux = Mux(page)
         self._channel = channel
         self._room = factory(self._mux, self.say, log)
-        self._started = time.time()
+        self._started, self._born_at = time.time(), time.monotonic()
         self._generation = 0
         self._leaving = False
         self._collector = Collector()
@@ -196,7 +196,7 @@ class Child:
                 "name": self.name,
                 "pid": os.getpid(),
                 "started": self._started,
-                "uptime": time.time() - self._started,
+                "uptime": time.monotonic() - self._born_at,
                 "generation": self._generation,
                 "memory": self._collector.figures(),
                 "log_lines_dropped": self._log.dropped,

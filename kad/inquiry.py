@@ -290,7 +290,7 @@ class Inquiries:
                 "name": "watchdog",
                 "pid": os.getpid(),
                 "started": watchdog.started,
-                "uptime": time.time() - watchdog.started,
+                "uptime": time.monotonic() - watchdog.born_at,
                 "memory": resident["watchdog"],
                 "log_lines_dropped": watchdog.log.dropped,
             }

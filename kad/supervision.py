@@ -264,9 +264,9 @@ class Supervision:
                 return []
 
     def _doubt(self, now: float, late: float) -> list[Action]:
-        """Half of the patience is gone: ask; all of it: replace, unless it was the parent that slept."""
+        """Half of the patience is gone: ask; all of it: replace. When it was the parent that slept, all begins anew."""
         if late > _LATE:
-            self._heard_at = now - self._patience / 2
+            self._heard_at = now
         silence = now - self._heard_at
         if silence < self._patience - 0.001:
             self.deadline = self._heard_at + self._patience

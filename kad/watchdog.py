@@ -71,7 +71,7 @@ class Watchdog:
         self._selector = selectors.DefaultSelector()
         self._deadlines: Deadlines[Supervision] = Deadlines()
         self.members = {name: Member(kind) for name, kind in KINDS.items()}
-        self.started = time.time()
+        self.started, self.born_at = time.time(), time.monotonic()
         self._errand: Errand | None = None
         self._exit_status = EXIT_OK
         self._ping = 0

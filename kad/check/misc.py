@@ -43,7 +43,7 @@ class Courier:
         self._mux = mux
         self._say = say
         # A later life's orders have higher numbers, so that the runner does not take them for repeats.
-        self._numbers = count(time.time_ns() // 1000)
+        self._numbers = count(time.monotonic_ns() // 1000)
         self._running: dict[str, MiscAttempt] = {}
         self.generation = 0
 

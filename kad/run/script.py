@@ -53,6 +53,11 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Slept:
+    """This process did not run for a while: what the program did meanwhile, and whether it could, is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineReached:
     """The machine's deadline has come."""
 
@@ -104,7 +109,7 @@ class Report:
     text: str
 
 
-Event = Started | Resumed | ProgramEnded | Answered | DeadlineReached | Reconfigured | Stopped
+Event = Started | Resumed | ProgramEnded | Answered | Slept | DeadlineReached | Reconfigured | Stopped
 Action = StartProgram | AskProbe | SignalProgram | Observe | Report
 
 
@@ -186,6 +191,10 @@ class ScriptCheck:
                 return self._answered(good, reason, unasked)
             case DeadlineReached():
                 return self._late(now) if self.deadline is not None and now >= self.deadline else []
+            case Slept():
+                if isinstance(self.phase, Running):
+                    self.phase = Running(self.phase.since, now + self.script.timeout)
+                return []
             case Reconfigured(script):
                 return self._reconfigure(script, now)
             case Stopped():

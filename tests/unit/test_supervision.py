@@ -145,7 +145,7 @@ class TestDeafness:
             >> Late(9.0)
             >> DeadlineReached()
             << AskAlive()
-            >> Due(10.0)
+            >> Due(11.0)
             >> DeadlineReached()
             << Kill("no sign of life for 2.00 s")
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from kad.machine import Deadlines, Timed
 from kad.mux import Moment, Mux
 
+_LATE = 0.5
 _PORTION = 0.004
 """Seconds that deadlines are served before other events of the loop have their turn."""
 
@@ -19,12 +20,17 @@ class Schedule:
         self._deadlines: Deadlines[Timed] = Deadlines()
         self._due: dict[int, Callable[[float], None]] = {}
         self._timer: Moment | None = None
+        self._slept: list[Callable[[], None]] = []
 
     def watch(self, machine: Timed, due: Callable[[float], None]) -> None:
         """Look at its deadline again."""
         self._due[id(machine)] = due
         self._deadlines.watch(machine)
         self._arm()
+
+    def when_slept(self, callback: Callable[[], None]) -> None:
+        """Call before anything is served so late that this process cannot have run meanwhile."""
+        self._slept.append(callback)
 
     def forget(self, machine: Timed) -> None:
         """It no longer waits for anything."""
@@ -47,7 +53,10 @@ class Schedule:
 
     def _fall_due(self) -> None:
         self._timer = None
-        begun = self._mux.now()
+        begun, wanted = self._mux.now(), self._deadlines.next()
+        if wanted is not None and begun - wanted > _LATE:
+            for callback in self._slept:
+                callback()
         for machine in self._deadlines.due(begun):
             self._due[id(machine)](begun)
             if self._mux.now() - begun > _PORTION:

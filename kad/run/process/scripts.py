@@ -52,6 +52,7 @@ class Scripts:
         self._advanced = advanced
         self._scripts: dict[str, Watched] = {}
         self._leaving: list[Watched] = []
+        schedule.when_slept(self._forgive)
 
     @property
     def leaving(self) -> bool:
@@ -69,6 +70,11 @@ class Scripts:
         for name, entry in configured.items():
             if self._scripts[name].check.script != entry:
                 self._reconfigure(self._scripts[name], entry)
+
+    def _forgive(self) -> None:
+        """Whoever did not run cannot say that a program took too long."""
+        for watched in self._scripts.values():
+            self._feed(watched, script.Slept())
 
     def stop(self) -> None:
         """End all of them."""

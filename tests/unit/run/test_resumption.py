@@ -8,7 +8,7 @@ import pytest
 
 from kad.messages import Observation
 from kad.run.keywords import VrrpScript
-from kad.run.script import DeadlineReached, ProgramEnded, Resumed, ScriptCheck, Started
+from kad.run.script import DeadlineReached, ProgramEnded, Resumed, ScriptCheck, Slept, Started
 from tests.unit.run.test_runner_room import Bench, script, shell
 
 
@@ -64,3 +64,16 @@ def test_a_single_run_does_not_overturn_a_result_that_needs_several(value: int, 
     check.handle(DeadlineReached(), 1.0)
     check.handle(ProgramEnded(status, ""), 1.5)
     assert check.value == 1 - value
+
+
+def test_a_program_is_not_blamed_for_a_pause_of_the_runner() -> None:
+    check = ScriptCheck(VrrpScript(name="chk", program=shell("x"), interval=5.0, timeout=2.0))
+    check.handle(Started(), 0.0)
+    assert check.handle(Slept(), 10.0) == []
+    assert check.deadline == 12.0
+    check.handle(ProgramEnded(0, ""), 11.0)
+    assert check.value == 1
+    # Then it goes on in its own time.
+    assert check.deadline == 15.0
+    assert check.handle(Slept(), 30.0) == []
+    assert check.deadline == 15.0
