@@ -31,6 +31,21 @@ os.register_at_fork(after_in_child=be_born)
 signal.signal(signal.SIGRTMIN + 5, run_wild)
 signal.signal(signal.SIGRTMIN + 6, block)
 """
+_WALL_CLOCK = """
+import time
+
+real, real_ns = time.time, time.time_ns
+
+def offset():
+    try:
+        with open("/run/offset") as file:
+            return int(file.read() or "0")
+    except OSError:
+        return 0
+
+time.time = lambda: real() + offset()
+time.time_ns = lambda: real_ns() + offset() * 1_000_000_000
+"""
 RUN_WILD, BLOCK = 34 + 5, 34 + 6
 """Signals (SIGRTMIN + 5 and + 6) that make any process of a kad that was started with `deaf=True` loop or block.
 
@@ -58,12 +73,16 @@ def start_wrapped(
     prefix: Sequence[str] = (),
     variables: Mapping[str, str] | None = None,
     deaf: bool = False,
+    movable_clock: bool = False,
     runtime_dir: str = "/run/kad",
 ) -> WrappedKad:
-    """Like lab.start_kad; variables are added to the environment."""
+    """Like lab.start_kad; variables are added to the environment.
+
+    movable_clock: its wall clock is as many seconds ahead as the node's /run/offset says.
+    """
     path = str(PROJECT)
-    if deaf:
-        node.write("sitecustomize.py", _DEAF_ON_SIGNAL)
+    if deaf or movable_clock:
+        node.write("sitecustomize.py", _DEAF_ON_SIGNAL * deaf + _WALL_CLOCK * movable_clock)
         path = f"/etc/keepalived:{path}"
     said = [f"{name}={value}" for name, value in {"PYTHONPATH": path, **(variables or {})}.items()]
     return lab._started(WrappedKad(lab, node, text, ["env", *said, *prefix], words, runtime_dir))
