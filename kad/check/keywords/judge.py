@@ -259,7 +259,7 @@ class Checks:
             owner = " ".join(name for name in (block.user.user, block.user.group) if name) if block.user else ""
             identity = f"check:{block.misc_path.text}{f' as {owner}' if owner else ''}/misc_path"
             at = self.scope.places.of(block, "misc_path")
-            program = self.programs.make(block.misc_path, identity, at, block.user, klass)
+            program = self.programs.make(block.misc_path, identity, at, block.user, klass, native=not dynamic)
             if program is None:
                 continue
             has_dynamic = has_dynamic or dynamic

@@ -45,7 +45,7 @@ class Room:
         self._census = Census(mux, log)
         self._folders = Folders(mux, log)
         probes = Probes(mux, self._census, self._folders)
-        self._notifications = Notifications(mux, say, log, self._programs, self._schedule, self._look_for_quiet)
+        self._notifications = Notifications(mux, say, log, self._programs, probes, self._schedule, self._look_for_quiet)
         self._fifos = Fifos(mux, say, log, self._programs, self._schedule)
         self._scripts = Scripts(mux, say, log, self._programs, probes, self._schedule, self._look_for_quiet)
         self._processes = Processes(mux, say, log, self._census, self._schedule)

@@ -15,13 +15,21 @@ from kad.linux.process import pidfd_open
 from kad.linux.process_table import Process
 from kad.linux.refused import Refused
 from kad.log import Logger
-from kad.mux import Mux
+from kad.mux import Moment, Mux
 from kad.track.process import Pattern
 
 _MOST_PIDFDS = 256
 """Of more processes the deaths are learned from events, or by looking."""
 _FRESH = 0.02
 """Seconds for which what was seen still holds: checks that fall due together share one look."""
+_BATCHES = 16
+"""Of events that are read before others have their turn."""
+_SETTLE = 0.1
+"""Seconds between lost events and the look that makes up for them: they come in storms."""
+_LAST_WORDS = 0.001
+"""Seconds for which an end waits for the news how it came about."""
+_TRUST = 5.0
+"""Seconds for which the kernel's silence is believed when somebody asks for a process that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,9 @@ class Census:
         self._seen: set[int] = set()
         """Who was there at the last look at all."""
         self._pidfds = 0
+        self._missed: set[int] = set()
+        """Who was gone before the news of it was read: what it left behind is looked at."""
+        self._second_look: Moment | None = None
         self.scans = 0
         self.overruns = 0
 
@@ -132,7 +143,7 @@ class Census:
                 if pid in watch.pids:
                     break
             watch.looked_at = now
-        if not watch.pids and (self._scanned_at < 0 or not self._listening):
+        if not watch.pids and (not self._listening or self._scanned_at < 0 or now - self._scanned_at > _TRUST):
             self.scan()
         self._tell()
         return bool(watch.pids)
@@ -183,32 +194,39 @@ class Census:
 
     def _stop_listening(self) -> None:
         self._listening = False
+        if self._second_look is not None:
+            self._second_look.cancel()
+            self._second_look = None
         if self._events is not None:
             self._mux.unwatch(self._events.fileno())
             self._events.close()
             self._events = None
 
     def _hear(self) -> None:
-        self._take_events()
+        for _ in range(_BATCHES):
+            if not self._take_events():
+                break
         self._tell()
 
-    def _take_events(self) -> None:
+    def _take_events(self) -> int:
+        """How many there were."""
         if self._events is None:
-            return
+            return 0
         try:
             events = self._events.receive()
         except Overrun:
             self.overruns += 1
-            self._log.warning("process events were lost: looking at all processes again")
-            self._look_at_all()
-            return
+            if self._second_look is None:
+                self._log.warning("process events were lost: looking at all processes again")
+                self._second_look = self._mux.at(self._mux.now() + _SETTLE, self._look_at_all)
+            return 0
         except Refused as refused:
             self._log.info(f"New processes are found by looking each interval: {refused}")
             self._stop_listening()
-            return
+            return 0
         for event in events:
             match event:
-                case Born(parent, pid) if parent in self._members:
+                case Born(parent, pid) if parent in self._members or parent in self._missed:
                     self._examine(pid)
                 case Executed(pid) | Renamed(pid):
                     self._examine(pid)
@@ -218,8 +236,12 @@ class Census:
                 case Listening():
                     self._listening = True
                     self._look_at_all()
+        if not events:
+            self._missed.clear()
+        return len(events)
 
     def _look_at_all(self) -> None:
+        self._second_look = None
         self._scanned_at = -1.0
         self.scan()
 
@@ -238,11 +260,15 @@ class Census:
         """Bring what is known of one process up to date."""
         known = pid in self._members
         name = process_table.name_of(pid)
-        if name is None or (not known and not self._watches_for(name)):
-            if known:
-                self._lose(pid)
+        if name is None:
+            self._missed.add(pid)
+            self._lose(pid)
+            return
+        if not known and not self._watches_for(name):
             return
         process = process_table.look(pid)
+        if process is None:
+            self._missed.add(pid)
         if process is None or (known and process.started != self._members[pid].started):
             self._lose(pid)
         if process is not None:
@@ -277,11 +303,18 @@ class Census:
         return True
 
     def _bury(self, pid: int, member: Member) -> None:
-        # The kernel tells how it ended before it tells that it ended.
-        self._take_events()
-        if self._members.get(pid) is member:
-            self._lose(pid)
-        self._tell()
+        """It ended; how, the kernel tells in an event that comes a moment later."""
+        self._close(member)
+
+        def end() -> None:
+            if self._members.get(pid) is member:
+                self._lose(pid)
+            self._tell()
+
+        if self._listening:
+            self._mux.at(self._mux.now() + _LAST_WORDS, end)
+        else:
+            end()
 
     def _lose(self, pid: int) -> None:
         """The process is no more."""
@@ -305,10 +338,15 @@ class Census:
 
     def _forget(self, pid: int) -> None:
         member = self._members.pop(pid, None)
-        if member is not None and member.pidfd is not None:
+        if member is not None:
+            self._close(member)
+
+    def _close(self, member: Member) -> None:
+        if member.pidfd is not None:
             self._pidfds -= 1
             self._mux.unwatch(member.pidfd)
             os.close(member.pidfd)
+            member.pidfd = None
 
     def _tell(self) -> None:
         """Call whom the changes concern; where births are not told, an empty place may have been taken meanwhile."""

@@ -10,9 +10,11 @@ from kad.mux import Mux
 from kad.run import notify
 from kad.run.keywords import Program
 from kad.run.notify import NotifyQueue
+from kad.run.process.probes import OpenProbe, Probes
 from kad.run.process.programs import Execution, Programs
 from kad.run.process.schedule import Schedule
 from kad.run.script import DeadlineReached, Report
+from kad.track.native import Probe
 
 
 class Notifications:
@@ -24,6 +26,7 @@ class Notifications:
         say: Callable[[Message], None],
         log: Logger,
         programs: Programs,
+        probes: Probes,
         schedule: Schedule,
         advanced: Callable[[], None],
     ) -> None:
@@ -31,6 +34,7 @@ class Notifications:
         self._say = say
         self._log = log
         self._programs = programs
+        self._probes = probes
         self._schedule = schedule
         self._advanced = advanced
         self._queue = NotifyQueue()
@@ -40,6 +44,7 @@ class Notifications:
         self._known_before: dict[str, Program] = {}
         """Of the generation before this one: what a reload removed still says farewell."""
         self._generation = 0
+        self._open: dict[Probe, OpenProbe] = {}
 
     @property
     def awaited(self) -> bool:
@@ -50,6 +55,9 @@ class Notifications:
         """These may be run from now on."""
         self._generation = generation
         self._known_before, self.known = self.known, {program.id: program for program in programs}
+        kept = {program.probe for known in (self._known_before, self.known) for program in known.values()}
+        for probe in self._open.keys() - kept:
+            self._open.pop(probe).close()
 
     def ask(self, message: Notify) -> None:
         """Run it when its turn comes."""
@@ -108,6 +116,12 @@ class Notifications:
 
         if program is None:
             self._mux.loop.call_soon(ended, None, "no longer configured")
+            return
+        if program.probe is not None and message.timeout is not None:
+            if program.probe not in self._open:
+                self._open[program.probe] = self._probes.open(program.probe, None)
+            answer = self._open[program.probe].ask()
+            self._mux.loop.call_soon(ended, 0 if answer.good else 1, answer.reason)
             return
         execution = self._programs.start(program, message.arguments, message.environment, ended)
         if execution is not None:
