@@ -268,7 +268,11 @@ class Host:
         now = max(self.now, alarm or 0.0)
         for place in list(self._deadlines.due(now)):
             deadline = place.deadline
-            if deadline is not None and deadline <= now:
+            if deadline is None or deadline > now:
+                continue
+            if place.router.beat(deadline, now):
+                self._do(place, SendAdvert(place.router.priority))
+            else:
                 self._tell(place, DeadlineReached(), now)
         self._arm()
 

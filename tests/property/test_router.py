@@ -218,6 +218,31 @@ def test_the_short_road_of_a_repeated_advert_is_the_long_one(
 STARTS = st.lists(st.tuples(FAULTS, PENDING), min_size=3, max_size=3)
 
 
+@settings(max_examples=200, deadline=None)
+@given(lives(), st.sampled_from((0.0, 0.001, 5.0)))
+def test_the_short_road_of_an_advert_that_is_due_is_the_long_one(
+    life: tuple[VrrpInstance, Event, list[Moment]], late: float
+) -> None:
+    configuration, birth, steps = life
+    router = Router(configuration)
+    now = 0.0
+    router.handle(birth, now)
+    for pause, event in steps:
+        now += pause
+        router.handle(event, now)
+    if router.deadline is None:
+        return
+    moment, now = router.deadline, max(now, router.deadline) + late
+    long = deepcopy(router)
+    actions = long.handle(DeadlineReached(), now)
+    if router.beat(moment, now):
+        assert actions[0] == SendAdvert(router.priority)
+        due = router.deadline is not None and router.deadline <= now
+        assert actions[1:] == (router.handle(DeadlineReached(), now) if due else [])
+        assert router.phase == long.phase
+        assert router.deadline == long.deadline
+
+
 @st.composite
 def shared_lives(draw: st.DrawFn) -> tuple[list[VrrpInstance], list[tuple[float, int, Event]]]:
     version = draw(st.sampled_from((2, 3)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -19,9 +20,9 @@ from kad.vrrp.events import (
     SendAdvert,
     State,
 )
-from kad.vrrp.instance import Instance
 from kad.vrrp.keywords import VrrpInstance, VrrpSlice
 from kad.vrrp.process import conversations
+from kad.vrrp.process.instance import Instance
 from tests.config.hosts import judged
 from tests.play import Play
 from tests.unit.vrrp.packets import Packet, expecting
@@ -70,8 +71,11 @@ def equals(found: object, wanted: object) -> None:
 
 def sent(priority: int = 100, **changes: Any) -> bytes:
     """The datagram that leaves from 10.77.0.1."""
+    router = Instance(instance(**changes), 0.0)
+    router.source = OURS
+    ours: Any = SimpleNamespace(_of=lambda _: SimpleNamespace(segment=object()))
     with patch.object(conversations, "Datagram", lambda payload, _: payload):
-        (payload,) = conversations._build(Instance(instance(**changes), 0.0), priority, OURS)
+        (payload,) = conversations.Conversations._build(ours, router, priority)
     assert isinstance(payload, bytes)
     return payload
 

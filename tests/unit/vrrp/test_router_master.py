@@ -61,6 +61,47 @@ class TestAdverts:
         assert master() >> PriorityChanged(100, "") >> Due(1.0)
 
 
+class TestBeat:
+    """The short road of an advert that falls due and changes nothing else."""
+
+    def test_the_next_one_is_an_interval_later(self) -> None:
+        machine = master().machine
+        assert machine.beat(1.0, 1.0004)
+        assert machine.deadline == 2.0
+
+    def test_those_missed_are_not_made_up_for(self) -> None:
+        machine = master().machine
+        assert machine.beat(1.0, 7.5)
+        assert machine.deadline == 8.5
+        machine = master().machine
+        assert machine.beat(1.0, 2.0)
+        assert machine.deadline == 3.0
+
+    def test_an_announcement_that_is_due_needs_a_decision(self) -> None:
+        announcing = Announcing(lower_prio_delay=0.5)
+        play = master(announcing=announcing) >> At(0.25) >> hears(50) << ...
+        assert play
+        assert not play.machine.beat(0.75, 0.75)
+        assert play >> Due(0.75) >> DeadlineReached() << Announce(5) >> Due(1.0)
+
+    def test_an_announcement_between_adverts_is_not_passed_over(self) -> None:
+        play = master(announcing=Announcing(lower_prio_delay=1.5)) >> At(0.25) >> hears(50) << ...
+        assert play
+        assert play.machine.beat(1.0, 1.0)
+        assert play >> Due(1.75) >> DeadlineReached() << Announce(5) >> Due(2.0)
+
+    def test_an_announcement_of_the_same_moment_follows(self) -> None:
+        play = master(announcing=Announcing(lower_prio_delay=0.5)) >> At(0.5) >> hears(50) << ...
+        assert play
+        assert play.machine.beat(1.0, 1.0)
+        assert play >> Due(1.0) >> DeadlineReached() << Announce(5) >> Due(2.0)
+
+    def test_a_backup_has_none(self) -> None:
+        machine = backup().machine
+        assert not machine.beat(3.609375, 3.609375)
+        assert machine.deadline == 3.609375
+
+
 class TestAnnouncing:
     """keepalived's garp_ words: a burst at once, one after garp_master_delay, then refreshes."""
 
