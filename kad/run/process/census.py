@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kad.linux import process_table
 from kad.linux.netlink import Overrun
@@ -92,6 +92,8 @@ class Census:
         self._pidfds = 0
         self._missed: set[int] = set()
         """Who was gone before the news of it was read: what it left behind is looked at."""
+        self._unexplained: set[int] = set()
+        """Who ended, and it is not known yet how."""
         self._second_look: Moment | None = None
         self.scans = 0
         self.overruns = 0
@@ -194,6 +196,7 @@ class Census:
 
     def _stop_listening(self) -> None:
         self._listening = False
+        self._unexplained.clear()
         if self._second_look is not None:
             self._second_look.cancel()
             self._second_look = None
@@ -233,12 +236,21 @@ class Census:
                 case Exited(pid, status) if pid in self._members:
                     self._members[pid].status = status
                     self._lose(pid)
+                case Exited(pid, status) if pid in self._unexplained:
+                    self._explain(pid, status)
                 case Listening():
                     self._listening = True
                     self._look_at_all()
         if not events:
             self._missed.clear()
         return len(events)
+
+    def _explain(self, pid: int, status: int) -> None:
+        """How a process ended whose end was told before."""
+        self._unexplained.discard(pid)
+        for watch in self._watches.values():
+            if watch.death is not None and watch.death.pid == pid:
+                watch.death = replace(watch.death, status=status)
 
     def _look_at_all(self) -> None:
         self._second_look = None
@@ -322,6 +334,8 @@ class Census:
         if member is None:
             return
         death = Death(pid, time.time(), member.status)
+        if self._listening and member.status is None:
+            self._unexplained.add(pid)
         for watch in self._watches.values():
             if pid in watch.pids:
                 watch.death = death
