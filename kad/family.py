@@ -61,6 +61,7 @@ KINDS = {
                     messages.FifoLine,
                     messages.FifoMade,
                     messages.Mail,
+                    messages.MailKept,
                 )
             ),
             "runner.pid",

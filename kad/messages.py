@@ -358,6 +358,20 @@ class Mail(Message, frozen=True, kw_only=True):
         return self.object
 
 
+class MailKept(Message, frozen=True, kw_only=True):
+    """runner to its next life: this alert is not sent yet."""
+
+    KIND: ClassVar[int] = 43
+    IS_STATE: ClassVar[bool] = True
+    mail: Mail
+    deleted: bool = False
+    """It is sent, or given up."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.mail.object}/{self.mail.sequence}"
+
+
 KINDS: dict[int, type[Message]] = {kind.KIND: kind for kind in Message.__subclasses__()}
 _DECODERS = {number: msgspec.msgpack.Decoder(kind) for number, kind in KINDS.items()}
 _ENCODER = msgspec.msgpack.Encoder()

@@ -34,6 +34,7 @@ from kad.ipvs.keywords.services import Services
 from kad.messages import Analyzed
 from kad.run.keywords import RunnerSlice, VrrpScript
 from kad.run.keywords.fifo import to_fifos
+from kad.run.keywords.mail import to_mailing
 from kad.run.keywords.script import to_script
 from kad.track.file import TrackedFile
 from kad.track.items import Weight
@@ -178,7 +179,8 @@ def _slices(
         programs,
     )
     events_buffer = defaults.daemon.process_monitor_rcv_bufs or 0
-    runner = msgspec.structs.replace(runner, fifos=fifos, process_events_buffer=events_buffer)
+    mailing = to_mailing(mail, watchdog.router_id, scope)
+    runner = msgspec.structs.replace(runner, fifos=fifos, mailing=mailing, process_events_buffer=events_buffer)
     if vrrp.instances and options.vrrp:
         fed = any("vrrp" in fifo.sources for fifo in fifos)
         slices["vrrp"] = msgspec.structs.replace(vrrp, feeds_fifo=fed)

@@ -16,7 +16,9 @@ STATE = RouterState(name="VI_1", state="MASTER", since=1000.5, reason="no advert
 def samples() -> Iterator[messages.Message]:
     """One of each kind, with a value of each field's type."""
     earlier = messages.Earlier(state=STATE, spoke_at=5.5, sent=1, received=2)
+    alert = messages.Mail(object="VI_1", state="M", subject="s", body="b", reason="r", when=1.5, sequence=7)
     values = {
+        "mail": alert,
         "routers": (earlier,),
         "environment": {"KAD_STATE": "MASTER"},
         "diagnostics": ("a", "b"),

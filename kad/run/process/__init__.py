@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from kad.log import Logger
-from kad.messages import FifoLine, FifoMade, Message, Notify, Observation
+from kad.messages import FifoLine, FifoMade, Mail, MailKept, Message, Notify, Observation
 from kad.mux import Mux
 from kad.run.keywords import RunnerSlice
 from kad.run.process.census import Census
 from kad.run.process.fifos import Fifos
 from kad.run.process.files import Files
 from kad.run.process.folders import Folders
+from kad.run.process.mails import Mails
 from kad.run.process.notifications import Notifications
 from kad.run.process.probes import Probes
 from kad.run.process.processes import Processes
@@ -47,6 +48,7 @@ class Room:
         probes = Probes(mux, self._census, self._folders)
         self._notifications = Notifications(mux, say, log, self._programs, probes, self._schedule, self._look_for_quiet)
         self._fifos = Fifos(mux, say, log, self._programs, self._schedule)
+        self._mails = Mails(mux, say, log, self._schedule)
         self._scripts = Scripts(mux, say, log, self._programs, probes, self._schedule, self._look_for_quiet)
         self._processes = Processes(mux, say, log, self._census, self._schedule)
         self._files = Files(say, log, self._folders)
@@ -70,6 +72,7 @@ class Room:
         (self._generation, wanted), self._prepared = self._prepared, None
         self._notifications.configure(generation, wanted.programs)
         self._fifos.configure(wanted.fifos)
+        self._mails.configure(wanted.mailing)
         self._census.configure(wanted.process_events_buffer)
         self._files.configure(wanted.files, self._earlier["file"], starting=starting)
         self._processes.configure(wanted.processes, self._earlier["process"])
@@ -94,6 +97,10 @@ class Room:
                 self._fifos.write(message)
             case FifoMade():
                 self._fifos.remember(message)
+            case Mail():
+                self._mails.take(message)
+            case MailKept():
+                self._mails.remember(message)
             case _:
                 self._log.warning(f"a {type(message).__name__} is nothing for the runner")
 
@@ -114,6 +121,7 @@ class Room:
             "programs": {name: program.argv for name, program in self._notifications.known.items()},
             "notifications": self._notifications.snapshot(),
             "fifos": self._fifos.snapshot(),
+            "mail": self._mails.snapshot(),
         }
 
     async def stop(self, release: bool, handover: float) -> None:
@@ -123,7 +131,7 @@ class Room:
         self._processes.stop()
         self._files.stop()
         self._look_for_quiet()
-        await asyncio.gather(self._fifos.stop(), self._wait_for(self._quiet))
+        await asyncio.gather(self._fifos.stop(), self._mails.stop(), self._wait_for(self._quiet))
         self._scripts.kill()
         self._programs.close()
         self._census.close()

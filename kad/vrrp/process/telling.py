@@ -5,10 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from kad.messages import FifoLine, Message, Notify
+from kad.messages import FifoLine, Mail, Message, Notify
 from kad.vrrp.events import ChangeGroupState, ChangeState, State
 from kad.vrrp.keywords import SyncGroup, VrrpSlice
 from kad.vrrp.process.instance import Instance
+
+_OWNING = {
+    "MASTER": "=> VRRP Instance is now owning VRRP VIPs <=",
+    "STOP": "=> VRRP Instance stopping <=",
+    "DELETED": "=> VRRP Deleted at reload <=",
+}
+_ENTERING = {"STOP": "Stopping", "DELETED": "Deleted"}
+"""keepalived's words in mail, where they are not made of the state."""
 
 
 class Telling:
@@ -43,6 +51,9 @@ class Telling:
         arguments = ("INSTANCE", instance.name, word, priority)
         self._notify(instance.name, word, instance.configuration.notifies, arguments, environment)
         self._write("INSTANCE", instance.name, word, priority)
+        if instance.configuration.smtp_alert:
+            body = _OWNING.get(word, "=> VRRP Instance is no longer owning VRRP VIPs <=")
+            self._mail(instance.name, f"VRRP Instance {instance.name}", word, body, change.reason)
 
     def group_state(self, change: ChangeGroupState) -> None:
         """A sync group is in another state."""
@@ -53,9 +64,14 @@ class Telling:
             "KAD_PREVIOUS_STATE": change.old.value,
             "KAD_REASON": change.reason,
         }
-        notifies = self._groups[group].notifies if group in self._groups else ()
+        configured = self._groups.get(group)
+        notifies = configured.notifies if configured else ()
         self._notify(f"group:{group}", word, notifies, ("GROUP", group, word, "0"), environment)
         self._write("GROUP", group, word, "0")
+        if configured is not None and configured.smtp_alert:
+            are = "stopping" if word == "STOP" else f"in {word} state"
+            body = f"=> All VRRP group instances are now {are} <="
+            self._mail(f"group:{group}", f"VRRP Group {group}", word, body, change.reason)
 
     def priority(self, instance: Instance) -> None:
         """The effective priority of an instance is another one; programs are not told."""
@@ -101,6 +117,19 @@ class Telling:
             subject = f'{kind} "{name}"'
             text = f"{subject} {word} {priority}"
             self._say(FifoLine(source="vrrp", subject=subject, text=text, sequence=self._number()))
+
+    def _mail(self, who: str, title: str, word: str, body: str, reason: str) -> None:
+        self._say(
+            Mail(
+                object=who,
+                state=word,
+                subject=f"{title} - {_ENTERING.get(word, f'Entering {word} state')}",
+                body=body,
+                reason=reason,
+                when=time.time(),
+                sequence=self._number(),
+            )
+        )
 
     def _number(self) -> int:
         """Nanoseconds since the boot: greater than every number of an earlier life of this process."""

@@ -1,0 +1,146 @@
+"""Mail alerts as they come: joins their queue to the short-lived processes that send letters."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+
+from kad import family
+from kad.family import Birth
+from kad.linux.spawn import reap
+from kad.log import Logger
+from kad.messages import Mail, MailKept, Message
+from kad.mux import Mux
+from kad.run import mail, mail_process
+from kad.run.keywords import Mailing
+from kad.run.mail import Letter, MailQueue, Outcome
+from kad.run.process.schedule import Schedule
+from kad.run.script import DeadlineReached, Report, how_it_ended
+
+LAST_LETTERS = 1.0
+"""Seconds that a server gets for the last letters when kad ends; the process that sends them goes on without us."""
+_LOOK = 0.01
+
+
+class Mails:
+    """Every alert of the daemon; nothing is sent while the configuration names no server or nobody to tell."""
+
+    def __init__(self, mux: Mux, say: Callable[[Message], None], log: Logger, schedule: Schedule) -> None:
+        self._mux = mux
+        self._say = say
+        self._log = log
+        self._schedule = schedule
+        self._mailing: Mailing | None = None
+        self._queue = MailQueue("")
+        self._sequences: dict[str, int] = {}
+        self._kept: list[Mail] = []
+        self._sending: Birth | None = None
+
+    def remember(self, message: MailKept) -> None:
+        """An earlier life of this process had not sent it yet."""
+        self._kept.append(message.mail)
+
+    def configure(self, mailing: Mailing | None) -> None:
+        """Another server is tried at once with what waits."""
+        before, self._mailing = self._mailing, mailing
+        kept, self._kept = self._kept, []
+        if mailing is None:
+            for alert in kept:
+                self._say(MailKept(mail=alert, deleted=True))
+            return
+        self._queue.router_id = mailing.router_id
+        for alert in kept:
+            self.take(alert)
+        if before is not None and before != mailing and self._queue.waiting:
+            self._do(self._queue.handle(mail.Hurried(), self._mux.now()))
+
+    def take(self, alert: Mail) -> None:
+        """Tell by mail."""
+        if self._mailing is None or alert.sequence <= self._sequences.get(alert.object, -1):
+            return
+        self._sequences[alert.object] = alert.sequence
+        if alert.state == "FAULT" and not self._mailing.faults:
+            return
+        self._say(MailKept(mail=alert))
+        self._do(self._queue.handle(mail.Alerted(alert), self._mux.now()))
+
+    def snapshot(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {
+            "server": None if self._mailing is None else f"{self._mailing.server} {self._mailing.port}",
+            "waiting": len(self._queue.waiting),
+            "sending_pid": None if self._sending is None else self._sending.pid,
+            "letters_sent": self._queue.sent,
+            "alerts_lost": self._queue.lost,
+            "last_error": self._queue.last_error,
+        }
+
+    async def stop(self) -> None:
+        """Everything that waits leaves now, or never."""
+        end = self._mux.now() + LAST_LETTERS
+        self._do(self._queue.handle(mail.Hurried(), self._mux.now()))
+        queue = self._queue
+        while self._mux.now() < end and (queue.is_sending or (queue.waiting and not queue.is_troubled)):
+            await asyncio.sleep(_LOOK)
+            self._do(queue.handle(mail.Hurried(), self._mux.now()))
+        if queue.waiting:
+            self._log.warning(f"mail alerts that are not sent: {len(queue.waiting)} ({queue.last_error})")
+
+    def _do(self, actions: list[mail.Action]) -> None:
+        for action in actions:
+            match action:
+                case mail.SendLetters(letters):
+                    self._send(letters)
+                case mail.Settled(alert):
+                    self._say(MailKept(mail=alert, deleted=True))
+                case mail.Note(text):
+                    self._log.info(text)
+                case Report(text):
+                    self._log.warning(text)
+        self._schedule.watch(self._queue, lambda now: self._do(self._queue.handle(DeadlineReached(), now)))
+
+    def _send(self, letters: tuple[Letter, ...]) -> None:
+        mailing = self._mailing
+        if mailing is None:
+            self._mux.loop.call_soon(self._end, b"", "no server is configured any more")
+            return
+        birth = self._sending = family.fork(lambda end: mail_process.live(end, mailing, letters))
+        told = bytearray()
+
+        def ended() -> None:
+            status = reap(birth.pidfd)
+            if status is None:
+                return
+            self._mux.unwatch(birth.pidfd)
+            self._mux.unwatch(birth.end.fileno())
+            _read(birth, told)
+            os.close(birth.pidfd)
+            birth.end.close()
+            self._sending = None
+            self._end(bytes(told), f"the process that sends mail ended ({how_it_ended(status)})")
+
+        self._mux.watch(birth.end.fileno(), lambda: self._hear(birth, told))
+        self._mux.watch(birth.pidfd, ended)
+
+    def _hear(self, birth: Birth, told: bytearray) -> None:
+        if not _read(birth, told):
+            self._mux.unwatch(birth.end.fileno())
+
+    def _end(self, told: bytes, reason: str) -> None:
+        whole = told[: told.rfind(b"\n") + 1]
+        outcomes = tuple(Outcome(*json.loads(line)) for line in whole.splitlines())
+        self._do(self._queue.handle(mail.Ended(outcomes, reason), self._mux.now()))
+
+
+def _read(birth: Birth, told: bytearray) -> bool:
+    """Take what is there; False at the end of file."""
+    try:
+        data = birth.end.recv(65536)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    told += data
+    return bool(data)
