@@ -216,6 +216,12 @@ class TestChecksumOfVersion3:
         assert examined.findings == ()
         assert not examined.uses_multicast_checksum
 
+    def test_nothing_else_is_taken_for_old(self) -> None:
+        assert not examine_ipv4(Packet().datagram, expecting()).uses_multicast_checksum
+        plain = v3(pseudo_destination="").datagram
+        assert not examine_ipv4(plain, expecting(version=3, v3_checksum_as_v2=True)).uses_multicast_checksum
+        assert not examine_ipv4(b"", expecting()).uses_multicast_checksum
+
     def test_multicast_has_no_old_form(self) -> None:
         packet = v3(destination="224.0.0.19", pseudo_destination="224.0.0.18")
         assert findings(packet, version=3) == (Finding.CHECKSUM,)
