@@ -42,6 +42,15 @@ def _pattern(pattern: str, options: tuple[str, ...]) -> Pattern:
     return Pattern(pattern.encode(), options)
 
 
+def why_not(regex: Regex) -> str:
+    """Why the regex cannot be used; empty when it can."""
+    try:
+        _pattern(regex.pattern, regex.options)
+    except BadPattern as error:
+        return str(error)
+    return ""
+
+
 class Search:
     """Looks for a regex in a body that comes in pieces, and keeps no more of it than a window."""
 

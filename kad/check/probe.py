@@ -41,8 +41,8 @@ class Probe:
         self.health = Health(check.timing)
         self.spread = spread
         self.attempt: Attempt | None = None
-        self.users: list[str] = []
-        """Keys of the servers."""
+        self.users: dict[str, None] = {}
+        """Keys of the servers, in their order."""
         self.since = time.time()
         """UNIX time at which the check last changed its mind."""
         self.began = 0.0

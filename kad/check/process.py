@@ -24,7 +24,8 @@ from kad.check.health import (
     Suspended,
     Verdict,
 )
-from kad.check.keywords import CheckedServer, CheckerSlice, MiscCheck, Question
+from kad.check.http import why_not
+from kad.check.keywords import CheckedServer, CheckerSlice, HttpCheck, MiscCheck, Question
 from kad.check.locality import Locality
 from kad.check.misc import Courier
 from kad.check.needs import needed
@@ -35,7 +36,7 @@ from kad.linux import privilege
 from kad.linux.check_socket import Exhausted, Unreachable, allow_descriptors
 from kad.log import Logger
 from kad.machine import Deadlines
-from kad.messages import Message, Notified, Observation, ServerHealth
+from kad.messages import CheckState, Message, Notified, Observation, ServerHealth
 from kad.mux import Mux
 
 GOLDEN = 0.6180339887498949
@@ -61,6 +62,10 @@ class Room:
         self._prepared: tuple[int, CheckerSlice, Contexts] | None = None
         self._servers: dict[str, Server] = {}
         self._probes: dict[Question, Probe] = {}
+        self._arriving: deque[tuple[Server, Server | None]] = deque()
+        """Servers that are new or changed, and what stood in their place; not yet checked."""
+        self._orphans: dict[Question, Probe] = {}
+        """Checks that no server has any more."""
         self._begun = 0
         """Probes that were ever started: places them in their interval."""
         self._earlier: dict[str, ServerHealth] = {}
@@ -91,85 +96,104 @@ class Room:
         self._prepared = None
 
     def commit(self, generation: int) -> None:
-        """A check that is equal in both generations is not touched."""
+        """A server that is equal in both generations is not touched, nor is a check that it shares."""
         assert self._prepared is not None
+        self._admit_all()
         (self._courier.generation, wanted, self._checkers.contexts), self._prepared = self._prepared, None
+        self._look_at_patterns(wanted)
         self._give_up_privileges(wanted)
-        old_servers = self._servers
-        self._servers = {}
+        old, self._servers = self._servers, {}
         for configured in wanted.servers:
             key = _key(configured)
+            known = old.get(key)
+            if known is not None and known.configured == configured:
+                self._servers[key] = known
+                continue
             server = self._servers[key] = Server(configured, key)
-            if key in old_servers:
-                server.said = old_servers[key].said
-                server.is_suspended = old_servers[key].is_suspended
-        self._replace_probes(old_servers)
-        self._most_open = max(64, allow_descriptors(2 * len(self._probes) + 2 * _SPARE) - _SPARE)
+            server.said = self._earlier.get(key) if known is None else known.said
+            self._arriving.append((server, known))
+        self._forget([server for key, server in old.items() if self._servers.get(key) is not server])
+        self._most_open = max(64, allow_descriptors(2 * len(self._servers) + 2 * _SPARE) - _SPARE)
         self._locality.watch(any(server.configured.while_local for server in self._servers.values()))
-        for key in old_servers.keys() - self._servers.keys():
-            said = old_servers[key].said
-            if said is not None:
-                self._say(msgspec.structs.replace(said, deleted=True, reason="no longer configured"))
-        self._earlier = {}
-        self._look_at_addresses()
-        for server in self._servers.values():
-            self._tell(server)
         self._log.info(
-            f"{len(self._probes)} checks of {len(self._servers)} real servers are made;"
-            " their verdicts are told, but IPVS is not programmed by them yet"
+            f"{len(self._servers)} real servers are checked, {len(self._arriving)} of them anew;"
+            " the verdicts are told, but IPVS is not programmed by them yet"
         )
+        self._admit_some()
 
-    def _replace_probes(self, old_servers: dict[str, Server]) -> None:
-        wanted: dict[Question, list[Server]] = {}
-        for server in self._servers.values():
-            for check in server.questions():
-                users = wanted.setdefault(check, [])
-                if server not in users:
-                    users.append(server)
-        old, self._probes = self._probes, {}
-        self._probes = {check: old.pop(check) for check in wanted if check in old}
-        for check, users in wanted.items():
-            if check not in self._probes:
-                self._probes[check] = self._new_probe(check, users, old_servers, old)
-            self._probes[check].users = [server.key for server in users]
-        for probe in old.values():
+    def _look_at_patterns(self, wanted: CheckerSlice) -> None:
+        """keepalived leaves out a regex that it cannot understand, and says so."""
+        found = {
+            url.regex
+            for server in wanted.servers
+            for check in server.checks
+            if isinstance(check, HttpCheck)
+            for url in check.urls
+            if url.regex is not None
+        }
+        for regex in found:
+            reason = why_not(regex)
+            if reason:
+                self._log.warning(f"the regex {regex.pattern} is ignored: {reason}")
+
+    def _forget(self, gone: list[Server]) -> None:
+        """Checks that nobody wants any more end, unless one that follows takes over what they know."""
+        wanted = {check for server, _ in self._arriving for check in server.questions()}
+        for server in gone:
+            for probe in server.probes:
+                probe.users.pop(server.key, None)
+                if not probe.users and probe.check not in wanted:
+                    self._orphans[probe.check] = probe
+            if server.key not in self._servers and server.said is not None:
+                self._say(msgspec.structs.replace(server.said, deleted=True, reason="no longer configured"))
+
+    def _admit_all(self) -> None:
+        while self._arriving:
+            self._admit_some()
+
+    def _admit_some(self) -> None:
+        """A part of the servers that are new or changed; the loop serves others in between."""
+        for _ in range(min(_BATCH, len(self._arriving))):
+            self._admit(*self._arriving.popleft())
+        if self._arriving:
+            self._mux.loop.call_soon(self._admit_some)
+            return
+        for probe in self._orphans.values():
+            del self._probes[probe.check]
             self._feed(probe, Suspended())
-        for server in self._servers.values():
-            server.probes = [self._probes[check] for check in dict.fromkeys(server.questions())]
+        self._orphans = {}
+        self._earlier = {}
 
-    def _new_probe(
-        self, check: Question, users: list[Server], old_servers: dict[str, Server], old: dict[Question, Probe]
-    ) -> Probe:
-        """The one that it follows goes on with what it knew, changed; or, where others still need it, is copied."""
+    def _admit(self, server: Server, before: Server | None) -> None:
+        for check in dict.fromkeys(server.questions()):
+            probe = self._probes.get(check)
+            if probe is None:
+                probe = self._probes[check] = self._new_probe(check, server, before)
+            probe.users[server.key] = None
+            server.probes.append(probe)
+        self._place(server)
+        for probe in server.probes:
+            self._begin_or_suspend(probe)
+        server.is_admitted = True
+        self._tell(server)
+
+    def _new_probe(self, check: Question, server: Server, before: Server | None) -> Probe:
+        """What it follows goes on with what it knew, changed; or, where others still need it, is copied."""
         self._begun += 1
         spread = self._begun * GOLDEN % 1.0
-        before = next(filter(None, (_predecessor(check, user, old_servers.get(user.key)) for user in users)), None)
-        if before is not None and old.pop(before.check, None) is not None:
-            before.check = check
-            self._feed(before, Reconfigured(check.timing, spread))
-            return before
+        followed = _predecessor(check, server, before)
+        if followed is not None and self._orphans.pop(followed.check, None) is not None:
+            del self._probes[followed.check]
+            followed.check = check
+            self._feed(followed, Reconfigured(check.timing, spread))
+            return followed
         probe = Probe(check, spread)
-        if before is not None and before.health.has_run:
-            health = before.health
-            probe.since = before.since
-            self._feed(probe, Resumed(health.healthy, health.reason, health.weight))
-        else:
-            self._resume(probe, users)
+        earlier = followed.state() if followed is not None else _earlier_state(check, self._earlier.get(server.key))
+        if earlier is not None and earlier.known:
+            probe.since = earlier.since
+            weight = server.said.weight if isinstance(check, MiscCheck) and server.said is not None else None
+            self._feed(probe, Resumed(earlier.healthy, earlier.reason, weight))
         return probe
-
-    def _resume(self, probe: Probe, users: list[Server]) -> None:
-        """Go on with what the life before this one knew."""
-        for user in users:
-            earlier = self._earlier.get(user.key)
-            if earlier is None:
-                continue
-            user.said = user.said or earlier
-            for state in earlier.checks:
-                if state.known and (state.kind, state.target) == (kind(probe.check), target(probe.check)):
-                    probe.since = state.since
-                    weight = earlier.weight if isinstance(probe.check, MiscCheck) else None
-                    self._feed(probe, Resumed(state.healthy, state.reason, weight))
-                    return
 
     def _give_up_privileges(self, wanted: CheckerSlice) -> None:
         """Keep what a check needs; a life that gave up what is needed now is replaced by one that has it."""
@@ -191,7 +215,8 @@ class Room:
             case Observation(kind="file", name=name, value=value):
                 self._files[name] = None if message.deleted else value
                 for server in self._servers.values():
-                    self._tell(server)
+                    if server.follows(name):
+                        self._tell(server)
             case ServerHealth() if not self._courier.generation and not message.deleted:
                 self._earlier[message.key] = message
 
@@ -202,7 +227,7 @@ class Room:
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         now = self._mux.now()
         servers = []
-        for server in self._servers.values():
+        for server in filter(lambda one: one.is_admitted, self._servers.values()):
             truth = server.sum_up(self._files)
             servers.append(
                 {
@@ -225,6 +250,7 @@ class Room:
         return {
             "programs_ipvs": False,
             "checks": len(self._probes),
+            "servers_waiting": len(self._arriving),
             "attempts_open": self._open,
             "attempts_waiting": len(self._queue),
             "most_attempts_open": self._most_open,
@@ -245,11 +271,17 @@ class Room:
     def _look_at_addresses(self) -> None:
         """Begin and suspend checks as the addresses of their services come and go."""
         for server in self._servers.values():
-            homes = server.configured.while_local
-            server.is_suspended = homes is not None and not self._locality.has_any(homes)
+            self._place(server)
         for probe in self._probes.values():
-            is_wanted = any(not self._servers[key].is_suspended for key in probe.users)
-            self._feed(probe, Started(probe.spread) if is_wanted else Suspended())
+            self._begin_or_suspend(probe)
+
+    def _place(self, server: Server) -> None:
+        homes = server.configured.while_local
+        server.is_suspended = homes is not None and not self._locality.has_any(homes)
+
+    def _begin_or_suspend(self, probe: Probe) -> None:
+        is_wanted = any(not self._servers[key].is_suspended for key in probe.users)
+        self._feed(probe, Started(probe.spread) if is_wanted else Suspended())
 
     def _feed(self, probe: Probe, event: Event, now: float | None = None) -> None:
         for action in probe.health.handle(event, self._mux.now() if now is None else now):
@@ -345,6 +377,8 @@ class Room:
                 self._tell(self._servers[key])
 
     def _tell(self, server: Server, *, again: bool = False) -> None:
+        if not server.is_admitted:
+            return
         truth = server.sum_up(self._files)
         before = server.said
         if not again and not is_news(truth, before):
@@ -382,10 +416,17 @@ def _key(server: CheckedServer) -> str:
     return f"{server.service}/{server.address} {server.port}"
 
 
-def _predecessor(check: Question, user: Server, before: Server | None) -> Probe | None:
+def _predecessor(check: Question, server: Server, before: Server | None) -> Probe | None:
     """The check of that kind which stood in its place."""
     if before is None:
         return None
-    place = [one for one in user.questions() if type(one) is type(check)].index(check)
+    place = [one for one in server.questions() if type(one) is type(check)].index(check)
     others = [probe for probe in before.probes if type(probe.check) is type(check)]
     return others[place] if place < len(others) else None
+
+
+def _earlier_state(check: Question, earlier: ServerHealth | None) -> CheckState | None:
+    """What the life before this one said of the check."""
+    named = (kind(check), target(check))
+    states = earlier.checks if earlier is not None else ()
+    return next((state for state in states if (state.kind, state.target) == named), None)

@@ -20,11 +20,16 @@ class Server:
         self.key = key
         self.probes: list[Probe] = []
         self.is_suspended = False
+        self.is_admitted = False
+        """Its checks are made."""
         self.said: ServerHealth | None = None
         """What everybody was last told."""
 
     def questions(self) -> list[Question]:
         return [check for check in self.configured.checks if not isinstance(check, FileCheck)]
+
+    def follows(self, file: str) -> bool:
+        return any(isinstance(check, FileCheck) and check.name == file for check in self.configured.checks)
 
     def sum_up(self, files: Mapping[str, int | None]) -> ServerHealth:
         """The present truth; `files` are the numbers of the track_files."""

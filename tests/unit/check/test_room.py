@@ -70,6 +70,7 @@ def test_equal_checks_are_made_once_for_all_their_servers(stage: Stage, servers:
 def test_starts_are_spread_over_the_warmup(stage: Stage) -> None:
     checks = [TcpCheck(connection=at(number), timing=Timing(warmup=100.0)) for number in range(1, 101)]
     stage.configure(*(server(check, port=number) for number, check in enumerate(checks, 1)))
+    stage.until(lambda: not stage.room.snapshot(False)["servers_waiting"])
     shown = stage.room.snapshot(False)["servers"]
     moments = sorted(one["checks"][0]["next_in"] for one in shown)  # type: ignore[attr-defined]
     gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
@@ -205,3 +206,31 @@ def test_what_cannot_be_prepared_is_refused_and_nothing_changes(stage: Stage) ->
         stage.room.prepare(2, b"rubbish")
     stage.room.abandon()
     assert stage.room.snapshot(False)["checks"] == 0
+
+
+def test_thousands_of_servers_come_in_parts_and_the_loop_serves_others_in_between(stage: Stage) -> None:
+    checks = [TcpCheck(connection=at(80, f"127.1.{n // 250}.{n % 250 + 1}"), timing=Timing()) for n in range(1000)]
+    stage.configure(*(server(check, port=number) for number, check in enumerate(checks)))
+    told = len(stage.said)
+    assert 0 < told < 1000
+    shown = stage.room.snapshot(False)
+    assert shown["servers_waiting"] == 1000 - told
+    assert len(shown["servers"]) == told  # type: ignore[arg-type]
+    stage.until(lambda: len(stage.said) == 1000)
+    stage.said.clear()
+    stage.configure(*(server(check, port=number) for number, check in enumerate(checks[:-1])))
+    (gone,) = stage.said
+    assert isinstance(gone, ServerHealth)
+    assert (gone.port, gone.deleted) == (999, True)
+    stage.until(lambda: stage.room.snapshot(False)["checks"] == 999)
+
+
+def test_a_reload_in_the_middle_of_another_loses_nobody(stage: Stage, servers: Servers) -> None:
+    port = servers.tcp(servers.silent)
+    checks = [TcpCheck(connection=at(port, timeout=5.0 + n), timing=Timing(warmup=0.0)) for n in range(300)]
+    stage.configure(*(server(check, port=number) for number, check in enumerate(checks, 1)))
+    stage.configure(*(server(check, port=number) for number, check in enumerate(checks[50:], 1)))
+    stage.until(lambda: all(stage.health(number).known for number in range(1, 251)))
+    assert all(stage.health(number).healthy for number in range(1, 251))
+    assert stage.health(300).deleted
+    assert stage.room.snapshot(False)["checks"] == 250

@@ -18,6 +18,7 @@ from kad.check.keywords import (
     HttpCheck,
     MiscCheck,
     PingCheck,
+    Regex,
     SmtpCheck,
     TcpCheck,
     Tls,
@@ -76,6 +77,12 @@ def test_a_server_that_keeps_the_connection_open_is_not_waited_for(stage: Stage,
     began = time.monotonic()
     assert reason(stage, web(port, timeout=5.0)) == (True, "HTTP status 200")
     assert time.monotonic() - began < 3
+
+
+def test_a_regex_that_cannot_be_understood_is_said_and_left_out(stage: Stage, servers: Servers) -> None:
+    url = Url(path="/", host="h", regex=Regex(pattern="(a"))
+    assert reason(stage, web(servers.tcp(http(page(b"hello"))), url)) == (True, "HTTP status 200")
+    assert "the regex (a is ignored: missing closing parenthesis at character 2" in stage.log.lines
 
 
 def test_every_url_is_asked_for_before_the_server_is_well(stage: Stage, servers: Servers) -> None:
@@ -146,7 +153,7 @@ def test_this_host_echoes(stage: Stage, address: str) -> None:
 
 
 def test_both_families_and_a_source_of_its_own(stage: Stage, servers: Servers) -> None:
-    seen: list[object] = []
+    seen: list[tuple[str, int]] = []
 
     def behave(connection: socket.socket) -> None:
         seen.append(connection.getpeername()[:2])
@@ -154,6 +161,7 @@ def test_both_families_and_a_source_of_its_own(stage: Stage, servers: Servers) -
 
     six = servers.tcp(behave, socket.AF_INET6)
     assert reason(stage, TcpCheck(connection=at(six, "::1"), timing=RARELY))[0]
+    stage.until(lambda: [sender for sender in seen if sender[0] == "::1"])
     four = servers.tcp(behave)
     with socket.create_server(("127.0.0.3", 0)) as probe:
         free = probe.getsockname()[1]
@@ -163,7 +171,6 @@ def test_both_families_and_a_source_of_its_own(stage: Stage, servers: Servers) -
     assert stage.verdict().healthy
     stage.until(lambda: seen.count(("127.0.0.3", free)) >= 4)
     assert stage.health().healthy
-    assert seen[0] == ("::1", seen[0][1])  # type: ignore[index]
 
 
 def test_a_source_that_is_not_here_fails_the_check_and_says_so(stage: Stage, servers: Servers) -> None:
