@@ -51,8 +51,11 @@ class Bench:
         self.mux.loop.run_until_complete(wait())
 
     def configure(self, *scripts: VrrpScript, programs: tuple[Program, ...] = ()) -> None:
+        self.commit(RunnerSlice(programs=programs, scripts=scripts))
+
+    def commit(self, wanted: RunnerSlice) -> None:
         self.generation += 1
-        self.room.prepare(self.generation, msgspec.msgpack.encode(RunnerSlice(programs=programs, scripts=scripts)))
+        self.room.prepare(self.generation, msgspec.msgpack.encode(wanted))
         self.room.commit(self.generation)
 
     def heard(self, kind: type[T]) -> list[T]:
