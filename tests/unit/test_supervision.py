@@ -158,6 +158,11 @@ class TestDeafness:
         play = running() >> Due(2.0) >> DeadlineReached() << AskAlive() >> Due(3.0) >> DeadlineReached() << ...
         assert play >> At(3.5) >> Answered() >> Due(4.0)
 
+    def test_its_replacement_is_doubted_anew(self) -> None:
+        play = running() >> Due(2.0) >> DeadlineReached() << AskAlive() >> Due(3.0) >> DeadlineReached() << ...
+        play = play >> At(3.5) >> Died(137) << ... >> Due(8.5) >> DeadlineReached() << AskAlive()
+        assert play >> Due(13.5) >> DeadlineReached() << Kill("no sign of life for 10.00 s")
+
     def test_before_it_is_configured_it_has_ten_seconds(self) -> None:
         play = child() >> Due(5.0) >> DeadlineReached() << AskAlive() >> Due(10.0) >> DeadlineReached()
         assert play << Kill("no sign of life for 10.00 s")

@@ -27,6 +27,9 @@ GOOD, FAILING, UNKNOWN = 1, 0, None
     ("weight", "reverse", "value", "priority"),
     [
         (20, False, GOOD, 120),
+        (1, False, GOOD, 101),
+        (1, True, GOOD, 100),
+        (-1, False, FAILING, 99),
         (20, False, FAILING, 100),
         (-20, False, GOOD, 100),
         (-20, False, FAILING, 80),
