@@ -389,7 +389,7 @@ def from_frame(frame: Frame) -> Message:
     """Decode; raises BadFrame."""
     try:
         return _DECODERS[frame.kind].decode(frame.body)
-    except (KeyError, msgspec.DecodeError) as error:
+    except (KeyError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise BadFrame(f"kind {frame.kind}: {error}") from error
 
 

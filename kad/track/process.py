@@ -43,7 +43,7 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     def means(self, process: Process) -> bool:
         """Whether this process is meant; may_mean() was true of its name."""
-        raise NotImplementedError
+        return process.name == self.name
 
     def __str__(self) -> str:
         return self.name

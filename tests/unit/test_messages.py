@@ -98,6 +98,7 @@ def test_a_key_that_is_no_text() -> None:
         Frame(Ping.KIND, "", b"\x81\xa6number\xa1x"),
         Frame(Ping.KIND, "", b"\x81\xa6number\x01\x00"),
         Frame(RouterState.KIND, "", b"\x81\xa4name\x01"),
+        Frame(RouterState.KIND, "", b"\x81\xa4name\xa1\xff"),
     ],
 )
 def test_a_body_that_is_no_message(frame: Frame) -> None:
