@@ -105,17 +105,20 @@ class Layer:
             pass
         except ssl.SSLZeroReturnError:
             self.has_ended = True
-        except ssl.SSLEOFError:
+        except ssl.SSLError as error:
+            # Pythons before 3.11.4 do not make an SSLEOFError of OpenSSL 3's word for it.
+            if not isinstance(error, ssl.SSLEOFError) and error.reason != "UNEXPECTED_EOF_WHILE_READING":
+                raise TlsFailed(_said(error)) from error
             self.has_ended = True
             if self._compliant:
                 raise TlsFailed("the server let the connection fall without ending TLS") from None
-        except ssl.SSLError as error:
-            raise TlsFailed(_said(error)) from error
         return b"".join(pieces)
 
 
 def _context(credentials: Credentials, by_name: bool) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Some Pythons set it by themselves; whether a connection may fall without an end of TLS is decided here.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     context.check_hostname = by_name
     context.verify_mode = ssl.CERT_REQUIRED if credentials.verify or by_name else ssl.CERT_NONE
     try:
