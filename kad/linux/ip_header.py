@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from functools import lru_cache
 
 INTERNETWORK_CONTROL = 0xC0
 """TOS and traffic class of VRRP: precedence 6."""
@@ -24,6 +25,7 @@ def internet_checksum(data: bytes) -> int:
     return 0xFFFF - remainder
 
 
+@lru_cache(maxsize=1024)
 def ipv4_header(
     source: str, destination: str, payload_length: int, ttl: int, identification: int, protocol: int = 112
 ) -> bytes:
@@ -42,6 +44,7 @@ def ipv4_header(
     return _IPV4.pack(*fields, checksum, *ends)
 
 
+@lru_cache(maxsize=1024)
 def ipv6_header(
     source: str,
     destination: str,

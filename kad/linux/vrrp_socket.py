@@ -19,6 +19,7 @@ _SEND_BUFFER = 4 * 1024 * 1024
 _IP_MULTICAST_ALL = 49
 _SO_PRIORITY = 12
 _PRIORITY_INTERNETWORK_CONTROL = 6
+_MOST_HEARD_BEFORE = 10_000
 _MREQN = struct.Struct("=4s4si")  # group, local address, interface
 _MREQ6 = struct.Struct("=16sI")  # group, interface
 
@@ -48,7 +49,15 @@ def open_receiver(
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         if group is not None:
             join(sock, ifindex, group)
+        _empty(sock)
     return sock
+
+
+def _empty(sock: socket.socket) -> None:
+    """Before it was bound it heard every interface."""
+    with suppress(BlockingIOError):
+        for _ in range(_MOST_HEARD_BEFORE):
+            sock.recv(1)
 
 
 def join(receiver: socket.socket, ifindex: int, group: str) -> None:

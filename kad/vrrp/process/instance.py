@@ -38,13 +38,13 @@ class Instance:
     """One virtual router as the process sees it."""
 
     __slots__ = (
+        "_expected",
         "adverts",
         "armed",
         "complained",
         "configuration",
         "counters",
         "discarded",
-        "expected",
         "group",
         "guard",
         "hopeless",
@@ -73,7 +73,7 @@ class Instance:
         self.armed = inf
         """The moment for which the agenda has it; inf: for none."""
         self.group: SyncGroup | None = None
-        self.expected: Expectation = expectation(configuration, configuration.priority)
+        self._expected: Expectation | None = None
         self.verdict: Verdict | None = None
         self.own_faults: frozenset[str] = frozenset()
         """Of its interface and sockets, beside those of tracked things."""
@@ -113,13 +113,24 @@ class Instance:
         return self.configuration.name
 
     @property
+    def expected(self) -> Expectation:
+        """What a packet must be to count."""
+        if self._expected is None:
+            self._expected = expectation(self.configuration, self.router.priority)
+        return self._expected
+
+    def expect_anew(self) -> None:
+        """The effective priority is another one."""
+        self._expected = None
+
+    @property
     def addresses(self) -> tuple[VirtualAddress, ...]:
         """All that it holds as MASTER, in the order of the configuration."""
         return addresses_of(self.configuration)
 
     def reconfigure(self, configuration: VrrpInstance) -> None:
         self.configuration = configuration
-        self.expected = expectation(configuration, self.router.priority)
+        self._expected = None
         self.old_unicast_checksum = configuration.old_unicast_checksum == "always"
 
     def enter(self, state: State, reason: str, now: float) -> None:

@@ -1,0 +1,273 @@
+"""The process's room on a clock that only the test moves, with a network that only remembers what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from kad.linux.address import Address
+from kad.linux.batch import Datagram, Unsent
+from kad.linux.link import Link
+from kad.linux.network import Change
+from kad.log import Destination, Logger
+from kad.messages import Message
+from kad.page import Page
+from kad.vrrp import process
+from kad.vrrp.keywords import SyncGroup, VrrpInstance, VrrpSlice
+from kad.vrrp.process import Room, conversations
+from kad.vrrp.process.instance import Instance
+
+
+class Alarm:
+    """What the loop would be woken for."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback = callback
+        self.when: float | None = None
+        self.settings = 0
+
+    def set(self, when: float | None) -> None:
+        self.when = when
+        self.settings += 1
+
+
+class Clockwork:
+    """A kad.mux.Mux whose time stands still until run() moves it."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self.page = Page()
+        self.loop = self
+        self.alarms: list[Alarm] = []
+        self.moments: list[tuple[float, Callable[[], None]]] = []
+        self.soon: list[Callable[[], None]] = []
+        self.watched: dict[int, Callable[[], None]] = {}
+
+    def now(self) -> float:
+        return self.time
+
+    def alarm(self, callback: Callable[[], None]) -> Alarm:
+        self.alarms.append(Alarm(callback))
+        return self.alarms[-1]
+
+    def at(self, when: float, callback: Callable[[], None]) -> None:
+        self.moments.append((when, callback))
+
+    def noted(self, callback: Callable[[], None], activity: str) -> Callable[[], None]:
+        return callback
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.soon.append(callback)
+
+    def watch(self, descriptor: int, callback: Callable[[], None], activity: str = "") -> None:
+        assert descriptor not in self.watched
+        self.watched[descriptor] = callback
+
+    def unwatch(self, descriptor: int) -> None:
+        del self.watched[descriptor]
+
+    def run(self, until: float) -> None:
+        """Let the time pass and serve every alarm and moment at its own time, as a loop does."""
+        for _ in range(100_000):
+            if self._serve():
+                continue
+            alarms = [alarm.when for alarm in self.alarms if alarm.when is not None]
+            first = min([*alarms, *(when for when, _ in self.moments)], default=until + 1)
+            if first > until:
+                self.time = max(self.time, until)
+                return
+            self.time = max(self.time, first)
+        raise AssertionError("the time does not pass")
+
+    def _serve(self) -> bool:
+        """One turn of the loop; whether there was anything to do."""
+        soon, self.soon = self.soon, []
+        alarms = [alarm for alarm in self.alarms if alarm.when is not None and alarm.when <= self.time]
+        moments = [each for each in self.moments if each[0] <= self.time]
+        self.moments = [each for each in self.moments if each[0] > self.time]
+        for callback in soon:
+            callback()
+        for alarm in alarms:
+            alarm.when = None
+            alarm.callback()
+        for _, callback in moments:
+            callback()
+        return bool(soon or alarms or moments)
+
+
+class Segment:
+    """A kad.linux.segment.Segment without sockets."""
+
+    capacity = 64
+
+    def __init__(self, link: Link, family: int) -> None:
+        self.link = link
+        self.family = family
+        self.groups: set[str] = set()
+        self.outbox: dict[bool, list[Datagram]] = {True: [], False: []}
+        self.waiting: list[bytes] = []
+        self.sent: list[list[Datagram]] = []
+        """What left together."""
+        self.moments: list[float] = []
+        """When something left."""
+        self.now: Callable[[], float] = lambda: 0.0
+        self.readings = 0
+        self.closed = False
+
+    def fileno(self) -> int:
+        return 1000 + self.link.index * 10 + self.family
+
+    def listen_to(self, groups: set[str]) -> None:
+        self.groups = set(groups)
+
+    def receive(self) -> list[bytes]:
+        self.readings += 1
+        taken, self.waiting = self.waiting[:64], self.waiting[64:]
+        return taken
+
+    def flush(self) -> list[Unsent]:
+        for datagrams in self.outbox.values():
+            if datagrams:
+                self.sent.append(list(datagrams))
+                self.moments.append(self.now())
+                datagrams.clear()
+        return []
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Network:
+    """A kad.linux.network.Network that the test fills."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Link] = {}
+        self.held: dict[int, list[Address]] = {}
+        self.asked: list[list[bytes]] = []
+        """What each request put to the kernel."""
+        self.changes: list[Change] = []
+        self.overruns = 0
+        self.takes: Callable[[], None] = lambda: None
+        """Called for every message: the kernel takes its time."""
+
+    def fileno(self) -> int:
+        return 999
+
+    def link(self, name: str) -> Link | None:
+        return self.by_name.get(name)
+
+    def link_at(self, index: int) -> Link | None:
+        return next((link for link in self.by_name.values() if link.index == index), None)
+
+    def links(self) -> list[Link]:
+        return list(self.by_name.values())
+
+    def addresses(self, index: int) -> list[Address]:
+        return self.held.get(index, [])
+
+    def has(self, address: Address) -> bool:
+        return any(
+            (each.address, each.prefix) == (address.address, address.prefix) for each in self.addresses(address.index)
+        )
+
+    def request(self, batch: list[bytes]) -> list[int]:
+        self.asked.append(list(batch))
+        for _ in batch:
+            self.takes()
+        return [0] * len(batch)
+
+    def read(self) -> list[Change]:
+        changes, self.changes = self.changes, []
+        return changes
+
+
+class Frames:
+    """A kad.linux.frame.FrameSender."""
+
+    def __init__(self) -> None:
+        self.sent: list[Datagram] = []
+
+    def send(self, frames: list[Datagram]) -> list[Unsent]:
+        self.sent += frames
+        return []
+
+
+def link(name: str, index: int, *, up: bool = True, mac: str = "020000000001") -> Link:
+    flags = 0x1043 if up else 0x1002
+    return Link(
+        index=index,
+        name=name,
+        flags=flags,
+        up=up,
+        enabled=up,
+        arp=True,
+        loopback=False,
+        hardware=1,
+        mac=bytes.fromhex(mac),
+        mtu=1500,
+        kind="veth",
+        master=0,
+        lower=0,
+    )
+
+
+def address(text: str, prefix: int, index: int, *, scope: int = 0, flags: int = 0x80) -> Address:
+    family = 6 if ":" in text else 4
+    return Address(index=index, family=family, address=text, prefix=prefix, scope=scope, flags=flags)
+
+
+class House:
+    """A room that runs: eth0 (index 1, 10.77.0.1/24) exists."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.mux = Clockwork()
+        self.network = Network()
+        self.network.by_name["eth0"] = link("eth0", 1)
+        self.network.held[1] = [address("10.77.0.1", 24, 1)]
+        self.frames = Frames()
+        self.said: list[Message] = []
+        self.lines: list[str] = []
+        monkeypatch.setattr(process, "Network", lambda: self.network)
+        monkeypatch.setattr(process.FrameSender, "open", lambda: self.frames)
+        monkeypatch.setattr(conversations, "Segment", Segment)
+        self.log = Logger("test", Destination(syslog=False))
+        monkeypatch.setattr(self.log, "write", lambda level, text: self.lines.append(text))
+        mux: Any = self.mux
+        self.room = Room(mux, self.said.append, self.log)
+        self._generation = 0
+
+    def commit(self, *instances: VrrpInstance, groups: tuple[SyncGroup, ...] = (), **fields: Any) -> None:
+        """Run this configuration."""
+        self._generation += 1
+        configuration = VrrpSlice(instances=instances, groups=groups, **fields)
+        self.room.prepare(self._generation, msgspec.msgpack.encode(configuration))
+        self.room.commit(self._generation)
+
+    def run(self, seconds: float) -> None:
+        self.mux.run(self.mux.time + seconds)
+
+    @property
+    def instances(self) -> list[Instance]:
+        return self.room.instances
+
+    def segment(self, name: str = "eth0", family: int = 4) -> Segment:
+        found = self.room._conversations._conversations[name, family].segment
+        assert isinstance(found, Segment)
+        found.now = self.mux.now
+        return found
+
+    def arrive(self, *packets: bytes, name: str = "eth0", family: int = 4) -> None:
+        """Packets come, and the loop sees it where it looks."""
+        segment = self.segment(name, family)
+        segment.waiting += packets
+        callback = self.mux.watched.get(segment.fileno())
+        if callback is not None:
+            callback()
+
+    def tell(self, *changes: Change) -> None:
+        """The kernel says that something changed; the network has it already."""
+        self.network.changes += changes
+        self.mux.watched[self.network.fileno()]()

@@ -1,0 +1,267 @@
+"""What the vrrp process hears: equal packets cost nothing, dense sockets rest, complaints are rare."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kad.linux.network import LinkChanged
+from kad.vrrp.events import State
+from kad.vrrp.keywords import VirtualAddress, VrrpInstance
+from kad.vrrp.process import conversations
+from tests.unit.vrrp.clockwork import House, link
+from tests.unit.vrrp.packets import Packet
+from tests.unit.vrrp.samples import VIP, instance
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch) -> House:
+    return House(monkeypatch)
+
+
+@pytest.fixture
+def examined(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Every packet that was looked at closely."""
+    looked: list[bytes] = []
+    examine = conversations.examine_ipv4
+
+    def note(packet: bytes, expected: Any) -> Any:
+        looked.append(packet)
+        return examine(packet, expected)
+
+    monkeypatch.setattr(conversations, "examine_ipv4", note)
+    return looked
+
+
+def advert(priority: int = 150, **fields: Any) -> bytes:
+    return Packet(priority=priority, **fields).datagram
+
+
+def renumbered(packet: bytes, identification: int) -> bytes:
+    """The same advert as the next one of its sender: identification and header checksum are other ones."""
+    return packet[:4] + identification.to_bytes(2, "big") + packet[6:10] + b"\x12\x34" + packet[12:]
+
+
+class TestRepetition:
+    def test_an_equal_packet_is_not_looked_at_again_but_counts(self, house: House, examined: list[bytes]) -> None:
+        house.commit(instance())
+        for number in range(20):
+            house.arrive(renumbered(advert(), number))
+            house.run(1.0)
+        (one,) = house.instances
+        assert len(examined) == 1
+        assert one.received == 20
+        assert house.mux.page.spoken(one.slot).received == 20
+        assert one.router.state is State.BACKUP
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            pytest.param(advert(151), id="priority"),
+            pytest.param(advert(ttl=254), id="TTL"),
+            pytest.param(advert(source="10.77.0.3"), id="source"),
+            pytest.param(advert(destination="224.0.0.19"), id="destination"),
+            pytest.param(advert(kind=2), id="type"),
+            pytest.param(advert(padding=bytes(1)), id="length"),
+        ],
+    )
+    def test_any_other_packet_is_looked_at(self, house: House, examined: list[bytes], other: bytes) -> None:
+        house.commit(instance())
+        house.arrive(advert(), advert(), other)
+        assert examined == [advert(), other]
+
+    def test_giving_up_is_never_a_repetition(self, house: House, examined: list[bytes]) -> None:
+        house.commit(instance())
+        house.arrive(advert(), advert(0), advert(0), advert(), advert())
+        assert examined == [advert(), advert(0), advert(0), advert()]
+        (one,) = house.instances
+        assert one.received == 5
+        assert one.counters["pri_zero_rcvd"] == 2
+
+    def test_after_another_master_was_obeyed_the_old_one_is_looked_at_again(
+        self, house: House, examined: list[bytes]
+    ) -> None:
+        house.commit(instance())
+        other = advert(160, source="10.77.0.3")
+        house.arrive(advert(), other, advert(), other)
+        assert len(examined) == 4
+
+    def test_a_lower_one_does_not_make_the_master_forgotten(self, house: House, examined: list[bytes]) -> None:
+        house.commit(instance())
+        lower = advert(50, source="10.77.0.3")
+        house.arrive(advert(), lower, advert(), lower, advert())
+        assert examined == [advert(), lower, lower]
+
+    def test_a_master_with_something_strange_is_looked_at_each_time(self, house: House, examined: list[bytes]) -> None:
+        house.commit(instance())
+        strange = advert(addresses=(bytes([10, 77, 0, 9]),))
+        house.arrive(strange, strange, strange)
+        assert len(examined) == 3
+        assert house.instances[0].received == 3
+
+    def test_a_priority_above_the_master_s_ends_it(self, house: House, examined: list[bytes]) -> None:
+        house.commit(instance(priority=100))
+        house.arrive(advert(150))
+        house.commit(instance(priority=200))
+        house.arrive(advert(150), advert(150))
+        assert len(examined) == 3
+        house.run(3.7)
+        assert house.instances[0].router.state is State.MASTER
+
+    def test_what_is_expected_changed_with_a_reload(self, house: House, examined: list[bytes]) -> None:
+        house.commit(instance())
+        house.arrive(advert())
+        house.commit(instance(virtual_addresses=(VirtualAddress(address="10.77.0.7", prefix=32),)))
+        house.arrive(advert())
+        assert len(examined) == 2
+
+
+class TestRest:
+    def flood(self, house: House, readings: int, pause: float = 0.001) -> None:
+        for _ in range(readings):
+            house.arrive(advert())
+            house.run(pause)
+
+    def test_a_dense_socket_is_read_each_five_milliseconds(self, house: House) -> None:
+        house.commit(instance())
+        segment = house.segment()
+        self.flood(house, 20)
+        assert segment.fileno() not in house.mux.watched
+        before = segment.readings
+        self.flood(house, 100)
+        assert segment.readings - before == 20
+        house.run(0.005)
+        assert house.instances[0].received == 120
+
+    def test_it_is_watched_again_when_it_is_quiet(self, house: House) -> None:
+        house.commit(instance())
+        self.flood(house, 20)
+        house.run(0.03)
+        assert house.segment().fileno() in house.mux.watched
+        assert house.room._conversations.rests_until is None
+        readings = house.segment().readings
+        house.run(1.0)
+        assert house.segment().readings == readings
+
+    def test_a_socket_with_little_to_say_never_rests(self, house: House) -> None:
+        house.commit(instance())
+        self.flood(house, 50, pause=0.0051)
+        assert house.segment().fileno() in house.mux.watched
+
+    def test_it_is_read_before_a_master_is_presumed_dead(self, house: House) -> None:
+        house.commit(instance(version=3, advertisement_interval=0.01))
+        settings: dict[str, Any] = {"version": 3, "interval": 1}
+        for _ in range(20):
+            house.arrive(advert(**settings))
+            house.run(0.001)
+        # 3 intervals and a skew of 0.6 of one: 36 ms of silence; the last advert comes 1 ms before that.
+        house.run(0.0351)
+        house.segment().waiting.append(advert(**settings))
+        house.run(0.002)
+        assert house.instances[0].router.state is State.BACKUP
+
+    def test_it_may_close_while_it_rests(self, house: House) -> None:
+        house.commit(instance())
+        segment = house.segment()
+        self.flood(house, 20)
+        old = house.network.by_name.pop("eth0")
+        house.tell(LinkChanged(old, None))
+        assert segment.closed
+        assert house.instances[0].router.state is State.FAULT
+        house.run(0.1)
+        new = house.network.by_name["eth0"] = link("eth0", 1)
+        house.tell(LinkChanged(None, new))
+        assert house.segment() is not segment
+        house.run(0.1)
+        assert house.segment().fileno() in house.mux.watched
+        assert house.segment().readings == 0
+
+
+def test_a_flood_does_not_hold_the_loop(house: House) -> None:
+    house.commit(instance())
+    segment = house.segment()
+    unknown = advert(virtual_router_id=9)
+    receive = segment.receive
+
+    def without_end() -> list[bytes]:
+        house.mux.time += 0.001
+        segment.waiting += [unknown] * 64
+        return receive()
+
+    segment.receive = without_end  # type: ignore[method-assign]
+    house.arrive(unknown)
+    assert 20 <= segment.readings <= 22
+
+
+class TestComplaints:
+    def test_one_line_a_minute_for_a_cause(self, house: House) -> None:
+        house.commit(instance())
+        for _ in range(100):
+            house.arrive(advert(ttl=3))
+            house.run(1.0)
+        said = [line for line in house.lines if "TTL" in line]
+        assert said == ["(VI_1) advert from 10.77.0.2 discarded: its TTL is not 255"] * 2
+
+    def test_forged_sources_do_not_fill_the_log(self, house: House) -> None:
+        house.commit(instance())
+        for number in range(1000):
+            house.arrive(advert(ttl=3, source=f"10.9.{number // 250}.{number % 250}"))
+        house.run(0.1)
+        assert len([line for line in house.lines if "TTL" in line]) == 100
+        assert len(house.instances[0].complained) == 100
+        house.run(60.0)
+        house.arrive(advert(ttl=3, source="10.9.9.9"))
+        assert "(VI_1) advert from 10.9.9.9 discarded: its TTL is not 255" in house.lines
+
+    def test_unknown_vrids_are_counted_and_named_when_asked(self, house: House) -> None:
+        house.commit(instance())
+        house.arrive(advert(virtual_router_id=9))
+        assert not [line for line in house.lines if "Unknown" in line]
+        house.commit(instance(), log_unknown_vrids=True)
+        house.arrive(advert(virtual_router_id=9), advert(virtual_router_id=9))
+        assert [line for line in house.lines if "VRID" in line] == [
+            "Unknown VRID 9 on eth0 from 10.77.0.2: not configured here"
+        ]
+        assert house.room._conversations.counters["unknown_vrid"] == 3
+
+
+def test_nothing_counts_during_the_startup_delay(house: House) -> None:
+    house.commit(instance(), startup_delay=5.0)
+    house.arrive(advert())
+    (one,) = house.instances
+    assert (one.received, one.router.state) == (0, State.INIT)
+    house.run(5.0)
+    house.arrive(advert())
+    assert (one.received, one.router.state) == (1, State.BACKUP)
+
+
+def test_groups_are_joined_and_left(house: House) -> None:
+    house.commit(instance(), instance(name="VI_2", virtual_router_id=52, multicast_group="224.0.0.77"))
+    segment = house.segment()
+    assert segment.groups == {"224.0.0.18", "224.0.0.77"}
+    house.commit(instance())
+    assert house.segment() is segment
+    assert segment.groups == {"224.0.0.18"}
+
+
+def two() -> tuple[VrrpInstance, VrrpInstance]:
+    return instance(), instance(name="VI_2", interface="eth1", virtual_addresses=(VIP,))
+
+
+def test_the_same_vrid_on_two_interfaces(house: House) -> None:
+    house.network.by_name["eth1"] = link("eth1", 2)
+    house.network.held[2] = house.network.held[1]
+    house.commit(*two())
+    house.arrive(advert(), name="eth1")
+    assert [one.received for one in house.instances] == [0, 1]
+
+
+def test_an_interface_that_nobody_uses_any_more_is_let_go(house: House) -> None:
+    house.network.by_name["eth1"] = link("eth1", 2)
+    house.network.held[2] = house.network.held[1]
+    house.commit(*two())
+    segment = house.segment("eth1")
+    house.commit(two()[0])
+    assert segment.closed
+    assert segment.fileno() not in house.mux.watched
