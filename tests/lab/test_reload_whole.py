@@ -184,7 +184,8 @@ def test_changed_programs_count_from_the_next_time_on(pair: Pair) -> None:
 def test_what_is_equal_keeps_its_counts(pair: Pair) -> None:
     lab, a, _ = pair
     (a.files / "run" / "flag").touch()
-    watched = 'vrrp_script watched {\n script "/usr/bin/test -f /run/flag"\n interval 1\n fall 3\n weight -20\n}\n'
+    words = 'script "/usr/bin/test -f /run/flag"\n interval 1\n fall 3\n weight -20\n native no'
+    watched = f"vrrp_script watched {{\n {words}\n}}\n"
     tracking = "track_script {\n watched\n}"
     daemon = lab.start_kad(a, global_defs() + watched + instance(more=tracking))
     settle(lab, daemon, a)
