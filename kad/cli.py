@@ -95,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
         "--runtime-dir", metavar="DIR", help=f"sockets, pid files, dumps (default: {DEFAULT_RUNTIME_DIRECTORY})"
     )
     p.add_argument("--dump", nargs="?", const="", metavar="SECTION", help="print the running daemon's state as JSON")
+    p.add_argument("--why", metavar="INSTANCE", help="print why an instance is what it is, cause by cause")
     p.add_argument("--status", action="store_true", help="one line an instance; the exit status is for monitoring")
     p.add_argument("--reload", action="store_true", help="let the running daemon read its configuration again")
     p.add_argument("--check-reload", metavar="FILE", help="print what a reload with this file would change")
@@ -126,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_OK
     if options.signum is not None:
         return _print_signal(options.signum)
-    if options.dump is not None or options.status or options.reload:
+    if options.dump is not None or options.status or options.reload or options.why is not None:
         return _ask(options)
     if options.explain is not None:
         return configtest.explain(options.explain)
@@ -167,11 +168,27 @@ def _ask(options: argparse.Namespace) -> int:
             text, status = report.status(vrrp)
             print(text, end="")
             return status
+        if options.why is not None:
+            return _why(runtime_directory(options), options.why)
         answer = control.ask(runtime_directory(options), {"verb": "dump", "section": options.dump or None})
     except ControlError as error:
         print(f"kad: {error}", file=sys.stderr)
         return STATUS_UNKNOWN if options.status else EXIT_FATAL
     print(json.dumps(answer["dump"], indent=2, ensure_ascii=False))
+    return EXIT_OK
+
+
+def _why(directory: Path, instance: str) -> int:
+    """Raises ControlError."""
+    from kad.why import Unknown, Why
+
+    dump = control.ask(directory, {"verb": "dump"})["dump"]
+    events = control.ask(directory, {"verb": "dump", "section": "events"})["dump"]
+    try:
+        print(Why(dump, events).chain(instance), end="")
+    except Unknown as unknown:
+        print(f"kad: {unknown}", file=sys.stderr)
+        return EXIT_FATAL
     return EXIT_OK
 
 

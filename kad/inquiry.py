@@ -26,6 +26,8 @@ from kad.supervision import EXIT_OK
 if TYPE_CHECKING:
     from kad.watchdog import Watchdog
 
+_LATEST_EVENTS = 100
+"""Of the journal, as a whole dump shows it; the section "events" has all that is kept."""
 _PATIENCE = 2.0
 """Seconds that a child has to tell about itself."""
 _MEMORY_AGE = 1.0
@@ -237,6 +239,10 @@ class Inquiries:
 
     def _serve(self, conversation: Conversation, request: Request) -> None:
         match request.verb:
+            case "dump" if request.section == "events":
+                # The journal is the parent's own: it can be read while no child answers.
+                events = [messages.to_plain(entry) for entry in self._watchdog.journal.entries()]
+                self._reply(conversation, {"ok": True, "dump": events})
             case "dump" | "status":
                 self.collect(lambda taken: self._reply_dump(conversation, self.dump(taken), request.section))
             case "reload":
@@ -311,6 +317,7 @@ class Inquiries:
             "generation": watchdog.reload.current.generation if watchdog.reload.current else 0,
             "configuration": watchdog.options.files,
             "last_reload": watchdog.reload.last,
+            "events": [messages.to_plain(entry) for entry in watchdog.journal.latest(_LATEST_EVENTS)],
             "processes": processes,
             "memory": {name: process.get("memory", {}) for name, process in processes.items()},
             **sections,

@@ -172,6 +172,8 @@ class RouterState(Message, frozen=True, kw_only=True):
     slot: int = 0
     """Where kad.page tells when it last spoke."""
     advertisement_interval: float = 1.0
+    contributions: tuple[str, ...] = ()
+    """Each tracked thing that moves the priority, and by how much."""
     transitions: int = 0
     counters: dict[str, int] = {}
     """Of the sending process, as they were when this was said."""
@@ -370,6 +372,24 @@ class MailKept(Message, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         return f"{self.mail.object}/{self.mail.sequence}"
+
+
+class Event(Message, frozen=True, kw_only=True):
+    """Any child to parent: something happened that no state tells, for the journal."""
+
+    KIND: ClassVar[int] = 44
+    when: float
+    """UNIX time."""
+    kind: str
+    """group, link, address, pause, notify, fifo, mail …"""
+    object: str
+    """An instance by its name, others as KIND/NAME."""
+    text: str
+    """One sentence."""
+
+    @property
+    def key(self) -> str:
+        return self.object
 
 
 KINDS: dict[int, type[Message]] = {kind.KIND: kind for kind in Message.__subclasses__()}

@@ -238,6 +238,8 @@ class Reload:
 
     def _commit(self, rollout: Rollout) -> None:
         previous, self.current = self.current, rollout.configuration
+        text = f"generation {rollout.configuration.generation} of the configuration is in force"
+        self._watchdog.journal.note("reload", "reload", text)
         words = rollout.configuration.watchdog
         self._watchdog.inquiries.guard_by(words.watchdog_device)
         self._schedule.follow(words)
@@ -297,6 +299,8 @@ class Reload:
             "reason": reason,
             "diagnostics": list(self._analyzed.diagnostics) if self._analyzed else [],
         }
+        because = f": {reason}" if reason else ""
+        self._watchdog.journal.note("reload", "reload", f"the reload is {outcome}{because}")
         if outcome == "applied":
             self._log.info("Reload complete")
         else:

@@ -17,6 +17,7 @@ from kad import VERSION, child, control, errand, family, messages, supervision
 from kad.errand import Errand
 from kad.family import KINDS, Member
 from kad.inquiry import Inquiries
+from kad.journal import Journal
 from kad.linux.channel import Channel, ChannelLost
 from kad.linux.pidfile import PidFile, write_child_pid
 from kad.linux.spawn import identity, reap
@@ -28,6 +29,8 @@ from kad.run.keywords import Program
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Phase, Supervision
 from kad.sweep import Sweep
 
+_PAUSE = 0.5
+"""Seconds by which this loop may be late before it is worth remembering."""
 _TRACE_PATIENCE = 0.02
 """Seconds that a child that does not answer has to say where it is."""
 
@@ -79,6 +82,7 @@ class Watchdog:
         self.stopping = False
         self._ended = False
         self._status: int | None = None
+        self.journal = Journal(time.time)
         self.inquiries = Inquiries(self)
         self.reload = Reload(self)
         self.sweep = Sweep(self)
@@ -135,7 +139,7 @@ class Watchdog:
                     self.inquiries.write_for_signal(number)
 
     def _serve_once(self) -> None:
-        for key, _ in self._selector.select(self._wait()):
+        for key in self._select():
             if key.fileobj in self._selector.get_map():
                 key.data()
         now = time.monotonic()
@@ -146,6 +150,14 @@ class Watchdog:
         self.sweep.fall_due(now)
         if self._errand is not None:
             self._errand.fall_due(now)
+
+    def _select(self) -> list[selectors.SelectorKey]:
+        """Who has something; a sleep that was not asked for is remembered."""
+        wait, begun = self._wait(), time.monotonic()
+        keys = [key for key, _ in self._selector.select(wait)]
+        if wait is not None and (late := time.monotonic() - begun - wait) > _PAUSE:
+            self.journal.note("pause", "child/watchdog", f"the parent process did not run for {late:.2f} s")
+        return keys
 
     def _wait(self) -> float | None:
         moments = [self._deadlines.next(), self.inquiries.deadline, self.reload.deadline, self.sweep.deadline]
@@ -234,10 +246,13 @@ class Watchdog:
 
     def _relay(self, speaker: Member, frame: Frame) -> None:
         state = messages.KINDS[frame.kind].IS_STATE
-        if state:
-            self._latest[frame.kind, frame.key] = frame
-            if getattr(messages.from_frame(frame), "deleted", False):
-                del self._latest[frame.kind, frame.key]
+        if state or frame.kind == messages.Event.KIND:
+            message = messages.from_frame(frame)
+            self.journal.take(message)
+            if getattr(message, "deleted", False):
+                self._latest.pop((frame.kind, frame.key), None)
+            elif state:
+                self._latest[frame.kind, frame.key] = frame
         for other in self.members.values():
             if other is speaker or frame.kind not in other.kind.hears:
                 continue
@@ -289,6 +304,7 @@ class Watchdog:
                     self.stop(status, reason)
                 case supervision.Complain(level, text):
                     getattr(self.log, level)(text)
+                    self.journal.note("child", f"child/{member.name}", text)
                 case supervision.Gone():
                     pass
         self._deadlines.watch(member.supervision)
@@ -321,7 +337,9 @@ class Watchdog:
         if member.pidfd is None:
             return
         doing = member.page.activity or "starting"
-        self.log.error(f"killing the {member.name} process {member.pid}: {reason}; it was last {doing}")
+        text = f"killing the {member.name} process {member.pid}: {reason}; it was last {doing}"
+        self.log.error(text)
+        self.journal.note("child", f"child/{member.name}", text)
         with contextlib.suppress(ProcessLookupError):
             if member.supervision.phase is Phase.RUNNING and member.trace is not None:
                 signal.pidfd_send_signal(member.pidfd, child.TRACE_SIGNAL)
@@ -332,7 +350,9 @@ class Watchdog:
     def replace(self, member: Member, reason: str) -> None:
         """By another life of the same child, as after a crash: what it holds stays."""
         if member.pidfd is not None:
-            self.log.info(f"replacing the {member.name} process {member.pid}: {reason}")
+            text = f"replacing the {member.name} process {member.pid}: {reason}"
+            self.log.info(text)
+            self.journal.note("child", f"child/{member.name}", text)
             self.supervise(member, supervision.Dismissed())
             signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
 
@@ -343,7 +363,9 @@ class Watchdog:
         family.fork_member(member, self.log, titles.get(member.name), self.reload.scheduling(member.name))
         assert member.channel is not None
         assert member.pidfd is not None
-        self.log.info(f"Starting the {member.name} process, pid={member.pid}")
+        text = f"Starting the {member.name} process, pid={member.pid}"
+        self.log.info(text)
+        self.journal.note("child", f"child/{member.name}", text)
         self.watch(member.channel.fileno(), selectors.EVENT_READ, lambda: self._read_child(member))
         self.watch(member.pidfd, selectors.EVENT_READ, lambda: self._bury(member))
         self._write_child_pid(member)

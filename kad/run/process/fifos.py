@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from kad.linux.fifo import Pipe, leaving_with_us
 from kad.linux.refused import Refused
 from kad.log import Logger
-from kad.messages import FifoLine, FifoMade, Message
+from kad.messages import Event, FifoLine, FifoMade, Message
 from kad.mux import Mux
 from kad.run import fifo
 from kad.run.fifo import Backlog, Reader
@@ -130,7 +131,7 @@ class Fifos:
             try:
                 served.pipe.listen_to_readers()
             except Refused as refused:
-                self._log.warning(str(refused))
+                self._complain(served, str(refused))
 
     def _is_done(self, served: Served) -> bool:
         """Everything is read, or nobody is there to read it."""
@@ -148,7 +149,7 @@ class Fifos:
         except Refused as refused:
             if str(refused) != served.complaint:
                 served.complaint = str(refused)
-                self._log.error(f"{refused}: nothing can be written to it")
+                self._complain(served, f"{refused}: nothing can be written to it")
             return
         served.complaint = ""
         served.made = served.pipe.made or configured.path in self._ours
@@ -163,7 +164,7 @@ class Fifos:
         try:
             served.pipe.give_to(mode=configured.mode, user=configured.user, group=configured.group)
         except Refused as refused:
-            self._log.error(str(refused))
+            self._complain(served, str(refused))
 
     def _remove(self, path: str) -> None:
         served = self._served.pop(path)
@@ -180,7 +181,7 @@ class Fifos:
     def _put(self, served: Served, message: FifoLine) -> None:
         if served.pipe is None or not served.pipe.is_in_place():
             if served.pipe is not None:
-                self._log.warning(f"FIFO {served.configured.path} was removed by somebody: making it again")
+                self._complain(served, f"FIFO {served.configured.path} was removed by somebody: making it again")
                 self._rest(served)
                 served.pipe.close(remove=False)
                 served.pipe = None
@@ -190,7 +191,7 @@ class Fifos:
         served.backlog.add(message.subject, message.text)
         if served.backlog.dropped > dropped and dropped == served.missed:
             path = served.configured.path
-            self._log.warning(f"FIFO {path} is not read: lines are dropped, but the latest of each object")
+            self._complain(served, f"FIFO {path} is not read: lines are dropped, but the latest of each object")
         if not served.is_full:
             self._write(served)
 
@@ -208,11 +209,11 @@ class Fifos:
                 backlog.written(taken)
                 served.written += taken == len(head)
         except Refused as refused:
-            self._log.error(str(refused))
+            self._complain(served, str(refused))
         self._rest(served)
         if backlog.dropped > served.missed:
             missed, served.missed = backlog.dropped - served.missed, backlog.dropped
-            self._log.warning(f"FIFO {served.configured.path} is read again: {missed} lines were dropped")
+            self._complain(served, f"FIFO {served.configured.path} is read again: {missed} lines were dropped")
 
     def _wait_for_room(self, served: Served) -> None:
         assert served.pipe is not None
@@ -224,6 +225,10 @@ class Fifos:
         if served.is_full and served.pipe is not None:
             served.is_full = False
             self._mux.unwatch_writable(served.pipe.fileno())
+
+    def _complain(self, served: Served, text: str) -> None:
+        self._log.warning(text)
+        self._say(Event(when=time.time(), kind="fifo", object=f"fifo/{served.configured.path}", text=text))
 
     # the programs that read
 
@@ -237,7 +242,7 @@ class Fifos:
                 case fifo.SignalProgram(which):
                     self._programs.signal(served.execution, which)
                 case Report(text):
-                    self._log.warning(text)
+                    self._complain(served, text)
         if served.reader.finished:
             self._schedule.forget(served.reader)
             self._leaving = [other for other in self._leaving if other is not served]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import Callable
 
 from kad import family
 from kad.family import Birth
 from kad.linux.spawn import reap
 from kad.log import Logger
-from kad.messages import Mail, MailKept, Message
+from kad.messages import Event, Mail, MailKept, Message
 from kad.mux import Mux
 from kad.run import mail, mail_process
 from kad.run.keywords import Mailing
@@ -86,7 +87,11 @@ class Mails:
             await asyncio.sleep(_LOOK)
             self._do(queue.handle(mail.Hurried(), self._mux.now()))
         if queue.waiting:
-            self._log.warning(f"mail alerts that are not sent: {len(queue.waiting)} ({queue.last_error})")
+            self._complain(f"mail alerts that are not sent: {len(queue.waiting)} ({queue.last_error})")
+
+    def _complain(self, text: str) -> None:
+        self._log.warning(text)
+        self._say(Event(when=time.time(), kind="mail", object="mail", text=text))
 
     def _do(self, actions: list[mail.Action]) -> None:
         for action in actions:
@@ -98,7 +103,7 @@ class Mails:
                 case mail.Note(text):
                     self._log.info(text)
                 case Report(text):
-                    self._log.warning(text)
+                    self._complain(text)
         self._schedule.watch(self._queue, lambda now: self._do(self._queue.handle(DeadlineReached(), now)))
 
     def _send(self, letters: tuple[Letter, ...]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from kad.log import Logger
-from kad.messages import Message, Notified, Notify
+from kad.messages import Event, Message, Notified, Notify
 from kad.mux import Mux
 from kad.run import notify
 from kad.run.keywords import Program
@@ -99,6 +100,7 @@ class Notifications:
                     self._say(message)
                 case Report(text):
                     self._log.warning(text)
+                    self._say(Event(when=time.time(), kind="notify", object="notify", text=text))
         self._schedule.watch(self._queue, lambda now: self._do(self._queue.handle(DeadlineReached(), now)))
         self._advanced()
 

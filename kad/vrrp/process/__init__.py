@@ -251,6 +251,7 @@ class Room:
                     names.update(concerned)
                     if concerned and (sentence := news.of_link(change)):
                         self._log.info(sentence)
+                        self._telling.event("link", f"interface/{concerned[-1]}", sentence)
                     if new is not None and new.up and (old is None or not old.up or old.name != new.name):
                         came_up.add(new.name)
                 case AddressChanged(address, gone) if address.address in self._surroundings.with_address:
@@ -260,7 +261,9 @@ class Room:
                     link = self.network.link_at(address.index)
                     if link is not None and link.name in self._surroundings.on_interface:
                         names.add(link.name)
-                        self._log.info(news.of_address(change, link.name))
+                        sentence = news.of_address(change, link.name)
+                        self._log.info(sentence)
+                        self._telling.event("address", f"interface/{link.name}", sentence)
         if names:
             self._look_at(names)
             tracking = self._surroundings.tracking.of([("interface", name) for name in names])
@@ -297,6 +300,9 @@ class Room:
     def _defend(self, lost: Iterable[Address]) -> None:
         """Addresses of ours went; where we did not take them away ourselves, they come back."""
         gone = [address for address in lost if not self.network.has(address)]
+        for address in gone:
+            if any(each.router.holds_addresses for each in self._surroundings.with_address.of([address.address])):
+                self._telling.event("address", f"address/{address.address}", f"somebody removed {address.address}")
         concerned = self._surroundings.with_address.of(address.address for address in gone)
         for instance in self._holding.notice(gone, concerned):
             instance.hopeless = True
@@ -341,7 +347,9 @@ class Room:
         observation = self._observations.get((kind, name))
         if observation is None:
             return Value(None, "")
-        return Value(observation.value, observation.reason)
+        named = f"{kind} {name}"
+        reason = observation.reason if named in observation.reason else f"{named}: {observation.reason}"
+        return Value(observation.value, reason)
 
     # the rest of a room
 

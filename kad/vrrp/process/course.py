@@ -212,6 +212,7 @@ class Course:
         asleep = [instance for instance in self._instances if instance.router.may_be_replaced_after(late)]
         if not asleep:
             return
+        self._deeds.remember("pause", "child/vrrp", f"the vrrp process did not run for {late:.2f} s")
         self._log.warning(f"This process did not run for {late:.2f} s")
         for instance in asleep:
             self.tell(instance, Woken(late))

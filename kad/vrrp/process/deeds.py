@@ -70,6 +70,10 @@ class Deeds:
         else:
             self._waiting.append((instance, action))
 
+    def remember(self, kind: str, object: str, text: str) -> None:
+        """Something for the journal; it does not wait."""
+        self._telling.event(kind, object, text)
+
     def then(self, callback: Callable[[], None]) -> None:
         """Call when everything that was asked so far is done."""
         self._waiting.append(callback)

@@ -152,6 +152,7 @@ class Instance:
             deleted=deleted,
             slot=self.slot,
             advertisement_interval=self.configuration.advertisement_interval,
+            contributions=self.verdict.contributions if self.verdict else (),
             transitions=self.transitions,
             counters={**self.counters, "advert_sent": self.sent, "advert_rcvd": self.received},
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from kad.messages import FifoLine, Mail, Message, Notify
+from kad.messages import Event, FifoLine, Mail, Message, Notify
 from kad.vrrp.events import ChangeGroupState, ChangeState, State
 from kad.vrrp.keywords import SyncGroup, VrrpSlice
 from kad.vrrp.process.instance import Instance
@@ -68,6 +68,7 @@ class Telling:
         notifies = configured.notifies if configured else ()
         self._notify(f"group:{group}", word, notifies, ("GROUP", group, word, "0"), environment)
         self._write("GROUP", group, word, "0")
+        self.event("group", f"group/{group}", f"{change.old.value} to {word}: {change.reason}")
         if configured is not None and configured.smtp_alert:
             are = "stopping" if word == "STOP" else f"in {word} state"
             body = f"=> All VRRP group instances are now {are} <="
@@ -94,6 +95,10 @@ class Telling:
         for name, state in groups.items():
             if state is not State.INIT:
                 self._write("GROUP", name, state.value, "0")
+
+    def event(self, kind: str, object: str, text: str) -> None:
+        """Something for the journal that no state tells."""
+        self._say(Event(when=time.time(), kind=kind, object=object, text=text))
 
     def _notify(
         self, who: str, word: str, notifies: tuple[str, ...], arguments: tuple[str, ...], environment: dict[str, str]

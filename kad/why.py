@@ -1,0 +1,187 @@
+"""Why an instance is what it is: from its state back through the journal, one sentence a cause."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import Any
+
+Plain = Mapping[str, Any]
+
+DEEPEST = 6
+"""Causes of causes."""
+_INTERFACE = re.compile(r"\binterface (\S+)")
+_MEMBER = re.compile(r"sync group \S+: (\S+) is (?:in )?(MASTER|BACKUP|FAULT)")
+_ADDRESS = re.compile(r"its addresses are removed")
+_JUST_BEFORE = 5.0
+"""Seconds in which a reload or the replacement of a process explains what follows."""
+
+
+class Unknown(ValueError):
+    """There is no such instance."""
+
+
+class Why:
+    """One dump, asked about one instance after the other."""
+
+    def __init__(self, dump: Plain, events: Sequence[Plain], zone: tzinfo | None = None) -> None:
+        """`dump` as `--dump` prints it, `events` as `--dump events` does; times are printed for `zone`, or ours."""
+        self._instances = {each["name"]: each for each in dump.get("vrrp", {}).get("instances", [])}
+        self._scripts = {each["name"]: each for each in dump.get("runner", {}).get("scripts", [])}
+        self._events = sorted(events, key=lambda event: int(event["number"]))
+        self._zone = zone
+
+    def chain(self, name: str) -> str:
+        """The state in a line, and a line for each cause; raises Unknown."""
+        instance = self._instances.get(name)
+        if instance is None:
+            known = ", ".join(sorted(self._instances)) or "none"
+            raise Unknown(f"there is no vrrp_instance {name}; there are: {known}")
+        transition = self._last("transition", name)
+        lines = [self._state(instance)]
+        lines += (f"  because {cause}" for cause in self._causes_of_state(instance, transition))
+        return ";\n".join(lines) + ".\n"
+
+    def _state(self, instance: Plain) -> str:
+        text = f"{instance['name']} is {instance['state']} since {self._clock(instance['since'])}"
+        faults = instance.get("faults") if instance["state"] == "FAULT" else None
+        reason = "; ".join(faults) if faults else instance["reason"]
+        if instance["state"] == "BACKUP" and _outbid(instance):
+            master = f"{instance['effective_priority']} < {instance['master_priority']} of {instance['master_address']}"
+            return f"{text}: priority {master} ({reason})"
+        return f"{text}: {reason}" if reason else text
+
+    def _causes_of_state(self, instance: Plain, transition: Plain | None) -> Iterator[str]:
+        told: set[int] = set()
+        if transition is not None:
+            told.add(transition["number"])
+            yield from self._causes(transition, told, 1)
+        moved = self._last("priority", instance["name"])
+        if moved is not None and moved["number"] not in told and instance["effective_priority"] != instance["priority"]:
+            told.add(moved["number"])
+            yield self._sentence(moved)
+            yield from self._causes(moved, told, 2)
+
+    def _causes(self, event: Plain, told: set[int], depth: int) -> Iterator[str]:
+        """What came before it and is named in it, then what caused that."""
+        if depth > DEEPEST:
+            return
+        for cause in self._direct(event):
+            if cause["number"] in told:
+                continue
+            told.add(cause["number"])
+            yield self._sentence(cause)
+            yield from self._causes(cause, told, depth + 1)
+
+    def _direct(self, event: Plain) -> Iterator[Plain]:
+        """Events that this one names, or that explain it by themselves."""
+        text, name, before = event["text"], event["object"], event["number"]
+        instance = self._instances.get(name)
+        for key in self._named(instance, text):
+            yield from self._latest(before, object=key)
+        if event["kind"] == "transition":
+            for member, state in _MEMBER.findall(text):
+                # Members change together: what is named as the cause may have been heard a little later.
+                yield from self._latest(before + len(self._instances) * 2, kind="transition", object=member, new=state)
+            if "priority" in text:
+                since = self._previous(event)
+                yield from (
+                    cause for cause in self._latest(before, kind="priority", object=name) if cause["number"] > since
+                )
+            if "did not run" in text:
+                yield from self._latest(before, kind="pause")
+            if _ADDRESS.search(text):
+                yield from self._latest(before, kind="address")
+            if "process was replaced" in text:
+                yield from self._ends_of_process(before)
+            if event["details"].get("new") == "MASTER" and "priority" in text:
+                yield from self._return(before, name)
+        if event["kind"] == "priority" and "as configured" in text:
+            yield from self._recent(event, self._latest(before, kind="reload"))
+
+    def _return(self, before: int, name: str) -> Iterator[Plain]:
+        """Whoever comes back from FAULT or from a crash takes its place again: that is why it is MASTER."""
+        for earlier in self._latest(before, kind="transition", object=name):
+            if earlier["details"].get("old") == "FAULT" or "process was replaced" in earlier["text"]:
+                yield earlier
+
+    def _ends_of_process(self, before: int) -> Iterator[Plain]:
+        """The last death of the vrrp process, and who killed it."""
+        for death in self._latest(before, kind="child", object="child/vrrp", containing="process "):
+            if death["text"].startswith("Starting"):
+                yield from self._ends_of_process(death["number"])
+                return
+            yield death
+            yield from self._recent(death, self._latest(death["number"], kind="child", containing="killing the vrrp"))
+
+    def _named(self, instance: Plain | None, text: str) -> Iterator[str]:
+        """Keys of the tracked things and interfaces that the sentence speaks of."""
+        keys = [f"interface/{name.rstrip(',;:')}" for name in _INTERFACE.findall(text)]
+        for track in instance["tracks"] if instance is not None else ():
+            if re.search(rf"\b{track['kind']} {re.escape(track['name'])}(?!\w)", text):
+                keys.append(f"{track['kind']}/{track['name']}")
+        return iter(dict.fromkeys(keys))
+
+    def _latest(self, before: int, containing: str = "", **wanted: str) -> Iterator[Plain]:
+        """The last event before that number with these fields, and these words in its text; none or one."""
+        for event in reversed(self._events):
+            if event["number"] >= before or containing not in event["text"]:
+                continue
+            fields = {**event["details"], **event}
+            if all(fields.get(name) == value for name, value in wanted.items()):
+                yield event
+                return
+
+    def _last(self, kind: str, object: str) -> Plain | None:
+        return next(self._latest(1 << 62, kind=kind, object=object), None)
+
+    def _previous(self, transition: Plain) -> int:
+        """Number of the instance's transition before this one."""
+        found = next(self._latest(transition["number"], kind="transition", object=transition["object"]), None)
+        return found["number"] if found is not None else 0
+
+    def _recent(self, event: Plain, causes: Iterable[Plain]) -> Iterator[Plain]:
+        return (cause for cause in causes if event["when"] - cause["when"] < _JUST_BEFORE)
+
+    def _sentence(self, event: Plain) -> str:
+        at = self._clock(event["when"])
+        match event["kind"]:
+            case "transition":
+                old, new = event["details"].get("old", "?"), event["details"].get("new", "?")
+                return f"{event['object']} went from {old} to {new} at {at}: {event['details'].get('reason', '')}"
+            case "priority":
+                text = event["text"].replace(" from ", " went from ", 1).replace(":", f" at {at}:", 1)
+                return f"its {text}"
+            case "script":
+                return self._script(event, at)
+            case _:
+                return f"{event['text']} (at {at})"
+
+    def _script(self, event: Plain, at: str) -> str:
+        details = event["details"]
+        name = event["object"].partition("/")[2]
+        configured = self._scripts.get(name, {})
+        verb, times = (
+            ("succeeded", configured.get("rise", 1)) if details["value"] else ("failed", configured.get("fall", 1))
+        )
+        text = f"{name} {verb}{_times(times)}: {details['reason']} (at {at})"
+        output = " ".join(details.get("output", "").split())
+        return f"{text}, and printed: {output}" if output and output not in text else text
+
+    def _clock(self, when: float) -> str:
+        """Time of day to the millisecond; the day too where it is not today's."""
+        moment = datetime.fromtimestamp(when, self._zone)
+        latest = self._events[-1]["when"] if self._events else when
+        today = datetime.fromtimestamp(max(latest, when), self._zone).date()
+        text = moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
+        return text if moment.date() == today else f"{moment.date().isoformat()} {text}"
+
+
+def _outbid(instance: Plain) -> bool:
+    master = instance.get("master_priority")
+    return master is not None and master > instance["effective_priority"] and bool(instance.get("master_address"))
+
+
+def _times(count: int) -> str:
+    return {1: "", 2: " twice"}.get(count, f" {count} times")
