@@ -265,7 +265,6 @@ class Watchdog:
 
     def _order(self, member: Member, frame: Frame) -> None:
         """An order waits for a life that can follow it, and goes to the next life when this one never read it."""
-        member.orders.append((time.monotonic(), frame))
         if member.configured_generation is not None:
             member.forget_what_was_read()
             self._pass_on(member, frame, state=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -106,6 +107,48 @@ def test_a_group_is_told_beside_its_members_and_faults_only_where_wanted(pair: P
         assert sorted(subjects(a)) == expected
         [body] = [each["body"] for each in letters(a) if "Group G1 - Entering MASTER" in each["headers"]["Subject"]]
         assert body.splitlines()[0] == "=> All VRRP group instances are now in MASTER state <="
+
+
+RECORD = """#!/bin/sh
+echo "$KAD_PREVIOUS_STATE $KAD_STATE $KAD_PRIORITY: $KAD_REASON" >> /run/notified
+"""
+
+
+def test_programs_and_mail_arrive_once_each_in_order_with_the_reason(pair: Pair) -> None:
+    lab, a, b = pair
+    a.write("record.sh", RECORD, 0o755)
+    a.run("cp", "/bin/sleep", "/run/server")
+    server = a.start(("/run/server", "1000"))
+    script = 'vrrp_script chk {\n script "killall -0 server"\n interval 1\n weight -60\n fall 2\n}\n'
+    more = 'track_script {\n chk\n }\n notify "/etc/keepalived/record.sh"'
+    with sink(a):
+        lab.start_kad(a, script + configured(more=more))
+        lab.wait_holder("10.77.0.100", a, seconds=8)
+        lab.start_kad(b, global_defs() + instance(priority=100))
+        lab.wire.wait_advert(node="a", priority=150, seconds=5)
+        server.kill()
+        server.wait()
+        lab.wait_holder("10.77.0.100", b, seconds=8)
+        server = a.start(("/run/server", "1000"))
+        lab.wait_holder("10.77.0.100", a, seconds=8)
+        lab.hub.until(lambda: len(letters(a)) == 4, 8, lambda: f"four letters: {subjects(a)}")
+        lab.hub.never(lambda: len(letters(a)) > 4, 1, "a fifth letter")
+        server.kill()
+        server.wait()
+    reasons = [
+        "init",
+        "no advert from anyone for [0-9.]+ s",
+        "advert from 10.77.0.2 priority 100 > 90",
+        "priority 150 > 100 of 10.77.0.2",
+    ]
+    changes = ["INIT BACKUP 150", "BACKUP MASTER 150", "MASTER BACKUP 90", "BACKUP MASTER 150"]
+    notified = a.read_run("notified").splitlines()
+    told = letters(a)
+    assert len(notified) == len(told) == 4
+    for change, reason, line, letter in zip(changes, reasons, notified, told, strict=True):
+        assert re.fullmatch(f"{change}: {reason}", line)
+        assert letter["headers"]["Subject"].endswith(f"Entering {change.split()[1]} state")
+        assert re.search(f"^Reason: {reason}$", letter["body"], re.MULTILINE)
 
 
 def test_an_instance_without_smtp_alert_is_not_told_of(pair: Pair) -> None:
