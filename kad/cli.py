@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from kad import VERSION, configtest, control, report
 from kad.configtest import Reading
 from kad.control import ControlError
-from kad.linux.daemon import detach
+from kad.linux.daemon import detach, have_standard_streams
 from kad.linux.pidfile import AlreadyRunning, PidFile
 from kad.linux.refused import Refused
 from kad.linux.runtime_directory import prepare_runtime_directory
@@ -235,6 +235,7 @@ def _run(options: argparse.Namespace) -> int:
         # The daemon leaves for / and must find them again at a reload.
         if getattr(options, name):
             setattr(options, name, os.path.abspath(getattr(options, name)))
+    have_standard_streams()
     log = Logger("Keepalived", _destination(options))
     for names, _ in _WITHOUT_EFFECT:
         if getattr(options, names[-1].strip("-")) not in (None, False):
@@ -245,7 +246,8 @@ def _run(options: argparse.Namespace) -> int:
         print(f"kad: there is no configuration file {reading.files}", file=sys.stderr)
         return EXIT_NO_FILE
     try:
-        prepare_runtime_directory(directory)
+        if advice := prepare_runtime_directory(directory):
+            log.warning(advice)
         pid_file = PidFile(Path(options.pid) if options.pid else directory / "kad.pid")
     except AlreadyRunning as error:
         print(f"kad: {error}", file=sys.stderr)

@@ -33,11 +33,20 @@ class Errand:
         self._spawned = spawn(program.argv, os.environ, user=program.user, group=program.group, output=False)
         watchdog.watch(self._spawned.pidfd, selectors.EVENT_READ, self._end)
 
+    @property
+    def process(self) -> int:
+        return self._spawned.pid
+
+    def hurry(self) -> None:
+        """The daemon ends: there is no time for it."""
+        self.deadline = min(self.deadline, time.monotonic())
+
     def fall_due(self, now: float) -> None:
         """It runs too long: TERM to its group, then KILL."""
         if now >= self.deadline:
             doing = "killing" if self._terminated else "ending"
-            self._watchdog.log.warning(f"{self._program.text} takes too long: {doing} it")
+            why = "the daemon ends" if self._watchdog.stopping and not self._terminated else "it takes too long"
+            self._watchdog.log.warning(f"{self._program.text}: {why}: {doing} it")
             kill_group(self._spawned.pid, signal.SIGKILL if self._terminated else signal.SIGTERM)
             self._terminated = True
             self.deadline = now + _GRACE

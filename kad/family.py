@@ -143,11 +143,19 @@ class Birth:
 
 
 def fork(live: Callable[[socket.socket], NoReturn], kept: frozenset[int] = frozenset()) -> Birth:
-    """Fork a process that keeps the standard descriptors, its end of a channel, and `kept`; nothing else."""
+    """Fork a process that keeps the standard descriptors, its end of a channel, and `kept`; nothing else.
+
+    Raises OSError: this host has no process or descriptor left.
+    """
     gc.collect()
     gc.freeze()
     ours, theirs = unix.pair()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
     if pid == 0:
         try:
             _close_all_but({0, 1, 2, theirs.fileno(), *kept})
@@ -171,7 +179,7 @@ def _close_all_but(kept: set[int]) -> None:
 
 
 def fork_member(member: Member, log: Logger, process_title: str | None, scheduling: Scheduling) -> None:
-    """Start a life of this child."""
+    """Start a life of this child. Raises OSError."""
     kind = member.kind
     room = factory(kind)
     own_log = log.named(kind.ident)
@@ -191,8 +199,13 @@ def fork_member(member: Member, log: Logger, process_title: str | None, scheduli
             trace=writer,
         )
 
-    birth = fork(live, frozenset({writer}))
-    os.close(writer)
+    try:
+        birth = fork(live, frozenset({writer}))
+    except OSError:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
     member.trace = reader
     member.pid, member.pidfd, member.channel = birth.pid, birth.pidfd, Channel(birth.end)
     member.configured_generation = None
@@ -200,7 +213,7 @@ def fork_member(member: Member, log: Logger, process_title: str | None, scheduli
 
 
 def fork_analyzer(analyze: Callable[[], tuple[messages.Analyzed, dict[str, bytes]]]) -> Birth:
-    """Read the configuration in a process of its own, whose memory goes with it."""
+    """Read the configuration in a process of its own, whose memory goes with it. Raises OSError."""
 
     def live(end: socket.socket) -> NoReturn:
         signal.set_wakeup_fd(-1)

@@ -19,6 +19,7 @@ from kad.control import ControlError, Conversation, Request
 from kad.linux import systemd
 from kad.linux.memory import read_memory_file, resident_memory
 from kad.linux.refused import Refused
+from kad.linux.runtime_directory import replace_file
 from kad.linux.watchdog_device import WatchdogDevice
 from kad.page import Page
 from kad.supervision import EXIT_OK
@@ -362,13 +363,7 @@ class Inquiries:
             self._write_file(self._watchdog.options.runtime_directory / name, text)
 
     def _write_file(self, path: Path, text: str) -> None:
-        """Whole or not at all: another name first, then renamed."""
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            unfinished.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-            with os.fdopen(os.open(unfinished, flags, 0o600), "w") as file:
-                file.write(text)
-            unfinished.rename(path)
+            replace_file(path, text.encode())
         except OSError as error:
             self._watchdog.log.error(f"cannot write {path}: {error.strerror}")

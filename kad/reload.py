@@ -93,6 +93,11 @@ class Reload:
             return rollout.configuration
         return self.current
 
+    @property
+    def analyzer(self) -> int | None:
+        """Pid of the analyzer at work."""
+        return self._analysis.birth.pid if self._analysis is not None else None
+
     def scheduling(self, name: str) -> Scheduling:
         """How a new life of this child is scheduled."""
         configuration = self.configuration_for(name)
@@ -114,7 +119,13 @@ class Reload:
     def analyze(self) -> None:
         """Start an analyzer."""
         self._schedule.begin()
-        birth = family.fork_analyzer(self._watchdog.options.analyze)
+        try:
+            birth = family.fork_analyzer(self._watchdog.options.analyze)
+        except OSError as error:
+            self._schedule.end()
+            self._log.error(f"cannot start the analyzer: {error.strerror}")
+            self._judge(None, {})
+            return
         self._analysis = Analysis(birth, Channel(birth.end), time.monotonic() + _ANALYZE_PATIENCE, {})
         self._watchdog.watch(birth.end, selectors.EVENT_READ, self._read_analyzer)
 
@@ -136,6 +147,8 @@ class Reload:
             analyzed = None
         self._watchdog.unwatch(analysis.birth.end)
         analysis.channel.close()
+        # It has said all that it will say; one that cannot even exit must not keep us.
+        os.kill(analysis.birth.pid, signal.SIGKILL)
         os.waitpid(analysis.birth.pid, 0)
         os.close(analysis.birth.pidfd)
         self._analysis = None
@@ -182,7 +195,10 @@ class Reload:
         words = msgspec.msgpack.decode(analyzed.watchdog, type=WatchdogSlice)
 
         def go_on() -> None:
-            self._roll_out(analyzed, words, slices)
+            if self.current is None:
+                self._watchdog.sweep.clear(lambda: self._roll_out(analyzed, words, slices))
+            else:
+                self._roll_out(analyzed, words, slices)
 
         if self.current is None:
             self._watchdog.run_program(words.startup_script, words.startup_script_timeout, go_on)
@@ -275,6 +291,7 @@ class Reload:
 
     def _be_ready(self) -> None:
         watchdog = self._watchdog
+        watchdog.sweep.remember()
         if self.current is None or self.current.generation > 1:
             self._end("applied", "")
             self._reschedule()

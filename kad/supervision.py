@@ -168,7 +168,8 @@ class Supervision:
     def handle(self, event: Event, now: float) -> list[Action]:
         match event:
             case Wanted():
-                return self._start(now) if self.phase is Phase.ABSENT else []
+                # A new configuration is a new chance for a child that had to wait.
+                return self._start(now) if self.phase in (Phase.ABSENT, Phase.WAITING) else []
             case Unwanted(patience):
                 return self._stop(patience, now)
             case Configured() if self.phase in (Phase.STARTING, Phase.RUNNING):

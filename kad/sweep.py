@@ -1,6 +1,7 @@
 """What a dead vrrp process held is let go before a peer takes it over, when no replacement speaks for it in time.
 
-The parent knows no address: a process that lives for a moment does it, from the configuration that runs.
+The parent knows no address: a process that lives for a moment does it, from the configuration that runs, or from the
+one that ran when the whole daemon died.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from kad import family, messages
 from kad.child import UNPRIVILEGED_USER
 from kad.family import KINDS, Birth
 from kad.linux import privilege
-from kad.linux.memory import read_memory_file
+from kad.linux.memory import read_memory_file, write_memory_file
 from kad.linux.process import set_title
+from kad.linux.runtime_directory import read_file, replace_file
 from kad.linux.spawn import reap
 from kad.log import Logger
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, describe
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 _MISSED_AFTER = 3
 """Advertisement intervals without an advert after which a peer takes over."""
+_MEMORY = "vrrp.left"
+_RETRY = 0.5
 _PATIENCE = 2.0
 """Seconds that the process has."""
 
@@ -42,6 +46,41 @@ class Sweep:
         self._swept: set[str] = set()
         self._birth: Birth | None = None
         self._deadline: float | None = None
+        self._not_before = 0.0
+        self._then: Callable[[], None] | None = None
+        self._memory = watchdog.options.runtime_directory / _MEMORY
+        """The vrrp part of the configuration that runs; it is there at a start when the last end was none in order."""
+
+    def remember(self) -> None:
+        """Another configuration runs: what it holds must be found even if nobody of us lives any more."""
+        current = self._watchdog.reload.current
+        if current is None or "vrrp" not in current.slices:
+            self._memory.unlink(missing_ok=True)
+            return
+        try:
+            replace_file(self._memory, read_memory_file(current.slices["vrrp"]))
+        except OSError as error:
+            self._watchdog.log.warning(f"{self._memory}: {error.strerror}")
+
+    def forget(self) -> None:
+        """The daemon ends in order, and holds nothing."""
+        if self._watchdog.options.release_at_stop:
+            self._memory.unlink(missing_ok=True)
+
+    def clear(self, then: Callable[[], None]) -> None:
+        """At the start: let go of what a daemon that was killed left behind, then go on."""
+        try:
+            descriptor = write_memory_file("left behind", read_file(self._memory))
+        except OSError:
+            then()
+            return
+        self._watchdog.log.info("an earlier life did not end in order: letting go of what it held")
+        self._then = then
+        forked = self._fork(descriptor, None)
+        os.close(descriptor)
+        if not forked:
+            self._then = None
+            then()
 
     def begin(self, states: Iterable[messages.RouterState]) -> None:
         """The vrrp process died, and this is what it had said."""
@@ -60,6 +99,11 @@ class Sweep:
         return self._birth is None
 
     @property
+    def process(self) -> int | None:
+        """Pid of the process at work."""
+        return self._birth.pid if self._birth is not None else None
+
+    @property
     def deadline(self) -> float | None:
         if self._birth is not None:
             return self._deadline
@@ -76,21 +120,31 @@ class Sweep:
 
     def _missed_at(self, state: messages.RouterState) -> float:
         spoke_at = self._watchdog.members["vrrp"].page.spoken(state.slot).at
-        return spoke_at + _MISSED_AFTER * state.advertisement_interval
+        return max(spoke_at + _MISSED_AFTER * state.advertisement_interval, self._not_before)
 
     def _let_go(self, names: frozenset[str]) -> None:
-        self._swept |= names
-        for name in names:
-            del self._orphans[name]
         watchdog, configuration = self._watchdog, self._watchdog.reload.current
         kept = watchdog.stopping and not watchdog.options.release_at_stop
         if not names or kept or configuration is None or "vrrp" not in configuration.slices:
+            self._orphans = {name: state for name, state in self._orphans.items() if name not in names}
             return
         watchdog.log.warning(f"nobody speaks for {', '.join(sorted(names))}: letting go of what it holds")
-        descriptor, log = configuration.slices["vrrp"], watchdog.log.named(KINDS["vrrp"].ident)
-        self._birth = family.fork(lambda end: _sweep(descriptor, names, log), frozenset({descriptor}))
+        if self._fork(configuration.slices["vrrp"], names):
+            self._swept |= names
+            self._orphans = {name: state for name, state in self._orphans.items() if name not in names}
+
+    def _fork(self, descriptor: int, names: frozenset[str] | None) -> bool:
+        """False when this host has no process left for it; it is tried again."""
+        log = self._watchdog.log.named(KINDS["vrrp"].ident)
+        try:
+            self._birth = family.fork(lambda end: _sweep(descriptor, names, log), frozenset({descriptor}))
+        except OSError as error:
+            self._watchdog.log.error(f"cannot start the process that lets go of addresses: {error.strerror}")
+            self._not_before = time.monotonic() + _RETRY
+            return False
         self._deadline = time.monotonic() + _PATIENCE
-        watchdog.watch(self._birth.pidfd, selectors.EVENT_READ, self._bury)
+        self._watchdog.watch(self._birth.pidfd, selectors.EVENT_READ, self._bury)
+        return True
 
     def _bury(self) -> None:
         birth = self._birth
@@ -102,10 +156,13 @@ class Sweep:
         self._birth = None
         if status != EXIT_OK:
             self._watchdog.log.error(f"the process that lets go of addresses {describe(status)}")
+        then, self._then = self._then, None
+        if then is not None:
+            then()
         self._watchdog.go_on_stopping()
 
 
-def _sweep(descriptor: int, names: frozenset[str], log: Logger) -> NoReturn:
+def _sweep(descriptor: int, names: frozenset[str] | None, log: Logger) -> NoReturn:
     """In the new process."""
     status = EXIT_SOFTWARE
     try:
@@ -114,7 +171,7 @@ def _sweep(descriptor: int, names: frozenset[str], log: Logger) -> NoReturn:
             signal.signal(number, signal.SIG_IGN)
         set_title("kad: sweep")
         privilege.drop_to(KINDS["vrrp"].capabilities or (), UNPRIVILEGED_USER)
-        let_go = cast(Callable[[bytes, frozenset[str], Logger], None], _find("kad.vrrp.process", "let_go"))
+        let_go = cast(Callable[[bytes, frozenset[str] | None, Logger], None], _find("kad.vrrp.process", "let_go"))
         let_go(read_memory_file(descriptor), names, log)
         status = EXIT_OK
     except BaseException:

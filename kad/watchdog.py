@@ -20,7 +20,7 @@ from kad.inquiry import Inquiries
 from kad.journal import Journal
 from kad.linux.channel import Channel, ChannelLost
 from kad.linux.pidfile import PidFile, write_child_pid
-from kad.linux.spawn import identity, reap
+from kad.linux.spawn import identity, reap, reap_strangers
 from kad.log import Logger
 from kad.machine import Deadlines
 from kad.messages import BadFrame, Frame
@@ -124,6 +124,8 @@ class Watchdog:
             signal.SIGRTMAX,
         ):
             signal.signal(number, lambda _number, _frame: None)
+        if os.getpid() == 1:
+            signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         if self.options.ignore_interrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._selector.register(reader, selectors.EVENT_READ, lambda: self._read_signals(reader))
@@ -135,8 +137,16 @@ class Watchdog:
                     self.stop(EXIT_OK, "")
                 case signal.SIGHUP:
                     self.ask_reload()
+                case signal.SIGCHLD:
+                    reap_strangers(self._own_processes())
                 case _:
                     self.inquiries.write_for_signal(number)
+
+    def _own_processes(self) -> set[int]:
+        """Those that somebody here waits for; process 1 of a container is given others to bury."""
+        found = {member.pid for member in self.members.values()}
+        found |= {self.reload.analyzer, self.sweep.process, self._errand.process if self._errand else None}
+        return {pid for pid in found if pid is not None}
 
     def _serve_once(self) -> None:
         for key in self._select():
@@ -187,6 +197,7 @@ class Watchdog:
         def done() -> None:
             self._errand = None
             then()
+            self.go_on_stopping()
 
         self._errand = errand.begin(self, program, timeout, done)
 
@@ -359,7 +370,12 @@ class Watchdog:
         earlier = self.inquiries.earlier_lives(member.page) if member.name == "vrrp" else ()
         configuration = self.reload.configuration_for(member.name)
         titles = configuration.watchdog.process_names if configuration else {}
-        family.fork_member(member, self.log, titles.get(member.name), self.reload.scheduling(member.name))
+        try:
+            family.fork_member(member, self.log, titles.get(member.name), self.reload.scheduling(member.name))
+        except OSError as error:
+            self.log.error(f"cannot start the {member.name} process: {error.strerror}")
+            self.supervise(member, supervision.Died(EXIT_SOFTWARE))
+            return
         assert member.channel is not None
         assert member.pidfd is not None
         text = f"Starting the {member.name} process, pid={member.pid}"
@@ -420,11 +436,15 @@ class Watchdog:
         self.log.info("Stopping")
         self.inquiries.tell_systemd("STOPPING=1")
         self.reload.cancel_analysis()
+        if self._errand is not None:
+            self._errand.hurry()
         self._stop_next()
 
     def _stop_next(self) -> None:
         """vrrp and checker leave first; the runner last, because it runs what the others ask for on leaving."""
         alive = [member for member in self.members.values() if member.supervision.phase is not Phase.ABSENT]
+        if self._errand is not None:
+            return
         if self.members["vrrp"].supervision.phase is Phase.ABSENT and not self.sweep.end():
             return
         if not alive:
@@ -451,6 +471,7 @@ class Watchdog:
     def _clean_up(self, listener: socket.socket) -> None:
         listener.close()
         self.inquiries.guard_by(None)
+        self.sweep.forget()
         control.socket_path(self.options.runtime_directory).unlink(missing_ok=True)
         self._pid_file.remove()
         self.log.info(f"Stopped kad v{VERSION}")

@@ -7,6 +7,13 @@ import sys
 from collections.abc import Callable
 
 
+def have_standard_streams() -> None:
+    """Whoever starts us may have closed some: then whatever is opened next would take their numbers."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
 class Announcer:
     """The daemon's one word to whoever started it."""
 

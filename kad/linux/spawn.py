@@ -6,9 +6,10 @@ import grp
 import os
 import pwd
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from errno import ECHILD, EINVAL, EPERM
+from pathlib import Path
 from typing import NamedTuple
 
 from kad.linux.process import pidfd_open
@@ -130,6 +131,16 @@ def reap(pidfd: int) -> int | None:
     if ended is None:
         return None
     return ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
+
+
+def reap_strangers(own: Collection[int]) -> None:
+    """Bury what ended and was left to this process, as to process 1, but none of its own children."""
+    with suppress(OSError):
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        for pid in map(int, children):
+            if pid not in own:
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
 
 
 def _own_group(uid: int) -> int:

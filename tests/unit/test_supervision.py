@@ -220,3 +220,9 @@ def test_a_death_on_purpose_says_nothing_against_the_child() -> None:
     assert play >> At(1.4) >> Configured() >> At(1.5) >> Died(137) << died("died of signal 9") << Fork()
     # The next one on its own counts as the first.
     assert play >> At(1.6) >> Configured() >> At(1.7) >> Died(137) << died("died of signal 9") << again(1)
+
+
+def test_a_new_configuration_ends_the_wait_and_not_the_count() -> None:
+    play = child() >> At(0.1) >> Died(70) << ... >> At(0.2) >> Died(70) << died("exited with status 70") << again(1)
+    play = play >> At(0.5) >> Wanted() << Fork()
+    assert play >> At(0.6) >> Died(70) << died("exited with status 70") << again(2)

@@ -49,8 +49,8 @@ from kad.vrrp.process.telling import Telling
 _TAKEN_AWAY = "its addresses are removed again and again by somebody else"
 
 
-def let_go(slice_bytes: bytes, names: frozenset[str], log: Logger) -> None:
-    """Release what a life that died held for these instances; for a process that does nothing else."""
+def let_go(slice_bytes: bytes, names: frozenset[str] | None, log: Logger) -> None:
+    """Release what a life that died held for these instances (None: all); for a process that does nothing else."""
     room = Room(Mux(), lambda message: None, log)
     room.prepare(0, slice_bytes)
     room.release(names)
@@ -356,11 +356,11 @@ class Room:
     def _say_state(self, instance: Instance) -> None:
         self._say(instance.state_message())
 
-    def release(self, names: frozenset[str]) -> None:
+    def release(self, names: frozenset[str] | None) -> None:
         """Addresses of these prepared instances go, whoever put them there."""
         assert self._prepared is not None
         for configuration in self._prepared.instances:
-            if configuration.name in names:
+            if names is None or configuration.name in names:
                 self._deeds.do(Instance(configuration, time.time()), ReleaseAddresses())
         self._deeds.work(until=inf)
 
