@@ -221,7 +221,13 @@ def test_files_are_what_others_may_see_and_no_more(pair: Pair) -> None:
     folder = a.files / "run" / "kad"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-    assert modes == {"control": 0o600, "kad.pid": 0o644, "vrrp.pid": 0o644, "runner.pid": 0o644}
+    assert modes == {
+        "control": 0o600,
+        "kad.pid": 0o644,
+        "vrrp.pid": 0o644,
+        "runner.pid": 0o644,
+        "vrrp.left": 0o600,
+    }
     daemon.send(10)
     lab.hub.until((folder / "kad.data").exists, 3, "the dump is written")
     # It holds passwords.
@@ -235,7 +241,7 @@ def victim(node: Node) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["control", "vrrp.pid", "runner.pid", "keepalived.data", "kad.data", ".kad.data.9"])
+@pytest.mark.parametrize("name", ["control", "vrrp.pid", "runner.pid", "keepalived.data", "kad.data", "vrrp.left"])
 def test_a_planted_link_is_replaced_and_not_followed(pair: Pair, name: str) -> None:
     lab, a, _ = pair
     precious = victim(a)
@@ -272,22 +278,42 @@ def test_a_planted_link_that_cannot_be_replaced_is_refused(pair: Pair, name: str
     assert precious.read_text() == "precious\n"
 
 
-@pytest.mark.parametrize(("owner", "mode"), [(65534, 0o755), (0, 0o777), (0, 0o1777), (0, 0o775)])
-def test_a_runtime_directory_where_others_can_write_is_refused(pair: Pair, owner: int, mode: int) -> None:
+@pytest.mark.parametrize(
+    ("owner", "mode", "planter"), [(65534, 0o755, 0), (0, 0o777, 65534), (0, 0o1777, 65534), (0, 0o775, 65534)]
+)
+def test_a_runtime_directory_where_others_were_is_refused(pair: Pair, owner: int, mode: int, planter: int) -> None:
     lab, a, _ = pair
     folder = a.files / "run" / "kad"
     folder.mkdir()
+    (folder / "planted").touch()
+    os.chown(folder / "planted", planter, planter)
     folder.chmod(mode)
     os.chown(folder, owner, 12345)
     daemon = lab.start_kad(a, router())
     assert daemon.wait_exit(5) != 0
     assert "/run/kad" in daemon.log
-    assert list(folder.iterdir()) == []
-    folder.chmod(0o700)
-    os.chown(folder, 0, 0)
-    again = lab.start_kad(a, router())
-    lab.wait_holder(VIP, a, seconds=5)
-    assert again.exit_status is None
+    assert [path.name for path in folder.iterdir()] == ["planted"]
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])
+def test_a_runtime_directory_where_nobody_was_yet_is_closed(pair: Pair, mode: int) -> None:
+    lab, a, _ = pair
+    folder = a.files / "run" / "kad"
+    folder.mkdir()
+    folder.chmod(mode)
+    daemon = lab.start_kad(a, router())
+    daemon.wait_log("others could write in it; no longer")
+    daemon.wait_log("Startup complete")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+
+
+def test_a_directory_that_all_share_is_no_runtime_directory(pair: Pair) -> None:
+    lab, a, _ = pair
+    a.run("mount", "-t", "tmpfs", "none", "/dev/shm")
+    daemon = lab.start_kad(a, router(), runtime_dir="/dev/shm")
+    assert daemon.wait_exit(5) != 0
+    assert "others can write in it" in daemon.log
+    assert a.run("stat", "-c", "%a", "/dev/shm").stdout.strip() == "1777"
 
 
 def test_a_log_file_without_a_name_is_none_in_tmp(pair: Pair) -> None:

@@ -145,40 +145,6 @@ def test_everything_at_the_end_happens_in_keepalived_s_order(pair: Pair) -> None
     assert a.processes() == {}
 
 
-@pytest.mark.parametrize("peer", ["kad", "keepalived"])
-def test_children_whose_parent_is_killed_hand_over_and_leave(pair: Pair, peer: str) -> None:
-    lab, a, b = pair
-    a.write("record.sh", RECORD, 0o755)
-    watched = 'vrrp_script watched {\n script "/bin/true"\n interval 1\n}\n'
-    more = "track_script {\n watched\n }\n" + NOTIFIED
-    text = global_defs() + watched + instance(priority=150, advert_int=1, more=more)
-    first = lab.start_kad(a, text)
-    lab.wait_holder(VIP, a, seconds=8)
-    lab.start(peer, b, router(priority=100, advert_int=1))
-    settle(lab, first, a)
-    moment = time.time()
-    os.kill(first.pid, signal.SIGKILL)
-    farewell = lab.wire.wait_advert(node="a", priority=0, seconds=1, since=moment)
-    assert farewell.time - moment < 0.1
-    lab.wait_holder(VIP, b, seconds=2)
-    lab.hub.until(lambda: a.processes() == {}, 3, lambda: f"no process is left: {a.processes()}")
-    # Restarted, as systemd would, it takes its place from what it finds.
-    again = lab.start_kad(a, text)
-    settle(lab, again, a)
-    assert len(again.family()) == 3
-
-
-@pytest.mark.parametrize("delay", [0.05, 0.15, 0.2, 0.25, 0.3, 0.35])
-def test_a_parent_that_is_killed_while_it_starts_leaves_nothing(pair: Pair, delay: float) -> None:
-    lab, a, _ = pair
-    daemon = lab.start_kad(a, router(priority=255, state="MASTER"))
-    lab.hub.never(lambda: daemon.exit_status is not None, delay, "it ends by itself")
-    os.kill(daemon.pid, signal.SIGKILL)
-    daemon.wait_exit()
-    lab.hub.until(lambda: a.processes() == {}, 3, lambda: f"no process is left: {a.processes()}")
-    assert lab.holders(VIP) == set()
-
-
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.25, 0.3, 0.35])
 def test_term_while_it_starts_ends_it(pair: Pair, delay: float) -> None:
     lab, a, _ = pair
@@ -188,3 +154,35 @@ def test_term_while_it_starts_ends_it(pair: Pair, delay: float) -> None:
     assert daemon.stop(seconds=5) == 0
     assert a.processes() == {}
     assert lab.holders(VIP) == set()
+
+
+def test_term_while_the_startup_script_runs_ends_that_too(pair: Pair) -> None:
+    lab, a, _ = pair
+    a.write("slow.sh", "#!/bin/sh\nsleep 30\n", 0o755)
+    a.write("record.sh", RECORD, 0o755)
+    scripts = (
+        'startup_script "/etc/keepalived/slow.sh"',
+        'shutdown_script "/etc/keepalived/record.sh order shutdown"',
+    )
+    daemon = lab.start_kad(a, global_defs(*scripts) + instance())
+    daemon.wait_log("Running /etc/keepalived/slow.sh")
+    lab.hub.until(lambda: "slow.sh" in daemon.family().values(), 2, "it runs")
+    begin = time.time()
+    assert daemon.stop(seconds=3) == 0
+    assert time.time() - begin < 1.5
+    assert a.processes() == {}
+    # Nothing had started, so nothing is shut down.
+    assert recorded(a, "order") == []
+
+
+@pytest.mark.parametrize(
+    ("program", "said"), [("/etc/keepalived/slow.sh", "takes too long"), ("/bin/false", "status 1")]
+)
+def test_a_startup_script_that_fails_holds_nothing_up(pair: Pair, program: str, said: str) -> None:
+    lab, a, _ = pair
+    a.write("slow.sh", "#!/bin/sh\nsleep 30\n", 0o755)
+    words = (f'startup_script "{program}"', "startup_script_timeout 1")
+    daemon = lab.start_kad(a, global_defs(*words) + instance())
+    lab.wait_holder(VIP, a, seconds=8)
+    assert daemon.logged(said)
+    assert sorted(daemon.family().values()) == ["kad", "kad: runner", "kad: vrrp"]
