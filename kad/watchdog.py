@@ -276,10 +276,11 @@ class Watchdog:
 
     def _order(self, member: Member, frame: Frame) -> None:
         """An order waits for a life that can follow it, and goes to the next life when this one never read it."""
+        # With a moment before the child can read it.
+        member.orders.append((time.monotonic(), frame))
         if member.configured_generation is not None:
             member.forget_what_was_read()
             self._pass_on(member, frame, state=False)
-        member.orders.append((time.monotonic(), frame))
 
     def configured(self, member: Member, generation: int) -> None:
         """A child runs what it was given."""
