@@ -86,6 +86,13 @@ class Demo:
         self._selector = selectors.DefaultSelector()
         self._buffers: dict[int, bytes] = {}
         self._client: subprocess.Popen[bytes] | None = None
+        self._wakeup, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._buffers[self._wakeup] = b""
+        self._selector.register(self._wakeup, selectors.EVENT_READ, self._leave)
+
+    def interrupt(self, number: int, _frame: FrameType | None) -> None:
+        """A signal: it is acted on where the demo waits, never between the start of a process and its note of it."""
+        os.write(self._waker, f"{signal.Signals(number).name}\n".encode())
 
     def run(self) -> None:
         """Build, play, and take down; raises SceneFailed, Refused."""
@@ -216,6 +223,9 @@ class Demo:
             self._look_for_deaths()
         return True
 
+    def _leave(self, name: str) -> None:
+        raise KeyboardInterrupt(name)
+
     def _read(self, descriptor: int, take: Callable[[str], None]) -> None:
         data = os.read(descriptor, 65536)
         if not data:
@@ -257,13 +267,10 @@ def _popen(command: list[str]) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """TERM and HUP unwind like Ctrl-C."""
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Ctrl-C, TERM and HUP."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
@@ -284,10 +291,11 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    with tempfile.TemporaryDirectory(prefix="kad-demo-") as directory, _stopped_by_signals():
+    with tempfile.TemporaryDirectory(prefix="kad-demo-") as directory:
         demo = Demo(Path(directory))
         try:
-            demo.run()
+            with _handled_by(demo.interrupt):
+                demo.run()
         except KeyboardInterrupt:
             print("kad demo: interrupted; all is taken down", file=sys.stderr)
             return 130
