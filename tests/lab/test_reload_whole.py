@@ -235,6 +235,10 @@ def test_a_refused_reload_is_told_with_its_place_and_changes_nothing(pair: Pair,
     assert re.search(said, last["reason"])
     assert last["reason"] in refused.text
     before.pop("last_reload")
+    # The journal tells of the refusal, and of nothing else.
+    known, events = before.pop("events"), told_.pop("events")
+    assert events[: len(known)] == known
+    assert [event["kind"] for event in events[len(known) :]] == ["reload"]
     assert without_clocks(told_) == before
     assert open_files(daemon) == files
     begin = reload_and_wait(daemon, router(priority=130))
