@@ -81,14 +81,15 @@ class Programs:
         probe = recognise(command.text) if native else None
         if probe is not None:
             return self._asking(probe, command, identity, place, (name, group)), ""
-        exists = self._exists(name, group, place)
-        words = split(command.text)
-        if is_for_shell(command.text):
-            argv = self._shell(command.text, place) or (_SHELLS[-1], "-c", command.text)
-        else:
-            argv = (exists and self._found(words, place, name)) or words
-        safe = not exists or self._is_safe(words[0], name, place)
-        made = self._made(command, identity, place, (name, group), argv)
+        first, words = self.first, split(command.text)
+        argv: tuple[str, ...] | None = None
+        if self._exists(name, group, place):
+            shell = is_for_shell(command.text)
+            argv = self._shell(command.text, place) if shell else self._found(words, place, name)
+        safe = argv is None or self._is_safe(words[0], name, place)
+        made = self._made(command, identity, place, (name, group), argv or _unfound(command.text))
+        if argv is None:
+            self.first = first  # nothing that could be run without security
         return made, "" if safe else "enable_script_security forbids to run it"
 
     def _made(
@@ -266,6 +267,11 @@ class Programs:
                 klass=Complaint.SECURITY,
                 about_host=True,
             )
+
+
+def _unfound(text: str) -> tuple[str, ...]:
+    """What is tried again and again until it can be run."""
+    return (_SHELLS[-1], "-c", text) if is_for_shell(text) else split(text)
 
 
 def _name_of(number: int, names: Mapping[str, int]) -> str:
