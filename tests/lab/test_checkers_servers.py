@@ -258,6 +258,21 @@ def wait_for_port(pair: tuple[Lab, Node, Node], port: int) -> None:
     lab.hub.until(lambda: f":{port} " in node.run("ss", "-Hltn").stdout, 10, f"somebody listens on port {port}")
 
 
+def test_a_fixed_source_port_is_free_again_for_each_attempt(web: Node, pair: tuple[Lab, Node, Node]) -> None:
+    lab, client, _ = pair
+    kad = lab.start_kad(client, configuration("TCP_CHECK {\nbindto 10.77.0.1\nbind_port 999\nretry 0\n}"))
+
+    def attempts() -> int:
+        servers = kad.dump("checker")["servers"]
+        return int(servers[0]["checks"][0]["attempts"]) if servers else 0
+
+    kad.wait_log("real_server .* is healthy")
+    lab.hub.until(lambda: attempts() >= 6, 10, "six attempts are made")
+    assert not kad.logged("is failed")
+    assert privileges(kad.child("checker")) == 1 << 10
+    assert kad.stop() == 0
+
+
 def test_ping(pair: tuple[Lab, Node, Node]) -> None:
     lab, client, other = pair
     kad = lab.start_kad(client, configuration("PING_CHECK {\nconnect_timeout 0.4\n}"))
