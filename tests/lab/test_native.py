@@ -1,0 +1,244 @@
+"""The course's HA nginx with its two probes: each death and each file moves the address, and no program is started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.executions import Executions
+from tests.lab.lab import Lab, Node
+from tests.lab.texts import global_defs, instance
+
+pytestmark = pytest.mark.lab
+
+COURSE = Path(__file__).parent / "configurations" / "course" / "ha-nginx.conf"
+ADDRESS = "10.1.0.93"
+VIP = "10.77.0.100"
+Pair = tuple[Lab, Node, Node]
+NGINX = """
+worker_processes 1;
+pid /run/nginx.pid;
+error_log /run/nginx-error.log;
+events {}
+http { access_log off; server { listen 80; return 200 "here\\n"; } }
+"""
+PROMISE = 0.05
+"""Seconds beyond what the configuration asks for."""
+SLACK = 0.25
+"""Seconds that a machine with other work may add."""
+
+
+@pytest.fixture
+def nodes(lab: Lab) -> tuple[Node, Node]:
+    made = []
+    for number in (1, 2):
+        node = lab.node(f"node{number}", {"eno16777736": f"10.1.0.{number}/16", "eno33554960": f"10.2.0.{number}/16"})
+        node.write("notify.sh", '#!/bin/sh\necho "$@" >>/run/notified\n', 0o755)
+        start_nginx(node)
+        made.append(node)
+    return made[0], made[1]
+
+
+@pytest.fixture
+def executions(lab: Lab) -> Iterator[Executions]:
+    made = Executions(lab.hub)
+    yield made
+    made.close()
+
+
+def start_nginx(node: Node) -> None:
+    node.write("nginx.conf", NGINX)
+    node.run("nginx", "-c", "/etc/keepalived/nginx.conf")
+
+
+def kill_nginx(node: Node) -> float:
+    """At once, with all its workers; the moment."""
+    found = [pid for pid, name in node.processes().items() if name == "nginx"]
+    assert found
+    moment = time.time()
+    for pid in sorted(found):
+        os.kill(pid, signal.SIGKILL)
+    return moment
+
+
+def notified(node: Node) -> list[str]:
+    try:
+        return node.read_run("notified").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def backup_of(text: str) -> str:
+    return text.replace("state MASTER", "state BACKUP").replace("priority 100", "priority 98")
+
+
+@pytest.mark.timing
+def test_the_course_without_a_single_program(lab: Lab, nodes: tuple[Node, Node], executions: Executions) -> None:
+    one, two = nodes
+    first = lab.start_kad(one, COURSE.read_text())
+    lab.wait_holder(ADDRESS, one, seconds=8)
+    second = lab.start_kad(two, backup_of(COURSE.read_text()))
+    second.wait_log("Entering BACKUP STATE")
+    said = {script["name"]: script["native"] for script in first.dump("runner")["scripts"]}
+    assert said == {
+        "chk_down": "is there a file /etc/keepalived/down? no is good",
+        "chk_nginx": "is there a process nginx? yes is good",
+    }
+    runners = (first.child("runner"), second.child("runner"))
+
+    def ran() -> tuple[int, int]:
+        return executions.of(runners[0]), executions.of(runners[1])
+
+    lab.hub.until(lambda: ran() == (2, 1), 5, lambda: f"as many programs as notifications: {ran()}")
+
+    died = kill_nginx(one)
+    line = first.wait_log("Changing effective priority from 100 to 95", since=died)
+    # fall 2, interval 1: the second question without nginx comes at most two seconds after its end.
+    assert 0.9 < line.time - died < 2 * 1 + PROMISE + SLACK
+    assert "no process nginx since " in line.text
+    lab.wait_holder(ADDRESS, two, seconds=6)
+
+    begun = time.time()
+    start_nginx(one)
+    line = first.wait_log("Changing effective priority from 95 to 100", since=begun)
+    assert line.time - begun < 1 + PROMISE + SLACK
+    lab.wait_holder(ADDRESS, one, seconds=6)
+
+    begun = time.time()
+    (one.files / "etc" / "down").touch()
+    line = first.wait_log("Changing effective priority from 100 to 95", since=begun)
+    assert line.time - begun < 1 + PROMISE + SLACK
+    assert "there is a /etc/keepalived/down" in line.text
+    lab.wait_holder(ADDRESS, two, seconds=6)
+    (one.files / "etc" / "down").unlink()
+    lab.wait_holder(ADDRESS, one, seconds=6)
+
+    # Nothing but the notifications was run, by either node.
+    lab.hub.until(lambda: ran() == (6, 5), 5, lambda: f"as many programs as notifications: {ran()}")
+    once = ["backup", "master"]
+    lab.hub.until(lambda: notified(one) == 3 * once, 3, lambda: f"each change once, in order: {notified(one)}")
+    lab.hub.until(
+        lambda: notified(two) == [*(2 * once), "backup"], 3, lambda: f"each change once, in order: {notified(two)}"
+    )
+    assert [script["runs"] for script in first.dump("runner")["scripts"]] == [0, 0]
+
+
+def watching(more: str = "", script: str = "killall -0 nginx && exit 0 || exit 1", priority: int = 150) -> str:
+    block = f'vrrp_script chk {{\n script "{script}"\n interval 1\n fall 3\n {more}\n}}\n'
+    return (
+        global_defs()
+        + block
+        + instance(priority=priority, version=2, advert_int=1, state="MASTER", more="track_script {\n chk\n }")
+    )
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("script", ["killall -0 nginx", "kill -0 $(cat /run/nginx.pid)", "pgrep -x nginx || exit 1"])
+def test_immediate_moves_the_address_within_the_skew(pair: Pair, executions: Executions, script: str) -> None:
+    lab, a, b = pair
+    for node in (a, b):
+        start_nginx(node)
+    first = lab.start_kad(a, watching("immediate", script))
+    second = lab.start_kad(b, watching("immediate", script, priority=200 - 90))
+    lab.wait_holder(VIP, a, seconds=8)
+    second.wait_log("Entering BACKUP STATE")
+    runner = first.child("runner")
+    died = kill_nginx(a)
+    lab.wait_holder(VIP, b, seconds=4)
+    came = min(event.time for event in lab.moves(VIP, died) if event.node == "b" and event.added)
+    skew = (256 - 110) / 256
+    assert skew - 0.01 < came - died < skew + PROMISE + SLACK
+    assert executions.forks_of(runner) == 0
+    start_nginx(a)
+    lab.wait_holder(VIP, a, seconds=8)
+
+
+def test_native_no_runs_the_program(pair: Pair, executions: Executions) -> None:
+    lab, a, _ = pair
+    start_nginx(a)
+    daemon = lab.start_kad(a, watching("native no"))
+    lab.wait_holder(VIP, a, seconds=8)
+    runner = daemon.child("runner")
+    before = executions.of(runner)
+    lab.hub.until(lambda: executions.of(runner) >= before + 2, 5, "two runs")
+    assert daemon.dump("runner")["scripts"][0]["native"] is None
+    kill_nginx(a)
+    daemon.wait_log("Entering FAULT STATE", seconds=8)
+
+
+@pytest.mark.parametrize("user", ["script_user root", "script_user nobody"])
+def test_whose_nginx_it_is_does_not_matter(pair: Pair, user: str) -> None:
+    """keepalived, run as its script user, is told by killall that there is none."""
+    lab, a, _ = pair
+    start_nginx(a)
+    daemon = lab.start_kad(a, watching().replace("script_user root", user))
+    lab.wait_holder(VIP, a, seconds=8)
+    kill_nginx(a)
+    daemon.wait_log("Entering FAULT STATE.*no process nginx since", seconds=8)
+    start_nginx(a)
+    lab.wait_holder(VIP, a, seconds=8)
+
+
+@pytest.mark.parametrize(
+    ("script", "complaint", "reason"),
+    [
+        ("/no/such/check.sh", "/no/such/check.sh is not found on this host", "No such file or directory"),
+        ("nosuchcheck", "nosuchcheck is not found on this host", "No such file or directory"),
+        ("/etc/keepalived/plain", "/etc/keepalived/plain cannot be executed by root", "Permission denied"),
+    ],
+)
+def test_a_check_that_cannot_run_has_failed(pair: Pair, script: str, complaint: str, reason: str) -> None:
+    """keepalived 2.2.5 and later disable it, and the host becomes MASTER unchecked."""
+    lab, a, _ = pair
+    a.write("plain", "#!/bin/sh\nexit 0\n", 0o644)
+    a.write("kad.conf", watching(script=script))
+    done = a.kad("-t", "-f", "/etc/keepalived/kad.conf")
+    assert done.returncode == 5
+    assert f"error: {complaint}; its check fails until it can be run" in done.stderr
+    daemon = lab.start_kad(a, watching(script=script))
+    line = daemon.wait_log("Entering FAULT STATE")
+    assert reason in line.text
+    lab.hub.never(lambda: lab.holders(VIP), 4.5, "the address goes nowhere")
+    assert reason in daemon.dump("runner")["scripts"][0]["reason"]
+
+
+def test_a_check_whose_program_comes_later_recovers(pair: Pair) -> None:
+    lab, a, _ = pair
+    daemon = lab.start_kad(a, watching(script="/etc/keepalived/check.sh"))
+    daemon.wait_log("Entering FAULT STATE")
+    a.write("check.sh", "#!/bin/sh\nexit 0\n", 0o755)
+    lab.wait_holder(VIP, a, seconds=8)
+
+
+def test_what_security_forbids_has_failed(pair: Pair) -> None:
+    lab, a, _ = pair
+    path = a.write("check.sh", "#!/bin/sh\nexit 0\n", 0o757)
+    text = watching(script="/etc/keepalived/check.sh").replace(
+        "script_user root", "script_user root\nenable_script_security"
+    )
+    a.write("kad.conf", text)
+    done = a.kad("-t", "-f", "/etc/keepalived/kad.conf")
+    assert "others than root can change" in done.stderr
+    assert "everybody may write: chmod o-w" in done.stderr
+    daemon = lab.start_kad(a, text)
+    daemon.wait_log("Entering FAULT STATE.*enable_script_security forbids to run it")
+    assert daemon.dump("runner")["scripts"][0]["runs"] == 0
+    path.chmod(0o755)
+    daemon.reload()
+    lab.wait_holder(VIP, a, seconds=8)
+
+
+def test_what_a_failing_program_prints_is_kept_and_logged(pair: Pair) -> None:
+    lab, a, _ = pair
+    a.write("check.sh", "#!/bin/sh\necho backend 3 is down; echo give up >&2; exit 7\n", 0o755)
+    daemon = lab.start_kad(a, watching(script="/etc/keepalived/check.sh"))
+    daemon.wait_log(r"VRRP_Script\(chk\) failed \(exited with status 7\)")
+    daemon.wait_log(r"VRRP_Script\(chk\) printed: backend 3 is down \| give up")
+    (script,) = daemon.dump("runner")["scripts"]
+    assert script["output"] == "backend 3 is down\ngive up\n"
+    assert script["reason"] == "exited with status 7"
