@@ -31,6 +31,7 @@ from kad.check.misc import Courier
 from kad.check.needs import needed
 from kad.check.probe import Probe
 from kad.check.server import Server, is_news
+from kad.check.telling import Telling
 from kad.check.tls import Contexts
 from kad.linux import privilege
 from kad.linux.check_socket import Exhausted, Unreachable, allow_descriptors
@@ -71,6 +72,7 @@ class Room:
         self._earlier: dict[str, ServerHealth] = {}
         """What the life before this one said; nothing after the first commit."""
         self._files: dict[str, int | None] = {}
+        self._telling = Telling(say)
         self._courier = Courier(mux, say)
         self._checkers = Checkers(mux, self._courier)
         self._locality = Locality(mux, self._look_at_addresses)
@@ -100,6 +102,7 @@ class Room:
         assert self._prepared is not None
         self._admit_all()
         (self._courier.generation, wanted, self._checkers.contexts), self._prepared = self._prepared, None
+        self._telling.of_each_check = wanted.mails_each_check
         self._look_at_patterns(wanted)
         self._give_up_privileges(wanted)
         old, self._servers = self._servers, {}
@@ -385,6 +388,8 @@ class Room:
             return
         server.said = truth
         self._say(truth)
+        if before is not None:
+            self._telling.change(server.configured, truth, before)
         if before is None or (before.healthy, before.known) != (truth.healthy, truth.known):
             self._announce(truth, before)
 

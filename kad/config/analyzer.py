@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -28,7 +28,8 @@ from kad.config.programs import Programs
 from kad.config.render import render, summary, to_json
 from kad.config.root import ScriptGlobals, to_watchdog
 from kad.config.tree import Complaint, Diagnostic, Place, Report
-from kad.ipvs.keywords import IpvsSlice, VirtualServer
+from kad.ipvs.keywords import IpvsSlice, RealServer, VirtualServer
+from kad.ipvs.keywords.lines import ServerName
 from kad.ipvs.keywords.service import ServiceGroupBlock
 from kad.ipvs.keywords.services import Services
 from kad.messages import Analyzed
@@ -168,7 +169,8 @@ def _slices(
         scope,
     )
     Statics(file.statics, [instance.name for instance in vrrp.instances], scope).judge()
-    services, checker = _services(file, defaults, programs, weights, scope)
+    mailing = to_mailing(mail, watchdog.router_id, scope)
+    services, checker = _services(file, defaults, programs, weights, mailing is not None, scope)
     programs.conclude()
     slices: dict[str, msgspec.Struct] = {}
     runner = _runner(
@@ -178,18 +180,25 @@ def _slices(
         _tracked(file, scope),
         programs,
     )
-    events_buffer = defaults.daemon.process_monitor_rcv_bufs or 0
-    mailing = to_mailing(mail, watchdog.router_id, scope)
-    runner = msgspec.structs.replace(runner, fifos=fifos, mailing=mailing, process_events_buffer=events_buffer)
     if vrrp.instances and options.vrrp:
         fed = any("vrrp" in fifo.sources for fifo in fifos)
         slices["vrrp"] = msgspec.structs.replace(vrrp, feeds_fifo=fed)
-        slices["runner"] = runner
     if services and options.checker:
-        slices["ipvs"] = IpvsSlice(virtual_servers=tuple(services))
-        if runner.programs or runner.files:
-            slices["runner"] = runner
+        fed = any("lvs" in fifo.sources for fifo in fifos)
+        slices["ipvs"] = IpvsSlice(virtual_servers=tuple(services), feeds_fifo=fed)
         slices["checker"] = checker
+    sources = {"vrrp": "vrrp", "ipvs": "lvs"}
+    told = {source for name, source in sources.items() if name in slices}
+    runner = msgspec.structs.replace(
+        runner,
+        fifos=tuple(fifo for fifo in fifos if told & set(fifo.sources)),
+        mailing=mailing,
+        process_events_buffer=defaults.daemon.process_monitor_rcv_bufs or 0,
+    )
+    if "vrrp" in slices or (
+        "checker" in slices and (runner.programs or runner.files or runner.fifos or runner.mailing)
+    ):
+        slices["runner"] = runner
     return watchdog, slices
 
 
@@ -217,7 +226,12 @@ def _weights(file: File, scripts: dict[str, VrrpScript], scope: Scope) -> dict[s
 
 
 def _services(
-    file: File, defaults: GlobalsBlock, programs: Programs, weights: dict[str, dict[str, Weight]], scope: Scope
+    file: File,
+    defaults: GlobalsBlock,
+    programs: Programs,
+    weights: dict[str, dict[str, Weight]],
+    mails: bool,
+    scope: Scope,
 ) -> tuple[list[VirtualServer], CheckerSlice]:
     """What can be served, and the checks that go with it."""
     groups: dict[str, ServiceGroupBlock] = {}
@@ -227,7 +241,9 @@ def _services(
         else:
             text = f"virtual_server_group {group.name} has no member; it is ignored"
             scope.report.warning(scope.places.of(group), text, proposal="add IP PORT")
-    judge = Services(scope, programs, groups)
+    mail = defaults.mail
+    alerts = mail.smtp_alert if mail.smtp_alert_checker is None else mail.smtp_alert_checker
+    judge = Services(scope, programs, groups, alerts, mails)
     checks = Checks(scope, programs, weights["file"], [block.name for block in file.bfd_instance], file.SSL)
     services, servers = [], []
     for block in file.virtual_server:
@@ -238,8 +254,27 @@ def _services(
         ]
         if service is not None:
             services.append(service)
-            servers += checked
-    return services, CheckerSlice(servers=tuple(servers), credentials=tuple(checks.credentials.values()))
+            servers += _served(service, judge.servers, zip(block.real_server, checked, strict=True))
+    checker = CheckerSlice(
+        servers=tuple(servers),
+        credentials=tuple(checks.credentials.values()),
+        mails_each_check=not mail.no_checker_emails,
+    )
+    return services, checker
+
+
+def _served(
+    service: VirtualServer,
+    real_servers: dict[ServerName, RealServer],
+    checked: Iterable[tuple[RealServerBlock, CheckedServer]],
+) -> Iterator[CheckedServer]:
+    """Those that the service has, each once, with the port that it has there, and its name in mail."""
+    left = dict(real_servers)
+    for block, server in checked:
+        real = left.pop(block.name, None)
+        if real is not None:
+            name = f"Realserver {real.label_in(service)} of virtual server {service.label}"
+            yield msgspec.structs.replace(server, port=real.port, mailed_as=name if real.smtp_alert else "")
 
 
 def _checked(
@@ -321,7 +356,8 @@ def _runner(
     wanted = {
         program.id: program
         for program in programs.made
-        if program.id.rpartition("/")[0] in objects or (checker is not None and program.id.startswith("check:"))
+        if program.id.rpartition("/")[0] in objects
+        or (checker is not None and program.id.startswith(("check:", "service:")))
     }
     processes, files = tracked
     return RunnerSlice(

@@ -74,11 +74,11 @@ class MailGlobals(Block, frozen=True, kw_only=True):
     smtp_alert: Annotated[bool | None, keyword(boolean(), "what holds where an smtp_alert is not given")] = None
     smtp_alert_vrrp: Annotated[bool | None, keyword(boolean(), "for instances and groups", default="smtp_alert")] = None
     smtp_alert_checker: Annotated[
-        bool | None, keyword(boolean(), "for virtual and real servers", default="smtp_alert", effect=False)
+        bool | None, keyword(boolean(), "for virtual and real servers", default="smtp_alert")
     ] = None
     no_email_faults: Annotated[bool, keyword(flag(), "no mail on FAULT")] = False
     no_checker_emails: Annotated[
-        bool | None, keyword(boolean(), "no mail of single checks", default="false", effect=False)
+        bool | None, keyword(boolean(), "no mail of a check that leaves its server as it was", default="false")
     ] = None
 
 

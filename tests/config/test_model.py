@@ -416,7 +416,7 @@ def test_virtual_servers_reach_ipvs_and_checker() -> None:
                     ),
                 ),
             ),
-            CheckedServer(service="192.0.2.9 80", address="192.0.2.21", port=0, checks=()),
+            CheckedServer(service="192.0.2.9 80", address="192.0.2.21", port=80, checks=()),
         )
     )
 

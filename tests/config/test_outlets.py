@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from kad.check.keywords import CheckerSlice
 from kad.config.analyzer import Analysis, Options, analyze
+from kad.ipvs.keywords import IpvsSlice
 from kad.run.keywords import Fifo, Mailing, RunnerSlice
 from kad.vrrp.keywords import VrrpSlice
 from tests.config.hosts import FILE, a_host, judged, said
@@ -21,6 +23,10 @@ def runner(analysis: Analysis) -> RunnerSlice:
     return msgspec.msgpack.decode(analysis.slices["runner"], type=RunnerSlice)
 
 
+def checker(analysis: Analysis) -> CheckerSlice:
+    return msgspec.msgpack.decode(analysis.slices["checker"], type=CheckerSlice)
+
+
 def vrrp(analysis: Analysis) -> VrrpSlice:
     return msgspec.msgpack.decode(analysis.slices["vrrp"], type=VrrpSlice)
 
@@ -29,12 +35,106 @@ def fifos(*words: str) -> tuple[Fifo, ...]:
     return runner(judged(text(*words))).fifos
 
 
+SERVICE = """virtual_server 192.0.2.9 80 {
+ lb_algo rr
+ lb_kind NAT
+ protocol TCP
+ quorum_up /bin/true
+ MORE
+ real_server 192.0.2.20 80 {
+  notify_up /bin/true
+  notify_down /bin/no-such-program
+  SERVER
+ }
+}
+"""
+FIFOS = ("notify_fifo /run/all", "vrrp_notify_fifo /run/vrrp nobody nogroup", "lvs_notify_fifo /run/lvs")
+
+
+def served(*words: str, more: str = "", server: str = "") -> str:
+    """A file with a virtual server alone."""
+    return "global_defs {\n" + "\n".join(words) + "\n}\n" + SERVICE.replace("MORE", more).replace("SERVER", server)
+
+
+def ipvs(analysis: Analysis) -> IpvsSlice:
+    return msgspec.msgpack.decode(analysis.slices["ipvs"], type=IpvsSlice)
+
+
 def test_each_fifo_gets_the_events_of_its_sources_with_keepalived_s_mode() -> None:
-    assert fifos("notify_fifo /run/all", "vrrp_notify_fifo /run/vrrp nobody nogroup", "lvs_notify_fifo /run/lvs") == (
-        Fifo(path="/run/all", sources=("vrrp", "lvs"), mode=0o600),
-        Fifo(path="/run/vrrp", sources=("vrrp",), mode=0o600, user="nobody", group="nogroup"),
-        Fifo(path="/run/lvs", sources=("lvs",), mode=0o600),
+    every = Fifo(path="/run/all", sources=("vrrp", "lvs"), mode=0o600)
+    of_vrrp = Fifo(path="/run/vrrp", sources=("vrrp",), mode=0o600, user="nobody", group="nogroup")
+    of_ipvs = Fifo(path="/run/lvs", sources=("lvs",), mode=0o600)
+    assert runner(judged(text(*FIFOS) + SERVICE.replace("MORE", "").replace("SERVER", ""))).fifos == (
+        every,
+        of_vrrp,
+        of_ipvs,
     )
+    assert fifos(*FIFOS) == (every, of_vrrp)
+    assert runner(judged(served(*FIFOS))).fifos == (every, of_ipvs)
+
+
+def test_a_file_without_instances_still_has_its_programs_and_outlets() -> None:
+    analysis = judged(served())
+    assert {program.id for program in runner(analysis).programs} == {
+        "service:192.0.2.9 80/quorum_up",
+        "service:192.0.2.9 80/192.0.2.20 80/notify_up",
+    }
+    [service] = ipvs(analysis).virtual_servers
+    assert service.notifies == ("quorum_up",)
+    assert service.real_servers[0].notifies == ("notify_up",)
+    assert not ipvs(analysis).feeds_fifo
+    assert ipvs(judged(served("lvs_notify_fifo /run/lvs"))).feeds_fifo
+    assert not ipvs(judged(served("vrrp_notify_fifo /run/f"))).feeds_fifo
+
+
+MAILED = ("smtp_server 192.0.2.1", "notification_email {\na@b\n}")
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "server", "of_service", "of_server"),
+    [
+        ((), "", "", False, True),
+        (("smtp_alert off",), "", "", False, False),
+        (("smtp_alert",), "", "", True, True),
+        (("smtp_alert", "smtp_alert_checker off"), "", "", False, False),
+        (("smtp_alert off", "smtp_alert_checker"), "", "", True, True),
+        (("smtp_alert_checker off",), "smtp_alert", "", True, False),
+        (("smtp_alert_checker",), "", "smtp_alert off", True, False),
+    ],
+)
+def test_who_is_told_of_by_mail(
+    words: tuple[str, ...], more: str, server: str, of_service: bool, of_server: bool
+) -> None:
+    analysis = judged(served(*MAILED, *words, more=more, server=server))
+    [service] = ipvs(analysis).virtual_servers
+    assert (service.smtp_alert, service.real_servers[0].smtp_alert) == (of_service, of_server)
+    [checked] = checker(analysis).servers
+    name = "Realserver [192.0.2.20]:tcp:80 of virtual server [192.0.2.9]:tcp:80"
+    assert checked.mailed_as == (name if of_server else "")
+
+
+def test_nobody_is_told_of_by_mail_that_nobody_would_get() -> None:
+    [service] = ipvs(judged(served("smtp_alert"))).virtual_servers
+    assert not service.smtp_alert
+    assert not service.real_servers[0].smtp_alert
+
+
+def test_no_checker_emails_reaches_the_checker() -> None:
+    assert checker(judged(served(*MAILED))).mails_each_check
+    assert not checker(judged(served(*MAILED, "no_checker_emails"))).mails_each_check
+
+
+def test_services_of_one_group_are_numbered_as_keepalived_does() -> None:
+    group = "virtual_server_group G {\n192.0.2.9 80\n}\n"
+    twice = SERVICE.replace("192.0.2.9 80", "group G").replace("MORE", "").replace("SERVER", "")
+    services = ipvs(judged(group + twice + twice.replace("TCP", "UDP"))).virtual_servers
+    assert [service.label for service in services] == ["[G]:0", "[G]:1"]
+
+
+def test_a_server_is_named_with_the_port_that_it_has_in_the_table() -> None:
+    direct = served(*MAILED).replace("lb_kind NAT", "lb_kind DR").replace("192.0.2.20 80", "192.0.2.20")
+    [checked] = checker(judged(direct)).servers
+    assert (checked.port, checked.mailed_as.split()[1]) == (80, "[192.0.2.20]:tcp:80")
 
 
 def test_script_user_owns_the_fifo_and_umask_masks_its_mode() -> None:

@@ -236,3 +236,39 @@ def test_a_server_that_never_answers_holds_nobody(pair: Pair) -> None:
     finally:
         listening.kill()
         listening.wait()
+
+
+CHECKED = """
+virtual_server 192.0.2.9 80 {
+    delay_loop 0.2
+    delay_before_retry 0.05
+    warmup 0
+    lb_algo rr
+    lb_kind NAT
+    protocol TCP
+    real_server 10.77.0.2 8080 {
+        TCP_CHECK {
+        }
+    }
+}
+"""
+
+
+def test_a_server_that_comes_and_goes_is_told_with_its_reason(pair: Pair) -> None:
+    """A file without any instance: the letters need the runner all the same."""
+    lab, a, b = pair
+    listen = [sys.executable, "-m", "http.server", "8080", "--bind", "10.77.0.2", "--directory", "/run"]
+    name = "[NODE_A] Realserver [10.77.0.2]:tcp:8080 of virtual server [192.0.2.9]:tcp:80"
+    quiet = subprocess.DEVNULL
+    with sink(a):
+        lab.start_kad(a, global_defs(*WORDS[:1], *WORDS[2:], "smtp_server 127.0.0.1") + CHECKED)
+        lab.hub.until(lambda: len(letters(a)) == 1, 8, "the letter that it is down")
+        server = b.start(listen, stdout=quiet, stderr=quiet)
+        lab.hub.until(lambda: len(letters(a)) == 2, 8, "the letter that it is up")
+        server.kill()
+        server.wait()
+        lab.hub.until(lambda: len(letters(a)) == 3, 8, "the letter that it is down again")
+        assert subjects(a) == [f"{name} - {word}" for word in ("DOWN", "UP", "DOWN")]
+        for letter, word in zip(letters(a), ("failed", "succeed", "failed"), strict=True):
+            assert letter["body"].splitlines()[0] == f"=> TCP CHECK {word} on service <="
+        assert "Reason: TCP_CHECK [10.77.0.2]:tcp:8080: Connection refused\n" in letters(a)[0]["body"]

@@ -200,6 +200,8 @@ class CheckedServer(Value, frozen=True, kw_only=True):
     checks: tuple[Check, ...] = ()
     while_local: tuple[str, ...] | None = None
     """ha_suspend: checks are made while this host has one of these addresses; None: always."""
+    mailed_as: str = ""
+    """What a mail calls it; empty: nobody is told by mail."""
 
     @property
     def name(self) -> str:
@@ -212,3 +214,5 @@ class CheckerSlice(Value, frozen=True, kw_only=True):
 
     servers: tuple[CheckedServer, ...] = ()
     credentials: tuple[Credentials, ...] = ()
+    mails_each_check: bool = True
+    """False: a check that leaves its server as it was is not told by mail."""

@@ -38,9 +38,6 @@ class SharedDefaults(Block, frozen=True, kw_only=True):
     virtualhost: Annotated[
         str | None, keyword(text("STRING"), "the Host header and the name in TLS", missing=Complaint.GENERAL)
     ] = None
-    smtp_alert: Annotated[
-        bool | None, keyword(boolean(), "mail on changes", default="smtp_alert_checker", effect=False)
-    ] = None
 
 
 class ServiceDefaults(Block, frozen=True, kw_only=True):
@@ -52,6 +49,10 @@ class ServiceDefaults(Block, frozen=True, kw_only=True):
         bool, keyword(flag(), "failed servers get weight 0 rather than leave", effect=False)
     ] = False
     ha_suspend: Annotated[bool, keyword(flag(), "no checks while the address is not here")] = False
+    smtp_alert: Annotated[
+        bool | None,
+        keyword(boolean(), "mail when the quorum is gained or lost", default="smtp_alert_checker", effect=False),
+    ] = None
 
 
 class ServerDefaults(Block, frozen=True, kw_only=True):
@@ -64,6 +65,9 @@ class ServerDefaults(Block, frozen=True, kw_only=True):
     inhibit_on_failure: Annotated[
         bool | None,
         keyword(boolean(), "it gets weight 0 rather than leave", default="that of the service", effect=False),
+    ] = None
+    smtp_alert: Annotated[
+        bool | None, keyword(boolean(), "mail when a check changes", default="smtp_alert_checker, else true")
     ] = None
 
 

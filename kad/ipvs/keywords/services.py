@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from kad.config.build import Scope
@@ -18,6 +19,13 @@ NAT = Forwarding(method="NAT")
 _OF_SCHEDULER = {"hashed": "sh", "sh_port": "sh", "sh_fallback": "sh", "mh_port": "mh", "mh_fallback": "mh"}
 
 
+class Alerting(Protocol):
+    """What it says itself about mail."""
+
+    @property
+    def smtp_alert(self) -> bool | None: ...
+
+
 class Destination(Protocol):
     """A real_server block."""
 
@@ -25,6 +33,8 @@ class Destination(Protocol):
     def name(self) -> ServerName: ...
     @property
     def destination(self) -> DestinationWords: ...
+    @property
+    def defaults(self) -> Alerting: ...
 
 
 class Service(Protocol):
@@ -34,6 +44,8 @@ class Service(Protocol):
     def name(self) -> ServiceName: ...
     @property
     def service(self) -> ServiceWords: ...
+    @property
+    def defaults(self) -> Alerting: ...
     @property
     def real_server(self) -> Sequence[Destination]: ...
 
@@ -45,15 +57,24 @@ class Services:
     scope: Scope
     programs: Programs
     groups: dict[str, ServiceGroupBlock]
+    alerts: bool | None = None
+    """smtp_alert_checker, else smtp_alert."""
+    mails: bool = False
+    """There is somebody to send mail to."""
+    members: Counter[str] = field(default_factory=Counter)
+    """Services of each group so far."""
+    servers: dict[ServerName, RealServer] = field(default_factory=dict)
+    """Those of the service that was judged last, by their names as written."""
 
     def judge(self, service: Service) -> VirtualServer | None:
         """The service as the kernel shall have it; None when it cannot be served, which has then been said."""
         name, words = service.name, service.service
         place = self.scope.places.of(service)
-        self._make_programs(name.text, words, ("quorum_up", "quorum_down"))
+        identity = f"service:{name.text}"
+        notifies = self._make_programs(identity, words, ("quorum_up", "quorum_down"))
         family = self._family(service)
         self._tell_conflict(name, words, family)
-        kept = self._servers(service, family)
+        kept = self._servers(service, family, identity)
         if not kept:
             text = f"virtual_server {name.text} has no real_server; it is ignored"
             self._warn(place, text, "add real_server IP PORT { }")
@@ -61,6 +82,9 @@ class Services:
         self._tell_defaults(name, words, place)
         self._tell_options(name, words)
         self._tell_quorum(words, kept)
+        place_in_group = self.members[name.group] if name.group is not None else 0
+        if name.group is not None:
+            self.members[name.group] += 1
         return VirtualServer(
             name=name.text,
             address=name.address,
@@ -69,13 +93,26 @@ class Services:
             group=name.group,
             protocol=words.protocol or "UDP",
             real_servers=tuple(kept),
+            notifies=notifies,
+            smtp_alert=self._alerts(service.defaults, False),
+            place_in_group=place_in_group,
         )
 
-    def _make_programs(self, owner: str, words: ServiceWords | DestinationWords, names: tuple[str, ...]) -> None:
-        for name in names:
-            command = getattr(words, name)
-            if command is not None:
-                self.programs.make(command, f"{owner}/{name}", self.scope.places.of(words, name))
+    def _make_programs(
+        self, identity: str, words: ServiceWords | DestinationWords, names: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Those of the names that lead to a program."""
+        written = [(name, command) for name in names if (command := getattr(words, name)) is not None]
+        return tuple(
+            name
+            for name, command in written
+            if self.programs.make(command, f"{identity}/{name}", self.scope.places.of(words, name)) is not None
+        )
+
+    def _alerts(self, words: Alerting, unsaid: bool) -> bool:
+        """The nearest word counts."""
+        nearest = self.alerts if words.smtp_alert is None else words.smtp_alert
+        return self.mails and (unsaid if nearest is None else nearest)
 
     def _warn(self, place: Place, text: str, proposal: str = "") -> None:
         self.scope.report.warning(place, text, proposal=proposal)
@@ -98,12 +135,11 @@ class Services:
             place = self.scope.places.of(words, "ip_family")
             self._warn(place, f"ip_family {words.ip_family} contradicts the address {name.address}; it is ignored")
 
-    def _servers(self, service: Service, family: int | None) -> list[RealServer]:
+    def _servers(self, service: Service, family: int | None, identity: str) -> list[RealServer]:
         name, words, places = service.name, service.service, self.scope.places
         kept: dict[ServerName, RealServer] = {}
         for server in service.real_server:
             place, said = places.of(server), server.destination
-            self._make_programs(str(server.name), said, ("notify_up", "notify_down"))
             forwarding = said.lvs_method or words.lb_kind or NAT
             version = family_of(server.name.address)
             if server.name in kept:
@@ -123,7 +159,14 @@ class Services:
                 port = name.port
             weight = said.weight if said.weight is not None else words.weight
             address = server.name.address
-            kept[server.name] = RealServer(address=address, port=port, weight=1 if weight is None else weight)
+            kept[server.name] = RealServer(
+                address=address,
+                port=port,
+                weight=1 if weight is None else weight,
+                notifies=self._make_programs(f"{identity}/{address} {port}", said, ("notify_up", "notify_down")),
+                smtp_alert=self._alerts(server.defaults, True),
+            )
+        self.servers = kept
         return list(kept.values())
 
     def _tell_defaults(self, name: ServiceName, words: ServiceWords, place: Place) -> None:
@@ -153,20 +196,20 @@ class Services:
 
     def _tell_options(self, name: ServiceName, words: ServiceWords) -> None:
         places = self.scope.places
-        for field, scheduler in _OF_SCHEDULER.items():
-            if not getattr(words, field):
+        for option, scheduler in _OF_SCHEDULER.items():
+            if not getattr(words, option):
                 continue
-            place = places.of(words, field)
-            word = field.replace("_", "-")
+            place = places.of(words, option)
+            word = option.replace("_", "-")
             if words.lb_algo != scheduler:
                 self._warn(place, f"{word} means nothing without lb_algo {scheduler}; it is ignored")
             elif place.file == places.of(words, "lb_algo").file and place < places.of(words, "lb_algo"):
                 self._warn(place, f"keepalived ignores {word} before lb_algo", f"write it behind lb_algo {scheduler}")
         if words.ops and name.fwmark is None and words.protocol not in (None, "UDP"):
             self._warn(places.of(words, "ops"), "ops, one packet at a time, is for UDP alone; it is ignored")
-        for field in ("sorry_server_inhibit", "sorry_server_lvs_method"):
-            if getattr(words, field) and words.sorry_server is None:
-                self._warn(places.of(words, field), f"{field} means nothing without sorry_server; it is ignored")
+        for option in ("sorry_server_inhibit", "sorry_server_lvs_method"):
+            if getattr(words, option) and words.sorry_server is None:
+                self._warn(places.of(words, option), f"{option} means nothing without sorry_server; it is ignored")
 
     def _tell_quorum(self, words: ServiceWords, servers: list[RealServer]) -> None:
         total = sum(server.weight for server in servers)
