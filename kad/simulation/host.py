@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
 
-from kad.linux.ip_header import ipv4_header
+from kad.linux.ip_header import ipv4_header, ipv6_header
 from kad.machine import Deadlines
 from kad.simulation.chronicle import Birth, Held, Seat, Sent, Setting, Transition
 from kad.simulation.chronicle import Heard as HeardAdvert
 from kad.simulation.lan import Lan
-from kad.vrrp.advert import Advertisement, Expectation, examine_ipv4, virtual_router_id_of
+from kad.vrrp.advert import Advertisement, Expectation, examine, virtual_router_id_of
 from kad.vrrp.events import (
     Action,
     AdvertReceived,
@@ -38,6 +38,9 @@ from kad.vrrp.group import SyncGroup
 from kad.vrrp.keywords import VrrpInstance
 from kad.vrrp.router import Router
 
+_SOURCE = {4: slice(12, 16), 6: slice(8, 24)}
+"""Where the source address stands in a datagram."""
+
 
 @dataclass(slots=True)
 class Place:
@@ -59,11 +62,12 @@ class Place:
 
 
 class Host:
-    """Drives real routers; `rate` is how many of its own seconds pass in one of the timeline."""
+    """Drives real routers of its own family; `rate` is how many of its own seconds pass in one of the timeline."""
 
     def __init__(self, name: str, address: str, lan: Lan, *, rate: float = 1.0, lateness: float = 0.0) -> None:
         self.name = name
         self.address = address
+        self.family = 6 if ":" in address else 4
         self.lan = lan
         self.rate = rate
         self.lateness = lateness
@@ -100,6 +104,7 @@ class Host:
     def _create(self, instances: Iterable[VrrpInstance], groups: Iterable[tuple[str, ...]]) -> None:
         number = int(ip_address(self.address))
         for instance in instances:
+            assert instance.family == self.family
             router = Router(instance)
             router.handle(SourceChanged(number), self.now)
             seat = Seat(self.name, instance.name)
@@ -224,21 +229,21 @@ class Host:
         self._arm()
 
     def _take(self, datagram: bytes) -> None:
-        virtual_router_id = virtual_router_id_of(datagram, 4)
+        virtual_router_id = virtual_router_id_of(datagram, self.family)
         for place in self.places.values():
             router = place.router
             if router.configuration.virtual_router_id != virtual_router_id:
                 continue
             if router.state is not State.BACKUP and router.state is not State.MASTER:
                 continue
-            known = place.known.get(datagram[12:16])
+            known = place.known.get(datagram[_SOURCE[self.family]])
             if known is not None and known[0] == datagram and router.master is known[1] and router.repeat(self.now):
                 self._note_heard(place, known[1])
             else:
                 self._examine(place, datagram)
 
     def _examine(self, place: Place, datagram: bytes) -> None:
-        examined = examine_ipv4(datagram, place.expected)
+        examined = examine(datagram, place.expected)
         advert = examined.advert
         if advert is None or examined.rejection is not None:
             self.lan.chronicle.discarded += 1
@@ -246,7 +251,7 @@ class Host:
         self._note_heard(place, advert)
         self._tell(place, AdvertReceived(advert))
         if place.router.master is advert and not examined.findings:
-            place.known[datagram[12:16]] = (datagram, advert)
+            place.known[datagram[_SOURCE[self.family]]] = (datagram, advert)
 
     # time
 
@@ -316,7 +321,10 @@ class Host:
             packets = []
             for destination in destinations or [configuration.multicast_group]:
                 body = message(configuration, priority, self.address, destination, old_unicast=False)
-                header = ipv4_header(self.address, destination, len(body), 255, 0)
+                if self.family == 4:
+                    header = ipv4_header(self.address, destination, len(body), 255, 0)
+                else:
+                    header = ipv6_header(self.address, destination, len(body), 255)
                 packets.append((destination, header + body))
             place.adverts[priority] = packets
         return packets

@@ -73,7 +73,7 @@ class Lan:
 
     def send(self, sender: Listener, destination: str, datagram: bytes) -> None:
         """Carry it to whoever has that address, or to everybody else when it is multicast."""
-        multicast = destination.startswith("224.")
+        multicast = destination.startswith(("224.", "ff"))
         for host in self.hosts:
             if host is sender or not (multicast or host.address == destination):
                 continue

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import NamedTuple
 
 VRRP = 112
 AUTHENTICATION_HEADER = 51
@@ -15,6 +16,10 @@ OWNER = 255
 GIVING_UP = 0
 LARGEST_INTERVAL_CENTISECONDS = 4095
 IPV4_HEADER_LENGTH = 20
+IPV6_HEADER_LENGTH = 40
+OLD_UNICAST_DESTINATION = bytes([224, 0, 0, 18])
+"""What old peers put into the pseudo header of unicast adverts (version 3)."""
+_AUTHENTICATION_HEADER_LENGTH = 24
 _VRRP_HEADER_LENGTH = 8
 _AUTH_DATA_LENGTH = 8
 _NO_AUTHENTICATION, _PASS, _AH = 0, 1, 2
@@ -39,9 +44,18 @@ class Finding(Enum):
     INTERVAL_OTHER = "interval_other"
     CHECKSUM = "checksum_err"
     DESTINATION_KIND = "destination_kind"
+    OTHER_GROUP = "other_group"
     OWNER_IGNORES = "owner_ignores"
     ADDRESS_LIST = "addr_list_err"
     SOURCE_UNKNOWN = "source_unknown"
+
+
+class Checksum(Enum):
+    """What a checksum covers, in the words of the log."""
+
+    MESSAGE = "the message alone (RFC 9568)"
+    PSEUDO_HEADER = "a pseudo header too"
+    OLD_UNICAST = "a pseudo header with 224.0.0.18 instead of its destination"
 
 
 ACCEPTED_FINDINGS = frozenset({Finding.INTERVAL_OTHER, Finding.ADDRESS_LIST})
@@ -76,8 +90,8 @@ class Expectation:
     unicast_peers: frozenset[str]
     check_source: bool
     peer_ttls: tuple[tuple[str, int, int], ...]
-    checksum_as_v2: bool
     ignores_everything: bool
+    multicast_group: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +100,8 @@ class Examined:
 
     advert: Advertisement | None
     findings: tuple[Finding, ...]
-    uses_multicast_checksum: bool = False
-    """A version 3 unicast packet whose checksum was made as if it were sent to 224.0.0.18."""
+    checksum: Checksum | None = None
+    """By which rule the checksum is right."""
 
     @property
     def rejection(self) -> Finding | None:
@@ -148,12 +162,13 @@ def _pseudo_header(source: bytes, destination: bytes, length: int) -> bytes:
 
 
 def virtual_router_id_of(datagram: bytes, family: int) -> int | None:
-    """The VRID of a received datagram (IPv4: with IP header), before anything is checked."""
-    offset = 0
+    """The VRID of a received datagram with its IP header, before anything is checked."""
+    if len(datagram) < IPV4_HEADER_LENGTH:
+        return None
+    offset = IPV6_HEADER_LENGTH
     if family == 4:
-        if len(datagram) < IPV4_HEADER_LENGTH:
-            return None
-        offset = (datagram[0] & 0x0F) * 4 + (24 if datagram[9] == AUTHENTICATION_HEADER else 0)
+        offset = (datagram[0] & 0x0F) * 4
+        offset += _AUTHENTICATION_HEADER_LENGTH if datagram[9] == AUTHENTICATION_HEADER else 0
     return datagram[offset + 1] if len(datagram) > offset + 1 else None
 
 
@@ -162,31 +177,80 @@ def _text(packed: bytes) -> str:
     return str(ip_address(packed))
 
 
-def examine_ipv4(datagram: bytes, expected: Expectation) -> Examined:
-    """Look at a whole IPv4 datagram; every finding is reported, in keepalived's order of checks."""
+class _Parcel(NamedTuple):
+    """A datagram taken apart; `message` is what follows its IP and authentication headers."""
+
+    source: bytes
+    destination: bytes
+    ttl: int
+    authenticated: bool
+    message: bytes
+    may_be_padded: bool
+    total_length_fits: bool
+
+    @property
+    def multicast(self) -> bool:
+        first = self.destination[0]
+        return 224 <= first <= 239 if len(self.destination) == 4 else first == 0xFF
+
+
+def _open_ipv4(datagram: bytes) -> _Parcel | None:
     if len(datagram) < IPV4_HEADER_LENGTH:
-        return Examined(None, (Finding.TRUNCATED,))
+        return None
     header_length = (datagram[0] & 0x0F) * 4
-    total_length, ttl, protocol = struct.unpack_from("!H", datagram, 2)[0], datagram[8], datagram[9]
-    source, destination = datagram[12:16], datagram[16:20]
+    authenticated = datagram[9] == AUTHENTICATION_HEADER
+    if header_length < IPV4_HEADER_LENGTH:
+        return None
+    (total_length,) = struct.unpack_from("!H", datagram, 2)
+    small = len(datagram) <= _ETHERNET_PADDING_LIMIT
+    return _Parcel(
+        source=datagram[12:16],
+        destination=datagram[16:20],
+        ttl=datagram[8],
+        authenticated=authenticated,
+        message=datagram[header_length + (_AUTHENTICATION_HEADER_LENGTH if authenticated else 0) :],
+        may_be_padded=small,
+        total_length_fits=total_length == len(datagram) or (total_length < len(datagram) and small),
+    )
+
+
+def _open_ipv6(datagram: bytes) -> _Parcel | None:
+    """The kernel has cut off whatever the length in the header does not cover."""
+    if len(datagram) < IPV6_HEADER_LENGTH:
+        return None
+    return _Parcel(
+        source=datagram[8:24],
+        destination=datagram[24:40],
+        ttl=datagram[7],
+        authenticated=False,
+        message=datagram[IPV6_HEADER_LENGTH:],
+        may_be_padded=False,
+        total_length_fits=True,
+    )
+
+
+def examine(datagram: bytes, expected: Expectation) -> Examined:
+    """Look at a whole datagram with its IP header; every finding is reported, in keepalived's order of checks."""
+    parcel = _open_ipv4(datagram) if expected.family == 4 else _open_ipv6(datagram)
+    if parcel is None:
+        return Examined(None, (Finding.TRUNCATED,))
+    message = parcel.message
     findings: list[Finding] = []
-    if (protocol == AUTHENTICATION_HEADER) != (expected.auth_type == _AH):
+    if parcel.authenticated != (expected.auth_type == _AH):
         findings.append(Finding.AH_UNEXPECTED)
-    if protocol == AUTHENTICATION_HEADER:
-        header_length += 24
-    message = datagram[header_length:]
-    if header_length < IPV4_HEADER_LENGTH or len(message) < _VRRP_HEADER_LENGTH:
+    if len(message) < _VRRP_HEADER_LENGTH:
         return Examined(None, (*findings, Finding.TRUNCATED))
     kind, count = message[0] & 0x0F, message[3]
     version = message[0] >> 4
-    length = _VRRP_HEADER_LENGTH + 4 * count + (_AUTH_DATA_LENGTH if expected.version == 2 else 0)
+    size = 4 if expected.family == 4 else 16
+    end_of_addresses = _VRRP_HEADER_LENGTH + size * count
+    length = end_of_addresses + (_AUTH_DATA_LENGTH if expected.version == 2 else 0)
     padding = len(message) - length
     # RFC 9568 5.2.5: version 3 without any address is no advertisement.
     none_at_all = expected.version == 3 and not count
-    if padding < 0 or none_at_all or (padding and len(datagram) > _ETHERNET_PADDING_LIMIT):
+    if padding < 0 or none_at_all or (padding and not parcel.may_be_padded):
         findings.append(Finding.LENGTH)
-    multicast = 224 <= destination[0] <= 239
-    if multicast and ttl != 255:
+    if parcel.multicast and parcel.ttl != 255:
         findings.append(Finding.TTL)
     if version != expected.version:
         findings.append(Finding.VERSION)
@@ -200,25 +264,28 @@ def examine_ipv4(datagram: bytes, expected: Expectation) -> Examined:
             findings.append(Finding.INTERVAL_DIFFERS)
     if kind != ADVERTISEMENT:
         findings.append(Finding.TYPE)
-    if total_length > len(datagram) or (total_length < len(datagram) and len(datagram) > _ETHERNET_PADDING_LIMIT):
+    if not parcel.total_length_fits:
         findings.append(Finding.TOTAL_LENGTH)
     if expected.version == 3 and interval != expected.interval:
         findings.append(Finding.INTERVAL_OTHER)
-    checksum_fine, as_multicast = _checksum_ipv4(message[:length], source, destination, expected)
-    if not checksum_fine:
+    checksum = _rule_of_checksum(message[:length], parcel, expected)
+    if checksum is None:
         findings.append(Finding.CHECKSUM)
-    if multicast == bool(expected.unicast_peers):
+    if parcel.multicast == bool(expected.unicast_peers):
         findings.append(Finding.DESTINATION_KIND)
+    elif parcel.multicast and parcel.destination != expected.multicast_group:
+        findings.append(Finding.OTHER_GROUP)
     if expected.ignores_everything:
         findings.append(Finding.OWNER_IGNORES)
-    addresses = tuple(message[at : at + 4] for at in range(_VRRP_HEADER_LENGTH, _VRRP_HEADER_LENGTH + 4 * count, 4))
+    addresses = tuple(message[at : at + size] for at in range(_VRRP_HEADER_LENGTH, end_of_addresses, size))
     if count != expected.address_count or not expected.addresses.issuperset(addresses):
         findings.append(Finding.ADDRESS_LIST)
-    text = _text(source)
-    if expected.unicast_peers and not _source_fits(text, ttl, expected):
+    source = _text(parcel.source)
+    if expected.unicast_peers and not _source_fits(source, parcel.ttl, expected):
         findings.append(Finding.SOURCE_UNKNOWN)
-    advert = Advertisement(text, version, message[1], message[2], interval, addresses, int.from_bytes(source))
-    return Examined(advert, tuple(findings), as_multicast)
+    number = int.from_bytes(parcel.source)
+    advert = Advertisement(source, version, message[1], message[2], interval, addresses, number)
+    return Examined(advert, tuple(findings), checksum)
 
 
 def _examine_v2_fields(message: bytes, length: int, expected: Expectation) -> list[Finding]:
@@ -235,21 +302,21 @@ def _examine_v2_fields(message: bytes, length: int, expected: Expectation) -> li
     return findings
 
 
-_OLD_UNICAST_DESTINATION = bytes([224, 0, 0, 18])
-
-
-def _checksum_ipv4(message: bytes, source: bytes, destination: bytes, expected: Expectation) -> tuple[bool, bool]:
-    """Whether the checksum is right, and whether only with the destination that old peers put in for unicast."""
+def _rule_of_checksum(message: bytes, parcel: _Parcel, expected: Expectation) -> Checksum | None:
+    """By which rule the checksum is right; None: by none."""
     if expected.version == 2:
-        return internet_checksum(message) == 0, False
-    if expected.checksum_as_v2 and internet_checksum(message) == 0:
-        return True, False
-    if internet_checksum(_pseudo_header(source, destination, len(message)) + message) == 0:
-        return True, False
-    as_multicast = bool(expected.unicast_peers) and (
-        internet_checksum(_pseudo_header(source, _OLD_UNICAST_DESTINATION, len(message)) + message) == 0
-    )
-    return as_multicast, as_multicast
+        return Checksum.MESSAGE if internet_checksum(message) == 0 else None
+    source, length = parcel.source, len(message)
+    if internet_checksum(_pseudo_header(source, parcel.destination, length) + message) == 0:
+        return Checksum.PSEUDO_HEADER
+    if expected.family == 6:
+        return None
+    if internet_checksum(message) == 0:
+        return Checksum.MESSAGE
+    old = _pseudo_header(source, OLD_UNICAST_DESTINATION, length)
+    if expected.unicast_peers and internet_checksum(old + message) == 0:
+        return Checksum.OLD_UNICAST
+    return None
 
 
 def _source_fits(source: str, ttl: int, expected: Expectation) -> bool:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from kad.vrrp.advert import OWNER, Expectation, build_v2, build_v3, pass_data
+from kad.vrrp.advert import OLD_UNICAST_DESTINATION, OWNER, Expectation, build_v2, build_v3, pass_data
 from kad.vrrp.keywords import VrrpInstance
 
 _AUTH_TYPES = {"PASS": 1, "AH": 2}
-_OLD_UNICAST_DESTINATION = bytes([224, 0, 0, 18])
 
 
 def packed(address: str) -> bytes:
@@ -48,8 +47,8 @@ def expectation(instance: VrrpInstance, effective_priority: int) -> Expectation:
             for peer in instance.unicast_peers
             if peer.min_ttl is not None or peer.max_ttl is not None
         ),
-        checksum_as_v2=instance.v3_checksum_as_v2,
         ignores_everything=instance.owner_ignore_adverts and effective_priority == OWNER,
+        multicast_group=packed(instance.multicast_group),
     )
 
 
@@ -64,7 +63,7 @@ def message(instance: VrrpInstance, priority: int, source: str, destination: str
         return build_v2(instance.virtual_router_id, priority, addresses, interval, auth_type, auth_data)
     if instance.v3_checksum_as_v2 and instance.family == 4:
         return build_v3(instance.virtual_router_id, priority, addresses, interval)
-    covered = _OLD_UNICAST_DESTINATION if old_unicast else packed(destination)
+    covered = OLD_UNICAST_DESTINATION if old_unicast else packed(destination)
     return build_v3(instance.virtual_router_id, priority, addresses, interval, packed(source), covered)
 
 

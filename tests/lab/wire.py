@@ -17,6 +17,8 @@ _ETH_P_ALL = 0x0003
 _SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
 _SO_TIMESTAMPNS, _SO_RCVBUFFORCE, _SO_ATTACH_FILTER = 35, 33, 26
 
+_ALL_NODES = socket.inet_pton(socket.AF_INET6, "ff02::1")
+
 # Copied to us: ARP; IPv4 with protocol 112 or 51; IPv6 with next header 58, 112 or 51. One classic BPF step a row.
 _FILTER = (
     (0x28, 0, 0, 12),  # load the ethertype
@@ -52,7 +54,7 @@ class Advert(NamedTuple):
 
 
 class Announcement(NamedTuple):
-    """One gratuitous ARP; `frame` is the whole Ethernet frame."""
+    """One gratuitous ARP or unsolicited neighbour advertisement; `frame` is the whole Ethernet frame."""
 
     time: float
     node: str
@@ -62,23 +64,27 @@ class Announcement(NamedTuple):
 
 
 def decode_advert(arrival: float, node: str, packet: bytes) -> Advert:
-    """An IPv4 packet of protocol 112; offsets of RFC 791, RFC 3768 and RFC 9568."""
-    start = (packet[0] & 0x0F) * 4
-    vrrp = packet[start : struct.unpack_from("!H", packet, 2)[0]]
+    """An IPv4 or IPv6 packet of protocol 112; offsets of RFC 791, RFC 8200, RFC 3768 and RFC 9568."""
+    if packet[0] >> 4 == 6:
+        family, size, ttl, ends = socket.AF_INET6, 16, packet[7], packet[8:40]
+        vrrp = packet[40 : 40 + struct.unpack_from("!H", packet, 4)[0]]
+    else:
+        family, size, ttl, ends = socket.AF_INET, 4, packet[8], packet[12:20]
+        vrrp = packet[(packet[0] & 0x0F) * 4 : struct.unpack_from("!H", packet, 2)[0]]
     version, count = vrrp[0] >> 4, vrrp[3]
     seconds = float(vrrp[5]) if version == 2 else (struct.unpack_from("!H", vrrp, 4)[0] & 0x0FFF) / 100
     return Advert(
         time=arrival,
         node=node,
-        source=socket.inet_ntoa(packet[12:16]),
-        destination=socket.inet_ntoa(packet[16:20]),
-        ttl=packet[8],
+        source=socket.inet_ntop(family, ends[:size]),
+        destination=socket.inet_ntop(family, ends[size:]),
+        ttl=ttl,
         version=version,
         vrid=vrrp[1],
         priority=vrrp[2],
         interval=seconds,
-        addresses=tuple(socket.inet_ntoa(vrrp[at : at + 4]) for at in range(8, 8 + 4 * count, 4)),
-        authentication=vrrp[8 + 4 * count :],
+        addresses=tuple(socket.inet_ntop(family, vrrp[at : at + size]) for at in range(8, 8 + size * count, size)),
+        authentication=vrrp[8 + size * count :],
         packet=packet,
     )
 
@@ -143,7 +149,7 @@ class Wire:
         return self._hub.until(found, seconds, lambda: f"advert {count} of {node or 'any node'}, {vrid=} {priority=}")
 
     def announcements(self, *, node: str = "", address: str = "", since: float = 0.0) -> list[Announcement]:
-        """Gratuitous ARPs so far."""
+        """Gratuitous ARPs and unsolicited neighbour advertisements so far."""
         self._decode()
         return [
             seen
@@ -186,10 +192,14 @@ class Wire:
         self._decoded += len(fresh)
         for arrival, node, frame in fresh:
             kind = frame[12:14]
-            if kind == b"\x08\x00" and frame[23] == 112:
+            if (kind == b"\x08\x00" and frame[23] == 112) or (kind == b"\x86\xdd" and frame[20] == 112):
                 with contextlib.suppress(IndexError, struct.error, OSError):
                     self._adverts.append(decode_advert(arrival, node, frame[14:]))
             # A gratuitous ARP: sender and target protocol address are the same.
             elif kind == b"\x08\x06" and frame[28:32] == frame[38:42]:
                 address, sender = socket.inet_ntoa(frame[28:32]), frame[22:28].hex(":")
+                self._announcements.append(Announcement(arrival, node, address, sender, frame))
+            # A neighbour advertisement (type 136) to all nodes, with the option of its link-layer address.
+            elif kind == b"\x86\xdd" and frame[20] == 58 and frame[54] == 136 and frame[38:54] == _ALL_NODES:
+                address, sender = socket.inet_ntop(socket.AF_INET6, frame[62:78]), frame[80:86].hex(":")
                 self._announcements.append(Announcement(arrival, node, address, sender, frame))

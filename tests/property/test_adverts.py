@@ -14,7 +14,7 @@ from kad.vrrp.advert import (
     Finding,
     build_v2,
     build_v3,
-    examine_ipv4,
+    examine,
     internet_checksum,
     virtual_router_id_of,
 )
@@ -33,7 +33,7 @@ def expectations() -> st.SearchStrategy[Expectation]:
     return st.builds(
         Expectation,
         version=st.sampled_from((2, 3)),
-        family=st.just(4),
+        family=st.sampled_from((4, 6)),
         interval=st.sampled_from((0.01, 0.1, 1.0, 40.95)),
         auth_type=st.integers(0, 2),
         auth_data=SECRETS,
@@ -42,8 +42,8 @@ def expectations() -> st.SearchStrategy[Expectation]:
         unicast_peers=st.frozensets(UNICAST, max_size=2),
         check_source=st.booleans(),
         peer_ttls=st.just(()),
-        checksum_as_v2=st.booleans(),
         ignores_everything=st.booleans(),
+        multicast_group=st.sampled_from((bytes([224, 0, 0, 18]), bytes(16))),
     )
 
 
@@ -65,7 +65,7 @@ def test_version_2_comes_back(
         addresses=frozenset(addresses),
         address_count=len(addresses),
     )
-    examined = examine_ipv4(datagram(body, source), ours)
+    examined = examine(datagram(body, source), ours)
     assert examined.findings == ()
     number = int.from_bytes(bytes(map(int, source.split("."))), "big")
     assert examined.advert == Advertisement(source, 2, vrid, priority, float(interval), addresses, number)
@@ -80,7 +80,7 @@ def test_version_3_comes_back(
     interval = centiseconds / 100
     body = build_v3(vrid, priority, addresses, interval, packed, bytes([224, 0, 0, 18]))
     ours = replace(V3, interval=interval, addresses=frozenset(addresses), address_count=len(addresses))
-    examined = examine_ipv4(datagram(body, source), ours)
+    examined = examine(datagram(body, source), ours)
     assert examined.findings == ()
     number = int.from_bytes(packed, "big")
     assert examined.advert == Advertisement(source, 3, vrid, priority, interval, addresses, number)
@@ -89,7 +89,7 @@ def test_version_3_comes_back(
 @settings(max_examples=400, deadline=None)
 @given(st.binary(max_size=200), expectations())
 def test_any_bytes_are_understood_or_refused(data: bytes, ours: Expectation) -> None:
-    examined = examine_ipv4(data, ours)
+    examined = examine(data, ours)
     assert examined.advert is not None or examined.rejection is not None
     assert len(set(examined.findings)) == len(examined.findings)
     virtual_router_id_of(data, 4)
@@ -106,7 +106,7 @@ def test_one_flipped_bit_is_refused(version: int, bit: int, padded: bool) -> Non
     spoiled = bytearray(body)
     spoiled[bit % (8 * len(body)) // 8] ^= 1 << bit % 8
     whole = datagram(bytes(spoiled), "10.77.0.2") + (bytes(6) if padded else b"")
-    assert examine_ipv4(whole, V2 if version == 2 else V3).rejection is not None
+    assert examine(whole, V2 if version == 2 else V3).rejection is not None
 
 
 @settings(max_examples=200, deadline=None)
@@ -114,7 +114,7 @@ def test_one_flipped_bit_is_refused(version: int, bit: int, padded: bool) -> Non
 def test_a_cut_packet_is_refused(length: int, version: int) -> None:
     body = build_v2(51, 100, (b"\x0aMd\x64",) * 9, 1.0)
     whole = datagram(body, "10.77.0.2")
-    rejection = examine_ipv4(whole[:length], V2 if version == 2 else V3).rejection
+    rejection = examine(whole[:length], V2 if version == 2 else V3).rejection
     assert rejection in (Finding.TRUNCATED, Finding.LENGTH)
 
 

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import msgspec
 
-from kad.vrrp.advert import Advertisement, Finding, examine_ipv4
+from kad.vrrp.advert import Advertisement, Expectation, Finding, examine
 from kad.vrrp.events import (
     AdvertReceived,
     Announce,
@@ -25,8 +25,8 @@ from kad.vrrp.process import conversations
 from kad.vrrp.process.instance import Instance
 from tests.config.hosts import judged
 from tests.play import Play
-from tests.unit.vrrp.packets import Packet, expecting
-from tests.unit.vrrp.samples import OURS, advert, entered, instance
+from tests.unit.vrrp.packets import Packet, expecting, expecting_v6
+from tests.unit.vrrp.samples import OURS, advert, entered, instance, instance_v6
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,24 @@ def plays(play: Play) -> None:
     assert play
 
 
+def demanded(packet: Packet, effective_priority: int = 100, **changes: Any) -> Expectation:
+    """What a router of the packet's family demands."""
+    return (expecting_v6 if ":" in packet.source else expecting)(effective_priority, **changes)
+
+
 def accepted(packet: Packet, effective_priority: int = 100, **changes: Any) -> None:
-    examined = examine_ipv4(packet.datagram, expecting(effective_priority, **changes))
+    examined = examine(packet.datagram, demanded(packet, effective_priority, **changes))
     assert examined.rejection is None
     assert examined.advert is not None
 
 
 def refused(finding: Finding, packet: Packet, effective_priority: int = 100, **changes: Any) -> None:
-    assert examine_ipv4(packet.datagram, expecting(effective_priority, **changes)).rejection is finding
+    assert examine(packet.datagram, demanded(packet, effective_priority, **changes)).rejection is finding
 
 
 def reported(finding: Finding, packet: Packet, **changes: Any) -> None:
     """Said, though the packet counts."""
-    examined = examine_ipv4(packet.datagram, expecting(**changes))
+    examined = examine(packet.datagram, demanded(packet, **changes))
     assert examined.findings == (finding,)
     assert examined.rejection is None
 
@@ -71,9 +76,19 @@ def equals(found: object, wanted: object) -> None:
 
 def sent(priority: int = 100, **changes: Any) -> bytes:
     """The datagram that leaves from 10.77.0.1."""
-    router = Instance(instance(**changes), 0.0)
-    router.source = OURS
-    ours: Any = SimpleNamespace(_of=lambda _: SimpleNamespace(segment=object()))
+    return _built(instance(**changes), OURS, priority)
+
+
+def sent_v6(priority: int = 100, **changes: Any) -> bytes:
+    """The datagram that leaves from fe80::1."""
+    return _built(instance_v6(**changes), "fe80::1", priority)
+
+
+def _built(configuration: VrrpInstance, source: str, priority: int) -> bytes:
+    router = Instance(configuration, 0.0)
+    router.source = source
+    segment = SimpleNamespace(link=SimpleNamespace(index=1))
+    ours: Any = SimpleNamespace(_of=lambda _: SimpleNamespace(segment=segment))
     with patch.object(conversations, "Datagram", lambda payload, _: payload):
         (payload,) = conversations.Conversations._build(ours, router, priority)
     assert isinstance(payload, bytes)
@@ -82,7 +97,7 @@ def sent(priority: int = 100, **changes: Any) -> bytes:
 
 def received(datagram: bytes, **changes: Any) -> Advertisement:
     """What another router of the same configuration makes of it."""
-    examined = examine_ipv4(datagram, expecting(**changes))
+    examined = examine(datagram, expecting(**changes))
     assert examined.findings == ()
     assert examined.advert is not None
     return examined.advert

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from kad.vrrp.advert import Finding
-from kad.vrrp.events import Announce, DeadlineReached, HoldAddresses, SendAdvert
-from tests.play import At, Due
-from tests.rfc.row import Row, accepted, configured, equals, plays, received, refused, reported, sent
+from kad.vrrp.events import Announce, DeadlineReached, HoldAddresses, SendAdvert, Started
+from kad.vrrp.router import Router
+from tests.config.hosts import a_host, judged
+from tests.play import At, Due, Play
+from tests.rfc.row import Row, accepted, configured, equals, plays, received, refused, reported, sent, sent_v6
 from tests.simulation.scenarios import MASTER, World
 from tests.unit.track.test_priority import verdict
-from tests.unit.vrrp.packets import v3
-from tests.unit.vrrp.samples import VIP_BYTES, backup, instance
+from tests.unit.vrrp.packets import v3, v6
+from tests.unit.vrrp.samples import VIP_BYTES, backup, instance, instance_v6
 
-IPV6 = "IPv6 instances are not served yet; they are in FAULT and say so"
 VIRTUAL_MAC = "virtual MAC addresses are not served yet; as keepalived by default, the interface's own one answers"
 FORWARDING = "the kernel forwards, not kad; Linux forwards no link-local multicast"
 NO_INTEROP = "an optional mode (8.4.2) that kad does not have: one instance speaks one version"
@@ -59,6 +60,30 @@ def an_address_of_the_other_family() -> None:
     assert [each.address for each in kept.virtual_addresses] == ["192.0.2.100"]
 
 
+FIRST = "VI_1: the first address of an IPv6 instance should be link-local"
+
+
+def said_of(first: str, second: str) -> list[str]:
+    lines = ("interface eth0", "virtual_router_id 51", "virtual_ipaddress {", first, second, "}")
+    text = "vrrp_instance VI_1 {\n" + "\n".join(lines) + "\n}\n"
+    host = a_host(text, interfaces={"eth0": ("fe80::2/64", "2001:db8::2/64")})
+    return [each.text for each in judged(text, host).diagnostics]
+
+
+def a_link_local_address_first() -> None:
+    assert said_of("fe80::100/64", "2001:db8::100/64") == []
+
+
+def a_global_address_first() -> None:
+    assert FIRST in " ".join(said_of("2001:db8::100/64", "fe80::100/64"))
+
+
+def waiting_v6() -> Play:
+    """An owner that has just started."""
+    router = Router(instance_v6(priority=255))
+    return Play(router) >> Started() << ...
+
+
 RULES = (
     Row("5.1.1.2-1", "MUST NOT", "nothing sent to 224.0.0.18 is forwarded, whatever its TTL", why=FORWARDING),
     Row(
@@ -76,8 +101,20 @@ RULES = (
         lambda: refused(Finding.TTL, v3(ttl=254), version=3),
     ),
     Row("5.1.2.2-1", "MUST NOT", "nothing sent to ff02::12 is forwarded", why=FORWARDING),
-    Row("5.1.2.3-1", "MUST", "IPv6 adverts leave with hop limit 255", why=IPV6),
-    Row("5.1.2.3-2", "MUST", "an IPv6 advert whose hop limit is not 255 is discarded", why=IPV6),
+    Row(
+        "5.1.2.3-1",
+        "MUST",
+        "IPv6 adverts leave with hop limit 255",
+        lambda: equals(sent_v6()[7], 255),
+        lambda: refused(Finding.TTL, v6(ttl=64)),
+    ),
+    Row(
+        "5.1.2.3-2",
+        "MUST",
+        "an IPv6 advert whose hop limit is not 255 is discarded",
+        lambda: accepted(v6(ttl=255)),
+        lambda: refused(Finding.TTL, v6(ttl=254)),
+    ),
     Row(
         "5.2.2-1",
         "MUST",
@@ -116,12 +153,25 @@ RULES = (
     Row(
         "5.2.8-1",
         "MUST",
-        "the IPv4 checksum covers the message alone: with v3_checksum_as_v2; the default covers a pseudo header too, "
-        "as RFC 5798 was read and as keepalived sends",
+        "the IPv4 checksum covers the message alone: such adverts are understood, and sent with v3_checksum_as_v2; the "
+        "default covers a pseudo header too, as RFC 5798 was read and as keepalived sends",
         without_the_pseudo_header,
         a_wrong_checksum,
     ),
-    Row("5.2.9-1", "MUST", "the first IPv6 address is link-local (erratum 8300)", why=IPV6),
+    Row(
+        "5.2.8-2",
+        "MUST",
+        "the IPv6 checksum covers a pseudo header",
+        lambda: equals(sent_v6()[40:48].hex(), "31336402" + "0064" + "3dfd"),
+        lambda: refused(Finding.CHECKSUM, v6(pseudo_destination="")),
+    ),
+    Row(
+        "5.2.9-1",
+        "MUST",
+        "the first IPv6 address is link-local (erratum 8300); another one is said, and served as keepalived does",
+        a_link_local_address_first,
+        a_global_address_first,
+    ),
     Row(
         "5.2.9-2",
         "MUST",
@@ -221,7 +271,7 @@ RULES = (
         lambda: equals((sent(version=3)[9], sent(version=3)[16:20]), (112, bytes([224, 0, 0, 18]))),
         lambda: refused(Finding.DESTINATION_KIND, v3(destination="10.77.0.1"), version=3),
     ),
-    Row("7.4-1", "MUST NOT", "the virtual MAC address makes no interface identifier", why=IPV6),
+    Row("7.4-1", "MUST NOT", "the virtual MAC address makes no interface identifier", why=VIRTUAL_MAC),
     Row("8.1.2-1", "MUST NOT", "ARP is not answered with the physical MAC address", why=VIRTUAL_MAC),
     Row(
         "8.1.2-2",
@@ -239,10 +289,16 @@ RULES = (
         lambda: plays(backup(version=3) >> At(3.0) >> DeadlineReached() >> Due(3.609375)),
     ),
     Row("8.1.3-1", "MUST", "proxy ARP uses the virtual MAC address", why="kad does no proxy ARP"),
-    Row("8.2.2-1", "MUST NOT", "solicitations are not answered with the physical MAC address", why=IPV6),
-    Row("8.2.2-2", "MUST", "solicitations carry the virtual MAC address", why=IPV6),
-    Row("8.2.2-3", "MUST", "neighbour messages wait until the addresses are there", why=IPV6),
-    Row("8.2.3-1", "MUST", "backups advertise the options of the owner", why=IPV6),
+    Row("8.2.2-1", "MUST NOT", "solicitations are not answered with the physical MAC address", why=VIRTUAL_MAC),
+    Row("8.2.2-2", "MUST", "solicitations carry the virtual MAC address", why=VIRTUAL_MAC),
+    Row(
+        "8.2.2-3",
+        "MUST",
+        "neighbour messages wait until the addresses are there",
+        lambda: plays(waiting_v6() >> DeadlineReached() << SendAdvert(255) << HoldAddresses() << Announce(5) << ...),
+        lambda: plays(waiting_v6() >> Due(0.0)),
+    ),
+    Row("8.2.3-1", "MUST", "backups advertise the options of the owner", why="kad sends no router advertisements"),
     Row("8.3.1-1", "SHOULD NOT", "packets to the addresses are not forwarded by others than the owner", why=FORWARDING),
     Row("8.4.2-1", "MUST", "in mixed mode both versions are sent", why=NO_INTEROP),
     Row("8.4.2-2", "MUST", "in mixed mode the rate of version 2 is translated", why=NO_INTEROP),

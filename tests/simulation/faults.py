@@ -233,7 +233,7 @@ def group_does_not_wait(patch: Patch) -> None:
 
 
 def any_checksum(patch: Patch) -> None:
-    patch.setattr(adverts, "_checksum_ipv4", lambda message, source, destination, expected: (True, False))
+    patch.setattr(adverts, "_rule_of_checksum", lambda message, parcel, expected: adverts.Checksum.PSEUDO_HEADER)
 
 
 def carry_lost(patch: Patch) -> None:

@@ -13,7 +13,7 @@ from kad.simulation.lan import Lan
 from kad.simulation.verdict import Period, caused, left_behind, no_storm, one_holder, unmoved
 from kad.vrrp.events import State
 from kad.vrrp.keywords import UnicastPeer, VrrpInstance
-from tests.unit.vrrp.samples import OTHER_VIP, VIP, instance
+from tests.unit.vrrp.samples import OTHER_VIP, VIP, instance, instance_v6
 
 MASTER, BACKUP, FAULT = State.MASTER, State.BACKUP, State.FAULT
 NONE: frozenset[str] = frozenset()
@@ -24,11 +24,17 @@ DELAY = 0.001
 class World:
     """Hosts 10.77.0.1, 10.77.0.2 … on one LAN; host n runs the n-th list of instances."""
 
-    def __init__(self, *hosts: VrrpInstance | list[VrrpInstance], seed: int = 1, rates: tuple[float, ...] = ()) -> None:
+    def __init__(
+        self,
+        *hosts: VrrpInstance | list[VrrpInstance],
+        seed: int = 1,
+        rates: tuple[float, ...] = (),
+        network: str = "10.77.0.",
+    ) -> None:
         self.lan = Lan(Random(seed), shortest=DELAY / 10, longest=DELAY)
         self.wishes = [each if isinstance(each, list) else [each] for each in hosts]
         self.hosts = [
-            Host(f"h{number}", f"10.77.0.{number}", self.lan, rate=rates[number - 1] if rates else 1.0)
+            Host(f"h{number}", f"{network}{number}", self.lan, rate=rates[number - 1] if rates else 1.0)
             for number in range(1, len(hosts) + 1)
         ]
 
@@ -86,6 +92,20 @@ def election() -> None:
     assert world.sent(2, 10.0, 60.0) == 50
     assert world.sent(1, 0.0, 60.0) == 0
     world.is_sound(3.21875)
+
+
+def election_over_ipv6() -> None:
+    """Three routers with link-local addresses; equal priorities are decided by all 128 bits of them."""
+    wishes = [instance_v6(priority=priority) for priority in (100, 150, 150)]
+    world = World(*wishes, network="fe80::").boot().until(60.0)
+    assert world.states() == [BACKUP, BACKUP, MASTER]
+    assert world.entered(3, MASTER) == [3.4140625]
+    assert world.entered(1, MASTER) == []
+    assert world.hosts[2].addresses == {"fe80::100", "2001:db8::100"}
+    world.hosts[2].crash()
+    world.until(80.0)
+    assert world.states() == [BACKUP, MASTER, None]
+    world.is_sound(70.0)
 
 
 def owner() -> None:

@@ -22,6 +22,7 @@ class Consistency:
         """Say all that is odd about the instance."""
         self._devices(instance)
         self._signature()
+        self._first_address(instance)
         self._subnets(instance)
         self._weights(instance)
         self._priority(instance)
@@ -50,6 +51,19 @@ class Consistency:
                 self._warn("use_ipvlan", "an ipvlan needs an address to speak from", "add mcast_src_ip ADDRESS")
         if said.native_ipv6 and any("." in line.address.address for line in self._block.virtual_ipaddress):
             self._warn("native_ipv6", "native_ipv6 does not go with IPv4 addresses")
+
+    def _first_address(self, instance: VrrpInstance) -> None:
+        """RFC 9568 5.2.9 (erratum 8300)."""
+        if instance.family == 4 or not instance.virtual_addresses:
+            return
+        address = instance.virtual_addresses[0].address
+        if ipaddress.ip_address(address).is_link_local:
+            return
+        text = f"the first address of an IPv6 instance should be link-local, not {address}"
+        if instance.strict:
+            self._warn("virtual_ipaddress", text, "put a link-local address first")
+        else:
+            self._note("virtual_ipaddress", text, "put a link-local address first", index=0)
 
     def _signature(self) -> None:
         """auth_hmac needs keys of a certain length, and one of them to sign with."""

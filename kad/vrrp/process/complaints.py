@@ -1,12 +1,13 @@
-"""What the log says of packets, each cause at most once a minute."""
+"""What the log says of packets: what is discarded at most once a minute, what is merely odd once for each router."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, MutableMapping
+from ipaddress import ip_address
 from typing import Any
 
 from kad.log import Logger
-from kad.vrrp.advert import Examined, Finding
+from kad.vrrp.advert import Advertisement, Checksum, Examined, Finding
 from kad.vrrp.process.instance import Instance
 
 _INTERVAL = 60.0
@@ -30,10 +31,30 @@ class Complaints:
 
     def about(self, instance: Instance, source: str, examined: Examined) -> None:
         """What is wrong with a packet of that source."""
-        finding = examined.rejection or examined.findings[0]
-        if self._is_due(instance.complained, f"{finding.value} {source}"):
-            done = "discarded" if examined.rejection else "accepted all the same"
-            self._log.warning(f"({instance.name}) advert from {source} {done}: {_EXPLANATIONS[finding]}")
+        rejection, advert = examined.rejection, examined.advert
+        if rejection is not None:
+            if self._is_due(instance.complained, f"{rejection.value} {source}"):
+                why = _explain(rejection, instance, advert)
+                self._log.warning(f"({instance.name}) advert from {source} discarded: {why}")
+        elif advert is not None:
+            for finding in examined.findings:
+                self._once(instance, source, finding.value, _explain_accepted(finding, instance, advert))
+
+    def of_checksum(self, instance: Instance, source: str, theirs: Checksum, ours: Checksum) -> None:
+        """Two rules are in use for version 3 over IPv4, and both are understood here."""
+        text = f"{source} makes its checksums over {theirs.value}, this router over {ours.value}"
+        self._once(instance, source, "checksum", f"{text}: accepted; v3_checksum_as_v2 changes this router's")
+
+    def _once(self, instance: Instance, source: str, topic: str, text: str) -> None:
+        """Unless just that was said of this source already."""
+        noticed = instance.noticed
+        if noticed.get((source, topic)) == text:
+            return
+        if self._is_due(self._last, (instance.name, source, topic)):
+            if len(noticed) >= _MOST_CAUSES:
+                noticed.clear()
+            noticed[source, topic] = text
+            self._log.warning(f"({instance.name}) {text}")
 
     def _is_due(self, last: MutableMapping[Any, float], cause: Hashable) -> bool:
         now = self._now()
@@ -48,22 +69,42 @@ class Complaints:
         return True
 
 
+def _explain(finding: Finding, instance: Instance, advert: Advertisement | None) -> str:
+    if advert is not None:
+        configuration = instance.configuration
+        if finding is Finding.VERSION:
+            return f"it is of VRRP version {advert.version}, this router of version {configuration.version}"
+        if finding is Finding.TTL and configuration.family == 6:
+            return "its hop limit is not 255"
+        if finding is Finding.INTERVAL_DIFFERS:
+            return (
+                f"its advertisement interval is {advert.interval:g} s, ours {configuration.advertisement_interval:g} s"
+            )
+    return _EXPLANATIONS[finding]
+
+
+def _explain_accepted(finding: Finding, instance: Instance, advert: Advertisement) -> str:
+    configuration = instance.configuration
+    if finding is Finding.ADDRESS_LIST:
+        theirs = " ".join(str(ip_address(each)) for each in advert.addresses) or "none"
+        return f"{advert.source} uses VRID {advert.virtual_router_id} with other addresses: {theirs}"
+    ours = configuration.advertisement_interval
+    return f"{advert.source} sends adverts every {advert.interval:g} s, this router every {ours:g} s"
+
+
 _EXPLANATIONS = {
     Finding.TRUNCATED: "too short to be VRRP",
     Finding.AH_UNEXPECTED: "authentication header where none is configured, or none where one is",
     Finding.LENGTH: "its length does not fit the number of its addresses",
     Finding.TTL: "its TTL is not 255",
-    Finding.VERSION: "it is of another VRRP version than this instance",
     Finding.AUTH_TYPE_INVALID: "unknown authentication type",
     Finding.AUTH_TYPE_DIFFERS: "its authentication type is not the configured one",
     Finding.AUTH_FAILURE: "wrong password",
-    Finding.INTERVAL_DIFFERS: "its advertisement interval is not ours",
     Finding.TYPE: "it is no advertisement",
     Finding.TOTAL_LENGTH: "its IP length is not what was received",
-    Finding.INTERVAL_OTHER: "its advertisement interval is not ours",
     Finding.CHECKSUM: "wrong checksum",
     Finding.DESTINATION_KIND: "multicast where unicast is configured, or the reverse",
+    Finding.OTHER_GROUP: "it was sent to another multicast group",
     Finding.OWNER_IGNORES: "the owner of the addresses listens to nobody",
-    Finding.ADDRESS_LIST: "its addresses are not ours",
     Finding.SOURCE_UNKNOWN: "its sender is no configured peer",
 }

@@ -6,6 +6,7 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 
@@ -16,7 +17,7 @@ from kad.linux.refused import Refused
 from kad.linux.segment import Segment
 from kad.log import Logger
 from kad.mux import Mux
-from kad.vrrp.advert import Examined, Finding, examine_ipv4, virtual_router_id_of
+from kad.vrrp.advert import Advertisement, Checksum, Examined, Finding, examine, virtual_router_id_of
 from kad.vrrp.events import AdvertReceived, Event, State
 from kad.vrrp.expectation import message
 from kad.vrrp.process.complaints import Complaints
@@ -32,7 +33,6 @@ _QUIET = 4
 """So many empty readings in a row are not."""
 _SOURCE = {4: slice(12, 16), 6: slice(8, 24)}
 _TTL = {4: 8, 6: 7}
-_IPV6_HEADER = 40
 _LONGEST_READING = 0.02
 """Seconds after which a socket on which packets come as fast as they are read has to wait for its next turn."""
 _ROUGHLY = 16
@@ -279,7 +279,7 @@ class Conversations:
         """A packet that is not the repetition of one that counted."""
         family = conversation.family
         source = packet[_SOURCE[family]]
-        virtual_router_id = virtual_router_id_of(packet if family == 4 else packet[_IPV6_HEADER:], family)
+        virtual_router_id = virtual_router_id_of(packet, family)
         if virtual_router_id is None:
             self.counters["truncated"] += 1
             return
@@ -311,7 +311,9 @@ class Conversations:
         if self.deaf or instance.router.state not in (State.BACKUP, State.MASTER):
             instance.counters["ignored_while_not_taking_part"] += 1
             return None
-        examined = examine_ipv4(packet, instance.expected)
+        examined = examine(packet, instance.expected)
+        if instance.configuration.skip_check_adv_addr and self._is_master(instance, examined.advert):
+            examined = replace(examined, findings=_without_address_list(examined.findings))
         for finding in examined.findings:
             instance.discarded[finding] += 1
         if examined.findings:
@@ -326,14 +328,27 @@ class Conversations:
         self._hear(instance, AdvertReceived(advert))
         return examined
 
+    @staticmethod
+    def _is_master(instance: Instance, advert: Advertisement | None) -> bool:
+        """Whether the advert comes from whom the last accepted one came."""
+        master = instance.router.master
+        return advert is not None and master is not None and advert.source == master.source
+
     def _accept_checksum(self, instance: Instance, examined: Examined) -> bool:
-        if not examined.uses_multicast_checksum:
+        theirs, ours, advert = examined.checksum, instance.checksum, examined.advert
+        if theirs is ours or theirs is None or advert is None:
             return True
-        if instance.configuration.old_unicast_checksum == "never":
-            instance.discarded[Finding.CHECKSUM] += 1
-            return False
-        if not instance.old_unicast_checksum and examined.advert is not None:
-            self._log.info(f"({instance.name}) {examined.advert.source} uses the old unicast checksum: using it too")
+        if theirs is Checksum.OLD_UNICAST:
+            if instance.configuration.old_unicast_checksum == "never":
+                instance.discarded[Finding.CHECKSUM] += 1
+                return False
+            self._log.info(f"({instance.name}) {advert.source} uses the old unicast checksum: using it too")
             instance.old_unicast_checksum = True
             self.forget(instance)
+        else:
+            self._complaints.of_checksum(instance, advert.source, theirs, ours)
         return True
+
+
+def _without_address_list(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding is not Finding.ADDRESS_LIST)

@@ -13,7 +13,7 @@ from kad.linux.batch import Datagram
 from kad.linux.placement import Placed
 from kad.messages import Earlier, RouterState
 from kad.track.priority import Verdict
-from kad.vrrp.advert import Expectation, Finding
+from kad.vrrp.advert import Checksum, Expectation, Finding
 from kad.vrrp.events import State
 from kad.vrrp.expectation import expectation
 from kad.vrrp.group import SyncGroup
@@ -27,7 +27,7 @@ _KEEPALIVED_COUNTERS = {
     "advert_interval_err": (Finding.INTERVAL_DIFFERS,),
     "ip_ttl_err": (Finding.TTL,),
     "invalid_type_rcvd": (Finding.TYPE,),
-    "addr_list_err": (Finding.ADDRESS_LIST, Finding.DESTINATION_KIND),
+    "addr_list_err": (Finding.ADDRESS_LIST, Finding.DESTINATION_KIND, Finding.OTHER_GROUP),
     "invalid_authtype": (Finding.AUTH_TYPE_INVALID,),
     "authtype_mismatch": (Finding.AUTH_TYPE_DIFFERS, Finding.AH_UNEXPECTED),
     "auth_failure": (Finding.AUTH_FAILURE,),
@@ -51,6 +51,7 @@ class Instance:
         "known_content",
         "known_ttl",
         "layout",
+        "noticed",
         "old_unicast_checksum",
         "outbox",
         "own_faults",
@@ -90,6 +91,8 @@ class Instance:
         self.discarded: Counter[Finding] = Counter()
         self.complained: dict[str, float] = {}
         """When a complaint was last logged; at most once a minute each."""
+        self.noticed: dict[tuple[str, str], str] = {}
+        """By source and topic: what was last said of its adverts, which count all the same."""
         self.slot = 0
         """Where kad.page tells when the router last spoke."""
         self.outbox: list[Datagram] | None = None
@@ -119,6 +122,14 @@ class Instance:
             self._expected = expectation(self.configuration, self.router.priority)
         return self._expected
 
+    @property
+    def checksum(self) -> Checksum:
+        """By which rule its own adverts are made."""
+        configuration = self.configuration
+        if configuration.version == 2 or (configuration.v3_checksum_as_v2 and configuration.family == 4):
+            return Checksum.MESSAGE
+        return Checksum.OLD_UNICAST if self.old_unicast_checksum else Checksum.PSEUDO_HEADER
+
     def expect_anew(self) -> None:
         """The effective priority is another one."""
         self._expected = None
@@ -131,6 +142,7 @@ class Instance:
     def reconfigure(self, configuration: VrrpInstance) -> None:
         self.configuration = configuration
         self._expected = None
+        self.noticed.clear()
         self.old_unicast_checksum = configuration.old_unicast_checksum == "always"
 
     def enter(self, state: State, reason: str, now: float) -> None:

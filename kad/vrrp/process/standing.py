@@ -60,9 +60,6 @@ def _is_doubtful(address: Address) -> bool:
 def standing(configuration: VrrpInstance, found: Ground, failure: str) -> tuple[frozenset[str], str | None]:
     """Why the instance cannot take part, and its source address; `failure` is what its sockets say."""
     name = configuration.interface
-    if configuration.family != 4:
-        # Its adverts could be sent, but those of others are not understood: two MASTERs would be the result.
-        return frozenset({"IPv6 instances are not served yet"}), None
     authentication = configuration.authentication
     if authentication is not None and authentication.type == "AH":
         return frozenset({"authentication AH is not served yet"}), None

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from kad.vrrp.advert import Expectation
 from kad.vrrp.expectation import expectation
-from tests.unit.vrrp.samples import VIP_BYTES, instance
+from tests.unit.vrrp.samples import VIP_BYTES, instance, instance_v6
 
 V2_PASS = bytes.fromhex("2133640101" + "01aa52" + "0a4d0064" + "6162636400000000")
 """VRID 51, priority 100, PASS abcd, 10.77.0.100, 1 s: as keepalived sent it."""
@@ -27,7 +27,10 @@ def one_complement(data: bytes) -> int:
 
 @dataclass(frozen=True)
 class Packet:
-    """Version 2 from 10.77.0.2 to 224.0.0.18 unless said otherwise; what is None is made right."""
+    """Version 2 from 10.77.0.2 to 224.0.0.18 unless said otherwise; what is None is made right.
+
+    The family is that of the source.
+    """
 
     version: int = 2
     kind: int = 1
@@ -70,11 +73,17 @@ class Packet:
         if self.version == 2 or self.pseudo_destination == "":
             return b""
         ends = ip_address(self.source).packed + ip_address(self.pseudo_destination or self.destination).packed
+        if len(ends) == 32:
+            return ends + struct.pack("!II", length, 112)
         return ends + struct.pack("!BBH", 0, 112, length)
 
     @property
     def datagram(self) -> bytes:
         body = self.message
+        if ":" in self.source:
+            header = struct.pack("!IHBB", 0x6C000000, len(body) - self.cut, self.protocol, self.ttl)
+            whole = header + ip_address(self.source).packed + ip_address(self.destination).packed + body
+            return whole[: len(whole) - self.cut] + self.padding
         if self.protocol == 51:
             body = struct.pack("!BBHII12s", 112, 4, 0, int(ip_address(self.source)), 1, bytes(12)) + body
         length = 20 + len(body) if self.total_length is None else self.total_length
@@ -87,6 +96,20 @@ def v3(**changes: object) -> Packet:
     """Version 3 with an advert each second."""
     fields: dict[str, object] = {"version": 3, "interval": 100}
     return replace(Packet(), **(fields | changes))  # type: ignore[arg-type]
+
+
+LINK_LOCAL_VIP, GLOBAL_VIP = ip_address("fe80::100").packed, ip_address("2001:db8::100").packed
+
+
+def v6(**changes: object) -> Packet:
+    """Version 3 over IPv6: fe80::100 and 2001:db8::100, from fe80::2 to ff02::12, an advert each second."""
+    fields: dict[str, object] = {"source": "fe80::2", "destination": "ff02::12"}
+    return v3(**(fields | {"addresses": (LINK_LOCAL_VIP, GLOBAL_VIP)} | changes))
+
+
+def expecting_v6(effective_priority: int = 100, **changes: object) -> Expectation:
+    """What the IPv6 instance of `samples`, changed so, demands."""
+    return expectation(instance_v6(**changes), effective_priority)
 
 
 def expecting(effective_priority: int = 100, **changes: object) -> Expectation:

@@ -28,6 +28,20 @@ def instance(**changes: Any) -> VrrpInstance:
     return VrrpInstance(**(fields | changes))
 
 
+def instance_v6(**changes: Any) -> VrrpInstance:
+    """Version 3 over IPv6 with a link-local and a global address."""
+    fields: dict[str, Any] = {
+        "version": 3,
+        "family": 6,
+        "multicast_group": "ff02::12",
+        "virtual_addresses": (
+            VirtualAddress(address="fe80::100", prefix=64),
+            VirtualAddress(address="2001:db8::100", prefix=64),
+        ),
+    }
+    return instance(**(fields | changes))
+
+
 def advert(priority: int, source: str = "10.77.0.2", interval: float = 1.0, version: int = 2) -> Advertisement:
     """What was decoded from a packet of another router."""
     return Advertisement(

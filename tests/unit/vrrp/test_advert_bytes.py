@@ -10,7 +10,7 @@ from kad.vrrp.advert import (
     Advertisement,
     build_v2,
     build_v3,
-    examine_ipv4,
+    examine,
     internet_checksum,
     pass_data,
     virtual_router_id_of,
@@ -138,9 +138,7 @@ class TestFromConfiguration:
 class TestDecoding:
     def test_version_2(self) -> None:
         packet = Packet(priority=7, interval=3, addresses=(VIP_BYTES, bytes([10, 77, 0, 101])))
-        examined = examine_ipv4(
-            packet.datagram, expecting(virtual_addresses=(VIP, OTHER_VIP), advertisement_interval=3.0)
-        )
+        examined = examine(packet.datagram, expecting(virtual_addresses=(VIP, OTHER_VIP), advertisement_interval=3.0))
         assert examined.findings == ()
         assert examined.advert == Advertisement(
             source="10.77.0.2",
@@ -153,13 +151,13 @@ class TestDecoding:
         )
 
     def test_version_3(self) -> None:
-        examined = examine_ipv4(v3(interval=4095).datagram, expecting(version=3, advertisement_interval=40.95))
+        examined = examine(v3(interval=4095).datagram, expecting(version=3, advertisement_interval=40.95))
         assert examined.findings == ()
         assert examined.advert is not None
         assert examined.advert.interval == 40.95
 
     def test_reserved_bits_are_ignored(self) -> None:
-        examined = examine_ipv4(v3(reserved=15).datagram, expecting(version=3))
+        examined = examine(v3(reserved=15).datagram, expecting(version=3))
         assert examined.findings == ()
         assert examined.advert is not None
         assert examined.advert.interval == 1.0
@@ -167,7 +165,7 @@ class TestDecoding:
     def test_options_of_ip_are_passed_over(self) -> None:
         plain = Packet().datagram
         with_options = bytes([0x46]) + plain[1:2] + b"\0\x2c" + plain[4:20] + b"\x01\x01\x01\0" + plain[20:]
-        assert examine_ipv4(with_options, expecting()).findings == ()
+        assert examine(with_options, expecting()).findings == ()
 
 
 @pytest.mark.parametrize(
@@ -175,7 +173,8 @@ class TestDecoding:
     [
         (Packet(virtual_router_id=51).datagram, 4, 51),
         (Packet(virtual_router_id=255, protocol=51).datagram, 4, 255),
-        (V3, 6, 52),
+        (bytes(40) + V3, 6, 52),
+        (bytes(40) + b"\x31", 6, None),
         (b"", 4, None),
         (b"\x45" + bytes(18), 4, None),
         (b"\x45" + bytes(19), 4, None),

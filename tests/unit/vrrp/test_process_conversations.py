@@ -10,9 +10,9 @@ from kad.linux.network import LinkChanged
 from kad.vrrp.events import State
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.process import conversations
-from tests.unit.vrrp.clockwork import House, link
-from tests.unit.vrrp.packets import Packet
-from tests.unit.vrrp.samples import VIP, instance
+from tests.unit.vrrp.clockwork import House, address, link
+from tests.unit.vrrp.packets import Packet, v3, v6
+from tests.unit.vrrp.samples import VIP, VIP_BYTES, instance, instance_v6
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def house(monkeypatch: pytest.MonkeyPatch) -> House:
 def examined(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Every packet that was looked at closely."""
     looked: list[bytes] = []
-    examine = conversations.examine_ipv4
+    examine = conversations.examine
 
     def note(packet: bytes, expected: Any) -> Any:
         looked.append(packet)
         return examine(packet, expected)
 
-    monkeypatch.setattr(conversations, "examine_ipv4", note)
+    monkeypatch.setattr(conversations, "examine", note)
     return looked
 
 
@@ -224,6 +224,123 @@ class TestComplaints:
             "Unknown VRID 9 on eth0 from 10.77.0.2: not configured here"
         ]
         assert house.room._conversations.counters["unknown_vrid"] == 3
+
+
+class TestNotices:
+    """What is odd about a router but counts is said once for each."""
+
+    def said(self, house: House, *packets: bytes) -> list[str]:
+        for _ in range(3):
+            house.arrive(*packets)
+            house.run(100.0)
+        return [line.removeprefix("(VI_1) ") for line in house.lines if "10.77.0." in line and "Entering" not in line]
+
+    def test_other_addresses_name_who_uses_the_vrid(self, house: House) -> None:
+        house.commit(instance())
+        strangers = advert(source="10.77.0.9", addresses=(bytes([10, 77, 0, 7]), bytes([10, 77, 0, 8])))
+        assert self.said(house, strangers, advert()) == [
+            "10.77.0.9 uses VRID 51 with other addresses: 10.77.0.7 10.77.0.8"
+        ]
+        assert house.instances[0].received == 6
+
+    def test_addresses_are_compared_once_where_that_is_asked(self, house: House) -> None:
+        house.commit(instance(skip_check_adv_addr=True))
+        strangers = advert(addresses=(bytes([10, 77, 0, 7]),))
+        house.arrive(strangers, renumbered(advert(149, addresses=(bytes([10, 77, 0, 8]),)), 2))
+        (one,) = house.instances
+        assert one.snapshot(0.0, frozenset())["discarded"] == {"addr_list_err": 1}
+        assert one.received == 2
+
+    def test_another_interval_of_version_3(self, house: House) -> None:
+        house.commit(instance(version=3))
+        packet = v3(priority=150, interval=50).datagram
+        assert self.said(house, packet) == ["10.77.0.2 sends adverts every 0.5 s, this router every 1 s"]
+
+    def test_what_changes_is_said_again(self, house: House) -> None:
+        house.commit(instance(version=3))
+        first = self.said(house, v3(priority=150, interval=50).datagram)
+        second = self.said(house, v3(priority=150, interval=25).datagram)
+        assert second == [*first, "10.77.0.2 sends adverts every 0.25 s, this router every 1 s"]
+
+    def test_another_rule_of_checksums(self, house: House) -> None:
+        house.commit(instance(version=3))
+        assert self.said(house, v3(priority=150, pseudo_destination="").datagram) == [
+            "10.77.0.2 makes its checksums over the message alone (RFC 9568), this router over a pseudo header too: "
+            "accepted; v3_checksum_as_v2 changes this router's"
+        ]
+        assert house.instances[0].received == 3
+        house.commit(instance(version=3, v3_checksum_as_v2=True))
+        assert len(self.said(house, v3(priority=150, pseudo_destination="").datagram)) == 1
+
+    def test_another_version_and_another_interval_of_version_2_are_refused(self, house: House) -> None:
+        house.commit(instance())
+        packet = v3(priority=150, addresses=(VIP_BYTES,) * 3).datagram
+        assert self.said(house, packet)[0].startswith("advert from 10.77.0.2 discarded: its length")
+        house.lines.clear()
+        assert self.said(house, advert(interval=3))[0] == (
+            "advert from 10.77.0.2 discarded: its advertisement interval is 3 s, ours 1 s"
+        )
+        house.commit(instance(version=3))
+        house.lines.clear()
+        assert self.said(house, advert())[0] == (
+            "advert from 10.77.0.2 discarded: it is of VRRP version 2, this router of version 3"
+        )
+
+
+class TestIPv6:
+    """An instance on eth0, fe80::1."""
+
+    @pytest.fixture
+    def ipv6(self, house: House) -> House:
+        house.network.held[1] += [
+            address("2001:db8::1", 64, 1),
+            address("fe80::1", 64, 1, scope=253),
+        ]
+        return house
+
+    def test_it_is_backup_of_whom_it_hears(self, ipv6: House, examined: list[bytes]) -> None:
+        ipv6.commit(instance_v6())
+        assert ipv6.segment(family=6).groups == {"ff02::12"}
+        (one,) = ipv6.instances
+        assert one.source == "fe80::1"
+        for _ in range(10):
+            ipv6.arrive(v6(priority=150).datagram, family=6)
+            ipv6.run(1.0)
+        assert (one.router.state, one.received, len(examined)) == (State.BACKUP, 10, 1)
+        assert one.router.master is not None
+        assert one.router.master.source == "fe80::2"
+
+    def test_it_speaks_from_its_link_local_address(self, ipv6: House) -> None:
+        ipv6.commit(instance_v6(priority=255))
+        ipv6.run(2.5)
+        assert len(ipv6.segment(family=6).sent) == 3
+
+    def test_a_virtual_link_local_address_is_no_source(self, ipv6: House) -> None:
+        ipv6.network.held[1] = [address("fe80::100", 64, 1, scope=253), address("fe80::1", 64, 1, scope=253)]
+        ipv6.commit(instance_v6())
+        assert ipv6.instances[0].source == "fe80::1"
+
+    @pytest.mark.parametrize(
+        ("flags", "fault"),
+        [
+            (0x40, "the link-local address of interface eth0 is still looked for among the neighbours"),
+            (0x48, "the link-local address fe80::1 of interface eth0 is used by another host too"),
+        ],
+    )
+    def test_a_doubtful_source_is_a_fault(self, ipv6: House, flags: int, fault: str) -> None:
+        ipv6.network.held[1] = [address("fe80::1", 64, 1, scope=253, flags=flags)]
+        ipv6.commit(instance_v6())
+        assert ipv6.instances[0].router.faults == {fault}
+
+    def test_without_a_link_local_address_there_is_nothing_to_send_from(self, house: House) -> None:
+        house.commit(instance_v6())
+        assert house.instances[0].router.faults == {"interface eth0 has no IPv6 link-local address to send from"}
+
+    def test_another_hop_limit_is_no_repetition(self, ipv6: House) -> None:
+        ipv6.commit(instance_v6())
+        ipv6.arrive(v6(priority=150).datagram, v6(priority=150, ttl=64).datagram, family=6)
+        assert ipv6.instances[0].received == 1
+        assert "(VI_1) advert from fe80::2 discarded: its hop limit is not 255" in ipv6.lines
 
 
 def test_nothing_counts_during_the_startup_delay(house: House) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from kad.vrrp.advert import ACCEPTED_FINDINGS, Finding, examine_ipv4
+from kad.vrrp.advert import ACCEPTED_FINDINGS, Advertisement, Checksum, Finding, examine
 from kad.vrrp.keywords import Authentication, UnicastPeer
-from tests.unit.vrrp.packets import Packet, expecting, v3
+from tests.unit.vrrp.packets import GLOBAL_VIP, LINK_LOCAL_VIP, Packet, expecting, expecting_v6, v3, v6
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, VIP_BYTES
 
 PASS = {"authentication": Authentication(type="PASS", password="abcd")}
@@ -19,7 +19,7 @@ OTHER_BYTES = bytes([10, 77, 0, 101])
 
 
 def findings(packet: Packet, **changes: Any) -> tuple[Finding, ...]:
-    return examine_ipv4(packet.datagram, expecting(**changes)).findings
+    return examine(packet.datagram, expecting(**changes)).findings
 
 
 def test_the_order_is_keepalived_s() -> None:
@@ -39,6 +39,7 @@ def test_the_order_is_keepalived_s() -> None:
         "interval_other",
         "checksum_err",
         "destination_kind",
+        "other_group",
         "owner_ignores",
         "addr_list_err",
         "source_unknown",
@@ -52,13 +53,13 @@ def test_two_of_them_do_not_discard() -> None:
 class TestEachAlone:
     @pytest.mark.parametrize("length", [0, 1, 19, 20, 27])
     def test_too_short_to_be_vrrp(self, length: int) -> None:
-        examined = examine_ipv4(Packet().datagram[:length], expecting())
+        examined = examine(Packet().datagram[:length], expecting())
         assert examined.advert is None
         assert examined.rejection is Finding.TRUNCATED
 
     @pytest.mark.parametrize("first", [0x40, 0x44])
     def test_an_ip_header_that_is_too_short(self, first: int) -> None:
-        examined = examine_ipv4(bytes([first]) + Packet().datagram[1:], expecting())
+        examined = examine(bytes([first]) + Packet().datagram[1:], expecting())
         assert examined.rejection is Finding.TRUNCATED
 
     def test_an_authentication_header_that_is_not_wanted(self) -> None:
@@ -72,22 +73,22 @@ class TestEachAlone:
     @pytest.mark.parametrize("cut", [1, 8, 12])
     def test_cut(self, cut: int) -> None:
         assert Finding.LENGTH in findings(Packet(cut=cut))
-        assert examine_ipv4(Packet(cut=cut).datagram, expecting()).rejection is Finding.LENGTH
+        assert examine(Packet(cut=cut).datagram, expecting()).rejection is Finding.LENGTH
 
     def test_more_addresses_promised_than_sent(self) -> None:
-        assert examine_ipv4(Packet(count=2).datagram, expecting()).rejection is Finding.LENGTH
-        assert examine_ipv4(Packet(count=255).datagram, expecting()).rejection is Finding.LENGTH
+        assert examine(Packet(count=2).datagram, expecting()).rejection is Finding.LENGTH
+        assert examine(Packet(count=255).datagram, expecting()).rejection is Finding.LENGTH
 
     def test_more_bytes_than_addresses(self) -> None:
         packet = Packet(addresses=(VIP_BYTES,) * 4, count=1)
-        assert examine_ipv4(packet.datagram, expecting()).rejection is Finding.LENGTH
+        assert examine(packet.datagram, expecting()).rejection is Finding.LENGTH
 
     def test_ethernet_padding_up_to_46_bytes_is_tolerated(self) -> None:
         assert len(Packet().datagram) == 40
         assert findings(Packet(padding=bytes(6))) == ()
-        assert examine_ipv4(Packet(padding=bytes(7)).datagram, expecting()).rejection is Finding.LENGTH
+        assert examine(Packet(padding=bytes(7)).datagram, expecting()).rejection is Finding.LENGTH
         assert findings(v3(padding=bytes(14)), version=3) == ()
-        assert examine_ipv4(v3(padding=bytes(15)).datagram, expecting(version=3)).rejection is Finding.LENGTH
+        assert examine(v3(padding=bytes(15)).datagram, expecting(version=3)).rejection is Finding.LENGTH
 
     @pytest.mark.parametrize("ttl", [0, 1, 64, 254])
     def test_the_ttl_of_multicast(self, ttl: int) -> None:
@@ -95,9 +96,9 @@ class TestEachAlone:
         assert findings(Packet(ttl=ttl, destination="10.77.0.1"), **PEERS) == ()
 
     def test_another_version(self) -> None:
-        assert examine_ipv4(v3().datagram, expecting()).rejection is Finding.LENGTH
+        assert examine(v3().datagram, expecting()).rejection is Finding.LENGTH
         assert Finding.VERSION in findings(v3(addresses=(VIP_BYTES,) * 3, count=1))
-        assert examine_ipv4(Packet(version=4).datagram, expecting(version=3)).rejection is Finding.VERSION
+        assert examine(Packet(version=4).datagram, expecting(version=3)).rejection is Finding.VERSION
         assert Finding.VERSION in findings(Packet(), version=3)
 
     @pytest.mark.parametrize("auth_type", [3, 128, 255])
@@ -135,13 +136,13 @@ class TestEachAlone:
 
     @pytest.mark.parametrize("interval", [1, 99, 101, 4095])
     def test_another_interval_of_version_3_is_accepted(self, interval: int) -> None:
-        examined = examine_ipv4(v3(interval=interval).datagram, expecting(version=3))
+        examined = examine(v3(interval=interval).datagram, expecting(version=3))
         assert examined.findings == (Finding.INTERVAL_OTHER,)
         assert examined.rejection is None
 
     def test_an_interval_of_nothing_is_not(self) -> None:
         """Erratum 8301 of RFC 9568: who learned it would presume every master dead at once."""
-        examined = examine_ipv4(v3(interval=0).datagram, expecting(version=3))
+        examined = examine(v3(interval=0).datagram, expecting(version=3))
         assert examined.rejection is Finding.INTERVAL_DIFFERS
 
     @pytest.mark.parametrize("version", [2, 3])
@@ -153,7 +154,7 @@ class TestEachAlone:
     def test_any_changed_byte_is_found(self, at: int) -> None:
         changed = bytearray(Packet(auth_type=1, auth_data=b"abcd\0\0\0\0").datagram)
         changed[at] ^= 0x10
-        assert Finding.CHECKSUM in examine_ipv4(bytes(changed), expecting(**PASS)).findings
+        assert Finding.CHECKSUM in examine(bytes(changed), expecting(**PASS)).findings
 
     def test_padding_is_not_in_the_checksum(self) -> None:
         assert findings(Packet(padding=b"\xff" * 6)) == ()
@@ -163,8 +164,9 @@ class TestEachAlone:
         assert findings(Packet(destination="10.77.0.1")) == (Finding.DESTINATION_KIND,)
 
     @pytest.mark.parametrize("group", ["224.0.0.18", "239.255.255.255"])
-    def test_any_multicast_group_is_one(self, group: str) -> None:
-        assert findings(Packet(destination=group)) == ()
+    def test_any_multicast_group_may_be_ours_and_no_other_is(self, group: str) -> None:
+        assert findings(Packet(destination=group), multicast_group=group) == ()
+        assert findings(Packet(destination=group), multicast_group="224.0.0.77") == (Finding.OTHER_GROUP,)
 
     @pytest.mark.parametrize("address", ["223.255.255.255", "240.0.0.1"])
     def test_what_lies_beside_them_is_none(self, address: str) -> None:
@@ -180,7 +182,7 @@ class TestEachAlone:
         "addresses", [(OTHER_BYTES,), (VIP_BYTES, OTHER_BYTES), (VIP_BYTES, VIP_BYTES), ()], ids=str
     )
     def test_other_addresses_are_accepted(self, addresses: tuple[bytes, ...]) -> None:
-        examined = examine_ipv4(Packet(addresses=addresses).datagram, expecting())
+        examined = examine(Packet(addresses=addresses).datagram, expecting())
         assert examined.findings == (Finding.ADDRESS_LIST,)
         assert examined.rejection is None
 
@@ -189,7 +191,7 @@ class TestEachAlone:
 
     def test_version_3_without_any_address_is_not_accepted(self) -> None:
         """RFC 9568 5.2.5."""
-        assert examine_ipv4(v3(addresses=()).datagram, expecting(version=3)).rejection is Finding.LENGTH
+        assert examine(v3(addresses=()).datagram, expecting(version=3)).rejection is Finding.LENGTH
 
     def test_the_sender_of_unicast(self) -> None:
         stranger = Packet(source="10.77.0.3", destination="10.77.0.1")
@@ -207,36 +209,89 @@ class TestEachAlone:
 class TestChecksumOfVersion3:
     def test_old_unicast_is_recognised(self) -> None:
         packet = v3(destination="10.77.0.1", pseudo_destination="224.0.0.18")
-        examined = examine_ipv4(packet.datagram, expecting(version=3, **PEERS))
+        examined = examine(packet.datagram, expecting(version=3, **PEERS))
         assert examined.findings == ()
-        assert examined.uses_multicast_checksum
+        assert examined.checksum is Checksum.OLD_UNICAST
 
     def test_new_unicast_is_not_taken_for_old(self) -> None:
-        examined = examine_ipv4(v3(destination="10.77.0.1").datagram, expecting(version=3, **PEERS))
+        examined = examine(v3(destination="10.77.0.1").datagram, expecting(version=3, **PEERS))
         assert examined.findings == ()
-        assert not examined.uses_multicast_checksum
+        assert examined.checksum is Checksum.PSEUDO_HEADER
 
     def test_nothing_else_is_taken_for_old(self) -> None:
-        assert not examine_ipv4(Packet().datagram, expecting()).uses_multicast_checksum
-        plain = v3(pseudo_destination="").datagram
-        assert not examine_ipv4(plain, expecting(version=3, v3_checksum_as_v2=True)).uses_multicast_checksum
-        assert not examine_ipv4(b"", expecting()).uses_multicast_checksum
+        assert examine(Packet().datagram, expecting()).checksum is Checksum.MESSAGE
+        assert examine(v3(checksum=0).datagram, expecting(version=3)).checksum is None
+        assert examine(b"", expecting()).checksum is None
 
     def test_multicast_has_no_old_form(self) -> None:
         packet = v3(destination="224.0.0.19", pseudo_destination="224.0.0.18")
-        assert findings(packet, version=3) == (Finding.CHECKSUM,)
+        assert findings(packet, version=3, multicast_group="224.0.0.19") == (Finding.CHECKSUM,)
 
-    def test_without_the_pseudo_header_only_where_asked(self) -> None:
-        packet = v3(pseudo_destination="")
-        assert findings(packet, version=3) == (Finding.CHECKSUM,)
-        assert findings(packet, version=3, v3_checksum_as_v2=True) == ()
+    @pytest.mark.parametrize("as_v2", [False, True])
+    def test_with_and_without_the_pseudo_header_are_both_understood(self, as_v2: bool) -> None:
+        """RFC 9568 5.2.8 and keepalived differ."""
+        ours = expecting(version=3, v3_checksum_as_v2=as_v2)
+        without, with_it = examine(v3(pseudo_destination="").datagram, ours), examine(v3().datagram, ours)
+        assert (without.findings, without.checksum) == ((), Checksum.MESSAGE)
+        assert (with_it.findings, with_it.checksum) == ((), Checksum.PSEUDO_HEADER)
 
-    def test_asked_or_not_a_wrong_one_is_wrong(self) -> None:
-        """keepalived verifies nothing then; RFC 9568 7.1 demands it."""
-        assert findings(v3(checksum=0x1234), version=3, v3_checksum_as_v2=True) == (Finding.CHECKSUM,)
+    @pytest.mark.parametrize("as_v2", [False, True])
+    def test_a_wrong_one_is_wrong(self, as_v2: bool) -> None:
+        """With v3_checksum_as_v2 keepalived verifies nothing; RFC 9568 7.1 demands it."""
+        assert findings(v3(checksum=0x1234), version=3, v3_checksum_as_v2=as_v2) == (Finding.CHECKSUM,)
 
-    def test_a_peer_that_covers_the_pseudo_header_is_understood_all_the_same(self) -> None:
-        assert findings(v3(), version=3, v3_checksum_as_v2=True) == ()
+
+class TestVersion3OverIPv6:
+    """fe80::2 sends fe80::100 and 2001:db8::100 to ff02::12."""
+
+    def test_it_counts(self) -> None:
+        examined = examine(v6().datagram, expecting_v6())
+        assert (examined.findings, examined.checksum) == ((), Checksum.PSEUDO_HEADER)
+        assert examined.advert == Advertisement(
+            "fe80::2", 3, 51, 100, 1.0, (LINK_LOCAL_VIP, GLOBAL_VIP), 0xFE80 << 112 | 2
+        )
+
+    @pytest.mark.parametrize(
+        ("packet", "finding"),
+        [
+            (v6(ttl=254), Finding.TTL),
+            (v6(checksum=0x1234), Finding.CHECKSUM),
+            (v6(pseudo_destination="ff02::1"), Finding.CHECKSUM),
+            (v6(pseudo_destination=""), Finding.CHECKSUM),
+            (v6(version=2), Finding.LENGTH),
+            (v6(version=4), Finding.VERSION),
+            (v6(kind=2), Finding.TYPE),
+            (v6(interval=0), Finding.INTERVAL_DIFFERS),
+            (v6(cut=1), Finding.LENGTH),
+            (v6(padding=bytes(1)), Finding.LENGTH),
+            (v6(addresses=()), Finding.LENGTH),
+            (v6(count=1), Finding.LENGTH),
+            (v6(cut=33), Finding.TRUNCATED),
+            (v6(destination="fe80::1"), Finding.DESTINATION_KIND),
+            (v6(destination="ff02::13"), Finding.OTHER_GROUP),
+        ],
+    )
+    def test_it_is_refused(self, packet: Packet, finding: Finding) -> None:
+        assert examine(packet.datagram, expecting_v6()).rejection is finding
+
+    @pytest.mark.parametrize("length", range(48))
+    def test_no_whole_header(self, length: int) -> None:
+        assert examine(v6().datagram[:length], expecting_v6()).findings == (Finding.TRUNCATED,)
+
+    def test_other_addresses_and_intervals_are_reported(self) -> None:
+        packet = v6(addresses=(GLOBAL_VIP, LINK_LOCAL_VIP[:15] + b"\x01"), interval=50)
+        examined = examine(packet.datagram, expecting_v6())
+        assert examined.findings == (Finding.INTERVAL_OTHER, Finding.ADDRESS_LIST)
+        assert examined.rejection is None
+
+    def test_unicast_and_the_hop_limit_of_a_peer(self) -> None:
+        peer = {"unicast_peers": (UnicastPeer(address="fe80::2", min_ttl=255),), "check_unicast_src": True}
+        assert examine(v6(destination="fe80::1").datagram, expecting_v6(**peer)).findings == ()
+        far = examine(v6(destination="fe80::1", ttl=254).datagram, expecting_v6(**peer))
+        assert far.findings == (Finding.SOURCE_UNKNOWN,)
+        stranger = examine(v6(destination="fe80::1", source="fe80::9").datagram, expecting_v6(**peer))
+        assert stranger.findings == (Finding.SOURCE_UNKNOWN,)
+        assert examine(v6().datagram, expecting_v6(**peer)).rejection is Finding.DESTINATION_KIND
 
 
 SPOILED: tuple[tuple[Finding, Callable[[Packet], Packet]], ...] = (
@@ -263,7 +318,7 @@ def test_the_first_failure_is_the_reason(first: int) -> None:
     for _, spoil in SPOILED[first:]:
         packet = spoil(packet)
     ours = expecting(255, owner_ignore_adverts=True, **PEERS)
-    examined = examine_ipv4(packet.datagram, ours)
+    examined = examine(packet.datagram, ours)
     wanted = [finding for finding, _ in SPOILED[first:]]
     assert [finding for finding in examined.findings if finding in wanted] == wanted
     assert examined.rejection is wanted[0]
@@ -271,7 +326,7 @@ def test_the_first_failure_is_the_reason(first: int) -> None:
 
 def test_what_is_refused_for_our_own_reasons_comes_last() -> None:
     packet = Packet(source="10.77.0.9", addresses=(OTHER_BYTES,))
-    examined = examine_ipv4(packet.datagram, expecting(255, owner_ignore_adverts=True, **PEERS))
+    examined = examine(packet.datagram, expecting(255, owner_ignore_adverts=True, **PEERS))
     assert examined.findings == (
         Finding.DESTINATION_KIND,
         Finding.OWNER_IGNORES,
