@@ -253,8 +253,11 @@ def live(
     scheduling: Scheduling,
     page: Page,
     trace: int,
+    before: Callable[[], None] | None = None,
 ) -> NoReturn:
     """What a freshly forked process does until it exits; `capabilities` None keeps every privilege.
+
+    `before` is done while it still has them all.
 
     TRACE_SIGNAL makes it write to `trace` where it is, even from inside an endless loop.
     """
@@ -268,6 +271,8 @@ def live(
         log.open()
         for complaint in scheduling.apply():
             log.warning(complaint)
+        if before is not None:
+            before()
         if capabilities is not None:
             privilege.drop_to((*capabilities, *scheduling.capabilities), UNPRIVILEGED_USER)
         status = Child(name, channel, factory, log, page).run()

@@ -32,7 +32,6 @@ _WITHOUT_EFFECT: tuple[tuple[tuple[str, ...], bool], ...] = (
     (("-B", "--no_bfd"), False),
     (("--all",), False),
     (("-X", "--release-vips"), False),
-    (("-I", "--dont-release-ipvs"), False),
     (("-a", "--address-monitoring"), False),
     (("-x", "--snmp"), False),
     (("-A", "--snmp-agent-socket"), True),
@@ -87,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("-c", "--checkers_pid", metavar="FILE", help="pid file of the checker process")
     p.add_argument("-b", "--bfd_pid", metavar="FILE", help="accepted; there is no bfd process")
     p.add_argument("-V", "--dont-release-vrrp", action="store_true", help="keep the addresses at the end")
+    p.add_argument("-I", "--dont-release-ipvs", action="store_true", help="keep the IPVS table at the end")
     p.add_argument("-R", "--dont-respawn", action="store_true", help="end when a child dies")
     p.add_argument("-d", "--dump-conf", action="store_true", help="log the configuration at the start")
     p.add_argument("-u", "--umask", metavar="MASK", help="octal mask for created files")
@@ -288,6 +288,7 @@ def _watch(
             analyze=reading,
             child_pid_files={name: Path(path) for name, path in files.items()},
             release_at_stop=not options.dont_release_vrrp,
+            release_ipvs_at_stop=not options.dont_release_ipvs,
             respawn=not options.dont_respawn,
             ignore_interrupt=options.ignore_sigint,
             dump_configuration=options.dump_conf,

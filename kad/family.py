@@ -11,7 +11,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from kad import child, messages
 from kad.linux import channel as unix
@@ -43,6 +43,8 @@ class Kind:
     pid_file: str
     leaves: int
     """Children leave in this order."""
+    before: str = ""
+    """What each life does first, while it may still do everything."""
 
 
 KINDS = {
@@ -81,9 +83,13 @@ KINDS = {
             "kad.ipvs.process:Room",
             "Keepalived_ipvs",
             (Capability.NET_ADMIN,),
-            frozenset({messages.RouterState.KIND, messages.ServerHealth.KIND}),
+            frozenset(
+                kind.KIND
+                for kind in (messages.RouterState, messages.ServerHealth, messages.QuorumState, messages.IpvsMemory)
+            ),
             "ipvs.pid",
             leaves=2,
+            before="kad.linux.ipvs:load_module",
         ),
         Kind(
             "checker",
@@ -101,8 +107,13 @@ KINDS = {
 
 def factory(kind: Kind) -> child.RoomFactory:
     """Import the room; in the parent this is done before the fork, so that every life of a child shares it."""
-    module, _, name = kind.room.partition(":")
-    return cast(child.RoomFactory, getattr(importlib.import_module(module), name))
+    return cast(child.RoomFactory, _named(kind.room))
+
+
+def _named(text: str) -> Any:
+    """MODULE:NAME"""
+    module, _, name = text.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 class Member:
@@ -182,6 +193,7 @@ def fork_member(member: Member, log: Logger, process_title: str | None, scheduli
     """Start a life of this child. Raises OSError."""
     kind = member.kind
     room = factory(kind)
+    before = _named(kind.before) if kind.before else None
     own_log = log.named(kind.ident)
     member.page.clear()
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -197,6 +209,7 @@ def fork_member(member: Member, log: Logger, process_title: str | None, scheduli
             scheduling=scheduling,
             page=member.page,
             trace=writer,
+            before=before,
         )
 
     try:

@@ -308,6 +308,35 @@ class ServerHealth(Message, frozen=True, kw_only=True):
         return f"{self.service}/{self.address} {self.port}"
 
 
+class QuorumState(Message, frozen=True, kw_only=True):
+    """ipvs to everyone: whether a virtual server has its quorum; of one that always had it nothing is said."""
+
+    KIND: ClassVar[int] = 31
+    IS_STATE: ClassVar[bool] = True
+    service: str
+    """The name of the virtual server."""
+    up: bool
+    since: float
+    """UNIX time."""
+    reason: str
+    deleted: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.service
+
+
+class IpvsMemory(Message, frozen=True, kw_only=True):
+    """ipvs to its next life: what was done to the kernel that is to be done once, or undone."""
+
+    KIND: ClassVar[int] = 32
+    IS_STATE: ClassVar[bool] = True
+    flushed: bool = False
+    """The moment for lvs_flush has passed."""
+    timeouts: tuple[int, int, int] | None = None
+    """Of TCP, TCP after FIN, UDP in seconds, as they were before kad changed them."""
+
+
 class FifoLine(Message, frozen=True, kw_only=True):
     """Any child to runner: one line for every FIFO that gets the events of this source."""
 

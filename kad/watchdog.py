@@ -56,6 +56,7 @@ class Options:
     """Reads the configuration; called in a process of its own."""
     child_pid_files: dict[str, Path]
     release_at_stop: bool = True
+    release_ipvs_at_stop: bool = True
     respawn: bool = True
     ignore_interrupt: bool = False
     dump_configuration: bool = False
@@ -305,7 +306,7 @@ class Watchdog:
                 case supervision.Fork():
                     self._fork(member)
                 case supervision.TellStop():
-                    self.send(member, self._farewell())
+                    self.send(member, self._farewell(member))
                 case supervision.AskAlive():
                     self._ping += 1
                     self.send(member, messages.Ping(number=self._ping))
@@ -326,11 +327,13 @@ class Watchdog:
         if self.stopping:
             self._stop_next()
 
-    def _farewell(self) -> messages.Stop:
+    def _farewell(self, member: Member) -> messages.Stop:
         """Addresses stay until another router has them, but not so long that this child would be killed."""
         words = self.reload.words
         handover = 0.8 * words.child_wait_time if words.handover else 0.0
-        return messages.Stop(release=self.options.release_at_stop, handover=handover)
+        options = self.options
+        release = options.release_ipvs_at_stop if member.name == "ipvs" else options.release_at_stop
+        return messages.Stop(release=release, handover=handover)
 
     def doubt_again(self, machine: Supervision) -> None:
         """Its deadline may be an earlier one now."""

@@ -118,10 +118,7 @@ class Room:
         self._forget([server for key, server in old.items() if self._servers.get(key) is not server])
         self._most_open = max(64, allow_descriptors(2 * len(self._servers) + 2 * _SPARE) - _SPARE)
         self._locality.watch(any(server.configured.while_local for server in self._servers.values()))
-        self._log.info(
-            f"{len(self._servers)} real servers are checked, {len(self._arriving)} of them anew;"
-            " the verdicts are told, but IPVS is not programmed by them yet"
-        )
+        self._log.info(f"{len(self._servers)} real servers are checked, {len(self._arriving)} of them anew")
         self._admit_some()
 
     def _look_at_patterns(self, wanted: CheckerSlice) -> None:
@@ -251,7 +248,6 @@ class Room:
             for probe in self._probes.values():
                 probe.attempts = probe.failures = 0
         return {
-            "programs_ipvs": False,
             "checks": len(self._probes),
             "servers_waiting": len(self._arriving),
             "attempts_open": self._open,

@@ -30,6 +30,7 @@ from kad.config.root import ScriptGlobals, to_watchdog
 from kad.config.tree import Complaint, Diagnostic, Place, Report
 from kad.ipvs.keywords import IpvsSlice, RealServer, VirtualServer
 from kad.ipvs.keywords.lines import ServerName
+from kad.ipvs.keywords.served import to_sync_daemon, to_timeouts
 from kad.ipvs.keywords.service import ServiceGroupBlock
 from kad.ipvs.keywords.services import Services
 from kad.messages import Analyzed
@@ -185,7 +186,15 @@ def _slices(
         slices["vrrp"] = msgspec.structs.replace(vrrp, feeds_fifo=fed)
     if services and options.checker:
         fed = any("lvs" in fifo.sources for fifo in fifos)
-        slices["ipvs"] = IpvsSlice(virtual_servers=tuple(services), feeds_fifo=fed)
+        slices["ipvs"] = IpvsSlice(
+            virtual_servers=tuple(services),
+            timeouts=to_timeouts(defaults.ipvs.lvs_timeouts),
+            flush=defaults.ipvs.lvs_flush,
+            flush_on_stop=defaults.ipvs.lvs_flush_on_stop or "",
+            sync_daemon=to_sync_daemon(defaults.ipvs.lvs_sync_daemon, vrrp.instances),
+            init_notifies=bool(defaults.ipvs.rs_init_notifies),
+            feeds_fifo=fed,
+        )
         slices["checker"] = checker
     sources = {"vrrp": "vrrp", "ipvs": "lvs"}
     told = {source for name, source in sources.items() if name in slices}
@@ -253,8 +262,9 @@ def _services(
             for server in block.real_server
         ]
         if service is not None:
-            services.append(service)
-            servers += _served(service, judge.servers, zip(block.real_server, checked, strict=True))
+            served = list(_served(service, judge.servers, zip(block.real_server, checked, strict=True)))
+            services.append(_presumed(service, served))
+            servers += served
     checker = CheckerSlice(
         servers=tuple(servers),
         credentials=tuple(checks.credentials.values()),
@@ -274,7 +284,17 @@ def _served(
         real = left.pop(block.name, None)
         if real is not None:
             name = f"Realserver {real.label_in(service)} of virtual server {service.label}"
-            yield msgspec.structs.replace(server, port=real.port, mailed_as=name if real.smtp_alert else "")
+            yield msgspec.structs.replace(
+                server, service=service.name, port=real.port, mailed_as=name if real.smtp_alert else ""
+            )
+
+
+def _presumed(service: VirtualServer, checked: Iterable[CheckedServer]) -> VirtualServer:
+    """With what holds of each server until its checks have spoken."""
+    alphas = [any(one.timing.alpha for one in each.checks if not isinstance(one, FileCheck)) for each in checked]
+    together = zip(service.real_servers, alphas, strict=True)
+    real_servers = tuple(msgspec.structs.replace(real, alpha=alpha) for real, alpha in together)
+    return msgspec.structs.replace(service, real_servers=real_servers)
 
 
 def _checked(

@@ -32,9 +32,9 @@ class GlobalsBlock(Block, frozen=True, kw_only=True):
     checker_process: Annotated[
         ProcessWords, Inline("checker_", effect=False, also=(("lvs_process_name", "process_name"),))
     ]
-    ipvs: Annotated[IpvsGlobals, Inline(effect=False)]
+    ipvs: Annotated[IpvsGlobals, Inline()]
     ipvs_netlink: Annotated[NetlinkWords, Inline("lvs_netlink_", effect=False)]
-    ipvs_fifo: Annotated[FifoWords, Inline("lvs_", effect=False)]
+    ipvs_fifo: Annotated[FifoWords, Inline("lvs_")]
     bfd_process: Annotated[ProcessWords, Inline("bfd_", effect=False)]
 
 
@@ -42,7 +42,7 @@ class RealServerBlock(Block, frozen=True, kw_only=True):
     """real_server IP [PORT] { }"""
 
     name: Annotated[ServerName, Head(server_name())]
-    destination: Annotated[DestinationWords, Inline(effect=False)]
+    destination: Annotated[DestinationWords, Inline()]
     defaults: Annotated[ServerDefaults, Inline()]
     checks: Annotated[CheckWords, Inline()]
 
@@ -51,7 +51,7 @@ class VirtualServerBlock(Block, frozen=True, kw_only=True):
     """virtual_server IP [PORT] { }"""
 
     name: Annotated[ServiceName, Head(service_name())]
-    service: Annotated[ServiceWords, Inline(effect=False)]
+    service: Annotated[ServiceWords, Inline()]
     defaults: Annotated[ServiceDefaults, Inline()]
     real_server: Annotated[
         tuple[RealServerBlock, ...], block(RealServerBlock, "a destination of the service", collected=True)
@@ -88,7 +88,7 @@ class File(Block, frozen=True, kw_only=True):
     SSL: Annotated[ClientBlock | None, block(ClientBlock, "what every SSL_GET shows to servers")] = None
     virtual_server_group: Annotated[
         tuple[ServiceGroupBlock, ...],
-        block(ServiceGroupBlock, "addresses that are served alike", collected=True, effect=False),
+        block(ServiceGroupBlock, "addresses that are served alike", collected=True),
     ] = ()
     virtual_server: Annotated[
         tuple[VirtualServerBlock, ...], block(VirtualServerBlock, "an IPVS service", collected=True)

@@ -104,7 +104,7 @@ def enlarge_receive_buffer(sock: socket.socket, size: int) -> None:
 
 
 class Netlink:
-    """A NETLINK_ROUTE socket of the namespace in which it was opened: for requests, or to monitor groups."""
+    """A netlink socket of the namespace in which it was opened: for requests, or to monitor groups."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -112,12 +112,14 @@ class Netlink:
         self._acks = max(1, sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _ACK_FOOTPRINT)
 
     @classmethod
-    def open(cls, groups: Sequence[int] = (), receive_buffer: int = 1024 * 1024) -> Netlink:
+    def open(
+        cls, groups: Sequence[int] = (), receive_buffer: int = 1024 * 1024, protocol: int = socket.NETLINK_ROUTE
+    ) -> Netlink:
         """With groups (RTNLGRP_ numbers) a monitor that never blocks; without, a socket for request() and dump()."""
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
         with (
             refusing("netlink socket"),
-            closed_on_failure(socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)) as sock,
+            closed_on_failure(socket.socket(socket.AF_NETLINK, kind, protocol)) as sock,
         ):
             enlarge_receive_buffer(sock, receive_buffer)
             sock.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
@@ -144,6 +146,22 @@ class Netlink:
         for chunk in _chunks(batch, self._acks):
             results += self._request(chunk)
         return results
+
+    def ask(self, request: bytes) -> list[Message]:
+        """The answers to a request that carries NLM_F_ACK and is no dump; raises Refused."""
+        sequence = self._send_numbered(request)
+        answers: list[Message] = []
+        while True:
+            for answer in self._answers():
+                if answer.sequence != sequence:
+                    continue
+                if answer.kind != _NLMSG_ERROR:
+                    answers.append(answer)
+                    continue
+                code = -_ERRNO.unpack_from(answer.body)[0]
+                if code:
+                    raise Refused("netlink request", code)
+                return answers
 
     def dump(self, request: bytes) -> list[Message]:
         """All answers to a request that carries NLM_F_DUMP, of one moment: an interrupted dump is repeated."""
@@ -196,12 +214,17 @@ class Netlink:
                     results[place] = -_ERRNO.unpack_from(answer.body)[0]
         return [results[place] for place in range(len(chunk))]
 
-    def _dump(self, request: bytes) -> list[Message] | None:
+    def _send_numbered(self, request: bytes) -> int:
+        """The sequence number that its answers carry."""
         self._sequence += 1
         sequence = self._sequence & 0xFFFFFFFF
         data = bytearray(request)
         _SEQUENCE.pack_into(data, _SEQUENCE_OFFSET, sequence)
         self._send(data)
+        return sequence
+
+    def _dump(self, request: bytes) -> list[Message] | None:
+        sequence = self._send_numbered(request)
         answers: list[Message] = []
         interrupted = False
         while True:

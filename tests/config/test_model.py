@@ -9,7 +9,7 @@ import pytest
 
 from kad.check.keywords import CheckedServer, CheckerSlice, Connection, HttpCheck, TcpCheck, Timing, Url
 from kad.config.host import Host
-from kad.ipvs.keywords import IpvsSlice, RealServer, VirtualServer
+from kad.ipvs.keywords import IpvsSlice, Member, RealServer, VirtualServer
 from kad.run.keywords import Program, RunnerSlice, VrrpScript
 from kad.track.items import TrackItem
 from kad.vrrp.keywords import (
@@ -393,9 +393,11 @@ def test_virtual_servers_reach_ipvs_and_checker() -> None:
                 address="192.0.2.9",
                 port=80,
                 protocol="TCP",
+                members=(Member(first="192.0.2.9", last="192.0.2.9", port=80),),
+                scheduler="rr",
                 real_servers=(
-                    RealServer(address="192.0.2.20", port=80, weight=2),
-                    RealServer(address="192.0.2.21", port=80, weight=3),
+                    RealServer(address="192.0.2.20", port=80, weight=2, method="DR"),
+                    RealServer(address="192.0.2.21", port=80, weight=3, method="DR"),
                 ),
             ),
         )

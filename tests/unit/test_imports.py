@@ -28,7 +28,7 @@ OUTSIDE |= {"uvloop", "pyroute2", "psutil", "ctypes", "kad.linux"}
 ROOMS = ("vrrp", "check", "ipvs", "run")
 LINUX_ONLY = {"pyroute2", "ctypes", "fcntl"}
 """No part of the daemon imports these but kad/linux; what runs beside the daemon, in tools, may."""
-VALUE_TYPES = {"kad.config.host", *(f"kad.{room}.keywords" for room in ROOMS)}
+VALUE_TYPES = {"kad.config.host", "kad.ipvs.table", *(f"kad.{room}.keywords" for room in ROOMS)}
 ABOVE_LINUX = {f"kad.{room}" for room in (*ROOMS, "track", "config")}
 LANGUAGE = tuple(f"config/{name}.py" for name in ("grammar", "preprocess", "tree", "keyword", "values", "difference"))
 

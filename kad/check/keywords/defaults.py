@@ -45,13 +45,11 @@ class ServiceDefaults(Block, frozen=True, kw_only=True):
 
     shared: Annotated[SharedDefaults, Inline()]
     alpha: Annotated[bool, keyword(flag(), "servers are down until a check succeeds")] = False
-    inhibit_on_failure: Annotated[
-        bool, keyword(flag(), "failed servers get weight 0 rather than leave", effect=False)
-    ] = False
+    inhibit_on_failure: Annotated[bool, keyword(flag(), "failed servers get weight 0 rather than leave")] = False
     ha_suspend: Annotated[bool, keyword(flag(), "no checks while the address is not here")] = False
     smtp_alert: Annotated[
         bool | None,
-        keyword(boolean(), "mail when the quorum is gained or lost", default="smtp_alert_checker", effect=False),
+        keyword(boolean(), "mail when the quorum is gained or lost", default="smtp_alert_checker"),
     ] = None
 
 
@@ -64,7 +62,7 @@ class ServerDefaults(Block, frozen=True, kw_only=True):
     )
     inhibit_on_failure: Annotated[
         bool | None,
-        keyword(boolean(), "it gets weight 0 rather than leave", default="that of the service", effect=False),
+        keyword(boolean(), "it gets weight 0 rather than leave", default="that of the service"),
     ] = None
     smtp_alert: Annotated[
         bool | None, keyword(boolean(), "mail when a check changes", default="smtp_alert_checker, else true")

@@ -73,7 +73,7 @@ class ServiceWords(Block, frozen=True, kw_only=True):
         Forwarding | None, keyword(forwarding(), "how packets reach it", default="lb_kind", missing=Complaint.GENERAL)
     ] = None
     snmp_name: Annotated[
-        str | None, keyword(text("STRING"), "its name in the MIB", missing=Complaint.GENERAL, exact=True)
+        str | None, keyword(text("STRING"), "its name in the MIB", missing=Complaint.GENERAL, exact=True, effect=False)
     ] = None
 
 
@@ -93,7 +93,7 @@ class DestinationWords(Block, frozen=True, kw_only=True):
     notify_up: Annotated[Command | None, keyword(command(), "run when it comes", unique=True)] = None
     notify_down: Annotated[Command | None, keyword(command(), "run when it goes", unique=True)] = None
     snmp_name: Annotated[
-        str | None, keyword(text("STRING"), "its name in the MIB", missing=Complaint.GENERAL, exact=True)
+        str | None, keyword(text("STRING"), "its name in the MIB", missing=Complaint.GENERAL, exact=True, effect=False)
     ] = None
 
 
@@ -123,13 +123,16 @@ class IpvsGlobals(Block, frozen=True, kw_only=True):
         keyword(sync_daemon(), "connections are copied to the backup", default="off", missing=Complaint.GENERAL),
     ] = None
     nftables_ipvs: Annotated[
-        str | None, keyword(optional(text("TABLE"), "keepalived_ipvs"), "groups become firewall marks", default="off")
+        str | None,
+        keyword(
+            optional(text("TABLE"), "keepalived_ipvs"), "groups become firewall marks", default="off", effect=False
+        ),
     ] = None
     nftables_ipvs_priority: Annotated[
-        int | None, keyword(integer(-2147483648, 2147483647), "of its chains", default="-1")
+        int | None, keyword(integer(-2147483648, 2147483647), "of its chains", default="-1", effect=False)
     ] = None
     nftables_ipvs_start_fwmark: Annotated[
-        int | None, keyword(integer(1, LARGEST), "the first mark", default="1000")
+        int | None, keyword(integer(1, LARGEST), "the first mark", default="1000", effect=False)
     ] = None
     rs_init_notifies: Annotated[
         bool | None, keyword(boolean(), "the first state runs programs too", default="false")

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from kad.config.build import Scope
 from kad.config.programs import Programs
 from kad.config.tree import Place
 from kad.config.values import family_of
-from kad.ipvs.keywords import RealServer, VirtualServer
+from kad.ipvs.keywords import RealServer, VirtualServer, served
 from kad.ipvs.keywords.lines import Forwarding, ServerName, ServiceName
 from kad.ipvs.keywords.service import DestinationWords, ServiceGroupBlock, ServiceWords
 
@@ -19,11 +21,13 @@ NAT = Forwarding(method="NAT")
 _OF_SCHEDULER = {"hashed": "sh", "sh_port": "sh", "sh_fallback": "sh", "mh_port": "mh", "mh_fallback": "mh"}
 
 
-class Alerting(Protocol):
-    """What it says itself about mail."""
+class Defaults(Protocol):
+    """What it says of mail and failure."""
 
     @property
     def smtp_alert(self) -> bool | None: ...
+    @property
+    def inhibit_on_failure(self) -> bool | None: ...
 
 
 class Destination(Protocol):
@@ -34,7 +38,7 @@ class Destination(Protocol):
     @property
     def destination(self) -> DestinationWords: ...
     @property
-    def defaults(self) -> Alerting: ...
+    def defaults(self) -> Defaults: ...
 
 
 class Service(Protocol):
@@ -45,7 +49,7 @@ class Service(Protocol):
     @property
     def service(self) -> ServiceWords: ...
     @property
-    def defaults(self) -> Alerting: ...
+    def defaults(self) -> Defaults: ...
     @property
     def real_server(self) -> Sequence[Destination]: ...
 
@@ -63,6 +67,8 @@ class Services:
     """There is somebody to send mail to."""
     members: Counter[str] = field(default_factory=Counter)
     """Services of each group so far."""
+    judged: set[str] = field(default_factory=set)
+    """Names of the services so far."""
     servers: dict[ServerName, RealServer] = field(default_factory=dict)
     """Those of the service that was judged last, by their names as written."""
 
@@ -70,9 +76,14 @@ class Services:
         """The service as the kernel shall have it; None when it cannot be served, which has then been said."""
         name, words = service.name, service.service
         place = self.scope.places.of(service)
-        identity = f"service:{name.text}"
-        notifies = self._make_programs(identity, words, ("quorum_up", "quorum_down"))
         family = self._family(service)
+        label = self._unique(name, words, family)
+        if label in self.judged:
+            text = f"virtual_server {label} stands here twice; the first one counts"
+            self.scope.report.note(place, text, proposal="put all real servers into one block")
+            return None
+        identity = f"service:{label}"
+        notifies = self._make_programs(identity, words, ("quorum_up", "quorum_down"))
         self._tell_conflict(name, words, family)
         kept = self._servers(service, family, identity)
         if not kept:
@@ -81,22 +92,55 @@ class Services:
             return None
         self._tell_defaults(name, words, place)
         self._tell_options(name, words)
-        self._tell_quorum(words, kept)
+        quorum, hysteresis = self._quorum(words, kept)
         place_in_group = self.members[name.group] if name.group is not None else 0
         if name.group is not None:
             self.members[name.group] += 1
+        protocol = words.protocol or "UDP"
+        is_marked = name.fwmark is not None or self._is_marked(name)
+        self.judged.add(label)
         return VirtualServer(
-            name=name.text,
+            name=label,
             address=name.address,
             port=name.port,
             fwmark=name.fwmark,
             group=name.group,
-            protocol=words.protocol or "UDP",
+            protocol=protocol,
+            family=family or 4,
+            members=served.members(name, self.groups.get(name.group or ""), family or 4),
+            scheduler=words.lb_algo or "wlc",
+            flags=served.flags(words, protocol, is_marked=is_marked),
+            persistence_timeout=served.persistence_timeout(words, has_every_port=self._has_every_port(name)),
+            netmask=served.netmask(words, family or 4),
+            engine=words.persistence_engine or "",
+            quorum=quorum,
+            hysteresis=hysteresis,
+            omega=words.omega,
+            sorry_server=self._sorry_server(name, words),
             real_servers=tuple(kept),
             notifies=notifies,
             smtp_alert=self._alerts(service.defaults, False),
             place_in_group=place_in_group,
         )
+
+    def _unique(self, name: ServiceName, words: ServiceWords, family: int | None) -> str:
+        """The text, and what else tells it from others: DNS is served by UDP and TCP at one address."""
+        is_marked = name.fwmark is not None or self._is_marked(name)
+        protocol = "" if is_marked or words.protocol == "TCP" else f" {words.protocol or 'UDP'}"
+        return f"{name.text}{protocol}{' inet6' if name.address is None and family == 6 else ''}"
+
+    def _sorry_server(self, name: ServiceName, words: ServiceWords) -> RealServer | None:
+        sorry = words.sorry_server
+        if sorry is None:
+            return None
+        forwarding = words.sorry_server_lvs_method or words.lb_kind or NAT
+        port = sorry.port
+        if forwarding.method != "NAT" and name.port:
+            if port not in (0, name.port):
+                place = self.scope.places.of(words, "sorry_server")
+                self._warn(place, f"{forwarding.method} cannot map port {name.port} to {port}; {name.port} is used")
+            port = name.port
+        return _placed(sorry.address, port, forwarding, inhibit=words.sorry_server_inhibit)
 
     def _make_programs(
         self, identity: str, words: ServiceWords | DestinationWords, names: tuple[str, ...]
@@ -109,7 +153,7 @@ class Services:
             if self.programs.make(command, f"{identity}/{name}", self.scope.places.of(words, name)) is not None
         )
 
-    def _alerts(self, words: Alerting, unsaid: bool) -> bool:
+    def _alerts(self, words: Defaults, unsaid: bool) -> bool:
         """The nearest word counts."""
         nearest = self.alerts if words.smtp_alert is None else words.smtp_alert
         return self.mails and (unsaid if nearest is None else nearest)
@@ -159,10 +203,11 @@ class Services:
                 port = name.port
             weight = said.weight if said.weight is not None else words.weight
             address = server.name.address
-            kept[server.name] = RealServer(
-                address=address,
-                port=port,
+            kept[server.name] = msgspec.structs.replace(
+                _placed(address, port, forwarding, inhibit=self._inhibits(service, server)),
                 weight=1 if weight is None else weight,
+                upper=said.uthreshold or 0,
+                lower=said.lthreshold or 0,
                 notifies=self._make_programs(f"{identity}/{address} {port}", said, ("notify_up", "notify_down")),
                 smtp_alert=self._alerts(server.defaults, True),
             )
@@ -179,14 +224,16 @@ class Services:
             self._warn(place, f"virtual_server {name.text} has no lb_algo; wlc is used", "add lb_algo rr")
         if words.lb_kind is None:
             self._warn(place, f"virtual_server {name.text} has no lb_kind; NAT is used", "add lb_kind NAT, DR or TUN")
-        group = self.groups.get(name.group or "")
-        has_no_port = (
-            any(not member.port for member in group.members if member.fwmark is None) if group else not name.port
-        )
-        by_address = name.address is not None or (group is not None and bool(self._members(name)))
-        if by_address and has_no_port and words.persistence_timeout is None:
+        if self._has_every_port(name) and words.persistence_timeout is None:
             text = f"virtual_server {name.text} has no port, which needs persistence; persistence_timeout 360 is used"
             self._warn(place, text)
+
+    def _has_every_port(self, name: ServiceName) -> bool:
+        """Some address of it is served without a port."""
+        group = self.groups.get(name.group or "")
+        if group is not None:
+            return any(not member.port for member in group.members if member.fwmark is None)
+        return name.address is not None and not name.port
 
     def _is_marked(self, name: ServiceName) -> bool:
         group = self.groups.get(name.group or "")
@@ -211,7 +258,8 @@ class Services:
             if getattr(words, option) and words.sorry_server is None:
                 self._warn(places.of(words, option), f"{option} means nothing without sorry_server; it is ignored")
 
-    def _tell_quorum(self, words: ServiceWords, servers: list[RealServer]) -> None:
+    def _quorum(self, words: ServiceWords, servers: list[RealServer]) -> tuple[int, int]:
+        """Quorum and hysteresis, as far as the weights allow them."""
         total = sum(server.weight for server in servers)
         quorum = words.quorum if words.quorum is not None else 1
         if quorum > total and words.quorum is not None:
@@ -221,3 +269,21 @@ class Services:
         if words.hysteresis is not None and words.hysteresis >= quorum:
             text = f"hysteresis {words.hysteresis} is not below the quorum {quorum}; 0 is used"
             self._warn(self.scope.places.of(words, "hysteresis"), text)
+            return quorum, 0
+        return quorum, words.hysteresis or 0
+
+    def _inhibits(self, service: Service, server: Destination) -> bool:
+        own = server.defaults.inhibit_on_failure
+        return bool(service.defaults.inhibit_on_failure if own is None else own)
+
+
+def _placed(address: str, port: int, forwarding: Forwarding, *, inhibit: bool) -> RealServer:
+    return RealServer(
+        address=address,
+        port=port,
+        method=forwarding.method,
+        tunnel=forwarding.tunnel or "ipip",
+        tunnel_port=forwarding.port or 0,
+        checksum="" if forwarding.checksum in (None, "nocsum") else forwarding.checksum,
+        inhibit=inhibit,
+    )

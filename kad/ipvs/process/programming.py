@@ -1,0 +1,230 @@
+"""Brings the kernel's table to what is wanted, some services at a time, and compares the two again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from kad.ipvs.plan import Command, DeleteService, plan_service
+from kad.ipvs.process.kernel import Done, Failure, Kernel, describe, open_or_why
+from kad.ipvs.service import Service
+from kad.ipvs.table import DestinationKey, Entry, ServiceKey
+from kad.linux import ipvs
+from kad.linux.refused import Refused
+from kad.log import Logger
+from kad.mux import Moment, Mux
+
+_AT_ONCE = 128
+"""Services in one turn of the loop."""
+_EVERY = 5.0
+"""Seconds between two comparisons, at least."""
+_SHARE = 50
+"""So many times as long as it takes to compare passes until the next comparison: 2 % of a processor at most."""
+_WITHOUT_KERNEL = 10.0
+"""Seconds until a kernel without IPVS is asked again."""
+_TOLD = 10
+"""Differences of one comparison that are told one by one."""
+
+
+class Programming:
+    """What is ours in the table; whoever is no owner of it is left alone."""
+
+    def __init__(self, mux: Mux, log: Logger, note: Callable[[str, str], None]) -> None:
+        """`note(object, text)` writes into the journal."""
+        self._mux = mux
+        self._log = log
+        self._note = note
+        self.kernel = Kernel()
+        self.failure = ""
+        """Why the table cannot be programmed at all."""
+        self.owners: dict[ServiceKey, Service] = {}
+        self.left: dict[ServiceKey, set[DestinationKey]] = {}
+        """What only an earlier configuration named, by service."""
+        self._dirty: dict[ServiceKey, None] = {}
+        self._pumping = False
+        self._refused: dict[ServiceKey, str] = {}
+        """What was said of a service that the kernel does not take."""
+        self._comparing: list[ServiceKey] = []
+        self._found: list[Command] = []
+        self._began = 0.0
+        self._spent = 0.0
+        self._next: Moment | None = None
+        self.heals = 0
+        """Commands that a comparison made necessary."""
+        self.ended = False
+
+    @property
+    def waiting(self) -> int:
+        """Services that are to be programmed yet."""
+        return len(self._dirty)
+
+    def refusal(self, keys: Iterable[ServiceKey]) -> str:
+        """Why the kernel does not have one of them as it is wanted; empty when it does."""
+        return next((self._refused[key] for key in keys if key in self._refused), "")
+
+    def begin(self) -> None:
+        """Open the table, or try again later."""
+        if self.kernel.is_open:
+            return
+        failure = open_or_why(self.kernel)
+        if failure and failure != self.failure:
+            self._log.error(f"{failure}; the virtual servers are not served")
+            self._note("ipvs", failure)
+        elif self.failure and not failure:
+            self._log.notice("IPVS is there now")
+        self.failure = failure
+        self._compare_in(_WITHOUT_KERNEL if failure else _EVERY)
+
+    # programming
+
+    def program(self, keys: Iterable[ServiceKey]) -> None:
+        """Make these as they are wanted: now, or where they are many, some in each turn of the loop."""
+        for key in keys:
+            self._dirty[key] = None
+        if len(self._dirty) <= _AT_ONCE:
+            self._program_some()
+        self._pump()
+
+    def _pump(self) -> None:
+        if not self._pumping and self._dirty and self.kernel.is_open:
+            self._pumping = True
+            self._mux.loop.call_soon(self._mux.noted(self._turn, "programming IPVS"))
+
+    def _turn(self) -> None:
+        self._pumping = False
+        self._program_some()
+        self._pump()
+
+    def _program_some(self) -> None:
+        if not self.kernel.is_open:
+            return
+        keys = list(self._dirty)[:_AT_ONCE]
+        for key in keys:
+            del self._dirty[key]
+        try:
+            self._program(keys)
+        except Refused as refused:
+            self._log.error(f"IPVS does not answer: {refused}")
+            self.kernel.close()
+            self._compare_in(_EVERY)
+
+    def _program(self, keys: Sequence[ServiceKey]) -> None:
+        done = self.kernel.do([command for key in keys for command in self._commands(key)])
+        if done.stale:
+            for key in done.stale:
+                self.kernel.read_again(key)
+            again = self.kernel.do([command for key in done.stale for command in self._commands(key)])
+            kept = [one for one in done.failures if one.command.service not in done.stale]
+            done = Done([*kept, *again.failures], set())
+        self._judge(keys, done.failures)
+
+    def _commands(self, key: ServiceKey) -> list[Command]:
+        entry = self.kernel.entry(key)
+        owner = self.owners.get(key)
+        if owner is None:
+            self.left.pop(key, None)
+            return [DeleteService(key)] if entry is not None else []
+        ours = owner.named(key.port) | self.left.pop(key, set())
+        return plan_service(key, entry, wanted(owner, key), ours)
+
+    def _judge(self, keys: Sequence[ServiceKey], failures: Sequence[Failure]) -> None:
+        """Of a service that is refused the first reason is said, once."""
+        first: dict[ServiceKey, Failure] = {}
+        for failure in failures:
+            first.setdefault(failure.command.service, failure)
+        for key in keys:
+            found = first.get(key)
+            if found is None:
+                if self._refused.pop(key, None):
+                    self._log.notice(f"IPVS has {key} now as it is wanted")
+                continue
+            text = str(Refused(f"IPVS refuses to {describe(found.command)}", found.errno))
+            if self._refused.get(key) != text:
+                self._refused[key] = text
+                self._log.error(text)
+
+    # comparison
+
+    def _compare_in(self, seconds: float) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        if not self.ended:
+            self._next = self._mux.at(self._mux.now() + seconds, self._compare)
+
+    def _compare(self) -> None:
+        """Look whether the table is still as it shall be; the loop serves others in between."""
+        self._next = None
+        if not self.kernel.is_open:
+            self.begin()
+            self.program(self.owners)
+            return
+        if self._dirty:
+            self._compare_in(_EVERY)
+            return
+        self._began = self._mux.now()
+        self._spent = 0.0
+        try:
+            self.kernel.read_services()
+        except Refused as refused:
+            self._log.error(f"IPVS cannot be read: {refused}")
+            self.kernel.close()
+            self._compare_in(_EVERY)
+            return
+        self._spent = self._mux.now() - self._began
+        self._found = []
+        self._comparing = list(self.owners)
+        self._compare_some()
+
+    def _compare_some(self) -> None:
+        began = self._mux.now()
+        keys = self._comparing[-_AT_ONCE:]
+        del self._comparing[-_AT_ONCE:]
+        different = []
+        with suppress(Refused):  # the next command says it
+            for key in keys:
+                owner = self.owners.get(key)
+                if owner is None or key in self._dirty:
+                    continue
+                ours = owner.named(key.port)
+                commands = plan_service(key, self.kernel.entry(key), wanted(owner, key), ours)
+                if commands:
+                    different.append(key)
+                    self._found += [] if key in self._refused else commands
+        if different:
+            self.program(different)
+        self._spent += self._mux.now() - began
+        if self._comparing:
+            self._mux.loop.call_soon(self._mux.noted(self._compare_some, "comparing IPVS"))
+        else:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        for command in self._found[:_TOLD]:
+            text = f"the IPVS table was not as it shall be, somebody else changed it: had to {describe(command)}"
+            self._log.warning(text)
+            self._note("ipvs", text)
+        if len(self._found) > _TOLD:
+            self._log.warning(f"IPVS: {len(self._found) - _TOLD} more entries had to be healed")
+        self.heals += len(self._found)
+        self._found = []
+        self._compare_in(max(_EVERY, _SHARE * self._spent))
+
+    # the end
+
+    def clear(self, keys: Iterable[ServiceKey], *, everything: bool = False) -> None:
+        """Delete these services, or the whole table, whoever filled it. Raises Refused."""
+        if self.kernel.is_open:
+            commands = [ipvs.flush()] if everything else [ipvs.delete_service(key) for key in keys]
+            self.kernel.ipvs.request(commands)
+
+    def end(self) -> None:
+        """Leave the table as it is."""
+        self.ended = True
+        self._dirty = {}
+        if self._next is not None:
+            self._next.cancel()
+
+
+def wanted(service: Service, key: ServiceKey) -> Entry:
+    """What the kernel shall have under this key."""
+    return Entry(service.settings(key), service.destinations(key.port))
