@@ -43,7 +43,10 @@ from kad.track.items import Weight
 from kad.track.keywords import to_file, to_process
 from kad.track.process import TrackedProcess
 from kad.vrrp.keywords import VrrpSlice
+from kad.vrrp.keywords.names import Names
 from kad.vrrp.keywords.routers import Routers
+from kad.vrrp.keywords.routing import Route, Rule
+from kad.vrrp.keywords.routings import Routings
 from kad.vrrp.keywords.statics import Statics
 
 __all__ = ["Analysis", "Options", "analyze", "effective", "render", "to_json", "to_message"]
@@ -155,21 +158,40 @@ def _slices(
     scripts = _scripts(file, programs, scope)
     mail = defaults.mail
     weights = _weights(file, scripts, scope)
+    names = defaults.daemon.reloading
+    routings = Routings(
+        Names(
+            scope.host.files,
+            names.iproute_etc_dir or "/etc/iproute2",
+            names.iproute_usr_dir or "/usr/share/iproute2",
+        ),
+        _encode_route,
+        _encode_rule,
+        scope,
+    )
     routers = Routers(
         defaults.vrrp,
         bool(mail.smtp_alert_vrrp if mail.smtp_alert_vrrp is not None else mail.smtp_alert),
         weights,
         programs,
+        routings,
         scope,
     )
-    vrrp = routers.slice(file.vrrp_instance, file.vrrp_sync_group)
+    words = file.statics
+    statics = Statics(words, [block.name for block in file.vrrp_instance], scope)
+    static_routing = routings.static(words, words.static_routes, words.static_rules, statics.dependents)
+    vrrp = msgspec.structs.replace(
+        routers.slice(file.vrrp_instance, file.vrrp_sync_group),
+        static_addresses=statics.addresses(defaults.daemon.default_interface or "eth0"),
+        static_routing=static_routing,
+    )
     fifos = to_fifos(
         {"": defaults.fifo, "vrrp_": defaults.vrrp.fifo, "lvs_": defaults.ipvs_fifo},
         watchdog.umask if options.umask is None else options.umask,
         programs,
         scope,
     )
-    Statics(file.statics, [instance.name for instance in vrrp.instances], scope).judge()
+    statics.judge()
     mailing = to_mailing(mail, watchdog.router_id, scope)
     services, checker = _services(file, defaults, programs, weights, mailing is not None, scope)
     programs.conclude()
@@ -181,7 +203,7 @@ def _slices(
         _tracked(file, scope),
         programs,
     )
-    if vrrp.instances and options.vrrp:
+    if (vrrp.instances or vrrp.static_addresses or vrrp.static_routing) and options.vrrp:
         fed = any("vrrp" in fifo.sources for fifo in fifos)
         slices["vrrp"] = msgspec.structs.replace(vrrp, feeds_fifo=fed)
     if services and options.checker:
@@ -209,6 +231,19 @@ def _slices(
     ):
         slices["runner"] = runner
     return watchdog, slices
+
+
+def _encode_route(route: Route) -> tuple[bytes, bytes, tuple[tuple[int, int, str], ...]]:
+    # The encoder loads pyroute2, which is worth its time only where a route is configured.
+    from kad.linux.route import encode_route
+
+    return encode_route(route)
+
+
+def _encode_rule(rule: Rule) -> tuple[bytes, bytes]:
+    from kad.linux.rule import encode_rule
+
+    return encode_rule(rule)
 
 
 def _weights(file: File, scripts: dict[str, VrrpScript], scope: Scope) -> dict[str, dict[str, Weight]]:

@@ -19,6 +19,8 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True):
     mtu: int = 1500
     addresses: tuple[str, ...] = ()
     """ADDRESS/PREFIX, canonical."""
+    vrf_table: int | None = None
+    """The routing table of the VRF that it is; None where it is none."""
 
     @property
     def is_loopback(self) -> bool:

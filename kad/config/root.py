@@ -164,10 +164,11 @@ class ReloadGlobals(Block, frozen=True, kw_only=True):
     stats_dump_file: Annotated[str | None, keyword(text("PATH"), "where USR2 writes", effect=False)] = None
     json_dump_file: Annotated[str | None, keyword(text("PATH"), "where JSON is written", effect=False)] = None
     iproute_usr_dir: Annotated[
-        str | None, keyword(text("DIR"), "the vendor's names of tables and scopes", effect=False)
+        str | None,
+        keyword(text("DIR"), "the vendor's names of tables and scopes", default="/usr/share/iproute2"),
     ] = None
     iproute_etc_dir: Annotated[
-        str | None, keyword(text("DIR"), "this host's names of tables and scopes", effect=False)
+        str | None, keyword(text("DIR"), "this host's names of tables and scopes", default="/etc/iproute2")
     ] = None
 
 
@@ -196,9 +197,8 @@ class DaemonGlobals(Block, frozen=True, kw_only=True):
         str | None,
         keyword(
             text("IFNAME"),
-            "for addresses without dev",
+            "for static addresses without dev",
             default="eth0",
-            effect=False,
             missing=Complaint.GENERAL,
         ),
     ] = None

@@ -19,7 +19,9 @@ from kad.config.host import FileLook, Host, Interface
 _RTM_GETLINK, _RTM_GETADDR = 18, 22
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_REQUEST_DUMP = 0x301
-_IFLA_IFNAME, _IFLA_MTU = 3, 4
+_IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO = 3, 4, 18
+_IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
+_IFLA_VRF_TABLE = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 
 
@@ -67,17 +69,28 @@ def _interfaces() -> dict[str, Interface]:
         for index, text in _addresses(netlink):
             addresses.setdefault(index, []).append(text)
     return {
-        name: Interface(name=name, index=index, flags=flags, mtu=mtu, addresses=tuple(addresses.get(index, ())))
-        for index, flags, name, mtu in links
+        name: Interface(
+            name=name, index=index, flags=flags, mtu=mtu, addresses=tuple(addresses.get(index, ())), vrf_table=table
+        )
+        for index, flags, name, mtu, table in links
     }
 
 
-def _links(netlink: socket.socket) -> Iterator[tuple[int, int, str, int]]:
+def _links(netlink: socket.socket) -> Iterator[tuple[int, int, str, int, int | None]]:
     for body in _dump(netlink, _RTM_GETLINK, bytes(16)):
         index, flags = struct.unpack_from("=iI", body, 4)
         attributes = dict(_attributes(body, 16))
         name = attributes[_IFLA_IFNAME].rstrip(b"\0").decode(errors="surrogateescape")
-        yield index, flags, name, int.from_bytes(attributes.get(_IFLA_MTU, b""), sys.byteorder)
+        mtu = int.from_bytes(attributes.get(_IFLA_MTU, b""), sys.byteorder)
+        yield index, flags, name, mtu, _vrf_table(attributes.get(_IFLA_LINKINFO, b""))
+
+
+def _vrf_table(link_info: bytes) -> int | None:
+    found = dict(_attributes(link_info, 0))
+    if found.get(_IFLA_INFO_KIND, b"").rstrip(b"\0") != b"vrf":
+        return None
+    data = dict(_attributes(found.get(_IFLA_INFO_DATA, b""), 0))
+    return int.from_bytes(data.get(_IFLA_VRF_TABLE, b""), sys.byteorder) or None
 
 
 def _addresses(netlink: socket.socket) -> Iterator[tuple[int, str]]:

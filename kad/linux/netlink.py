@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from kad.linux import bpf
 from kad.linux.refused import Refused, closed_on_failure, refusing
 
 NLM_F_REQUEST = 0x1
@@ -17,6 +18,7 @@ NLM_F_DUMP = 0x300
 NLM_F_REPLACE = 0x100
 NLM_F_EXCL = 0x200
 NLM_F_CREATE = 0x400
+NLM_F_APPEND = 0x800
 
 RTNLGRP_LINK = 1
 RTNLGRP_IPV4_IFADDR = 5
@@ -68,15 +70,17 @@ def attribute(kind: int, payload: bytes) -> bytes:
 
 def attributes(data: bytes) -> dict[int, bytes]:
     """Attributes by type; of a type that occurs twice the last one; what is cut off is left out."""
-    found: dict[int, bytes] = {}
-    offset = 0
+    return {kind: data[start:end] for kind, start, end in spans(data, 0)}
+
+
+def spans(data: bytes, offset: int) -> Iterator[tuple[int, int, int]]:
+    """Type of each attribute from `offset` on, and where its payload begins and ends; what is cut off is left out."""
     while offset + _ATTRIBUTE.size <= len(data):
         length, kind = _ATTRIBUTE.unpack_from(data, offset)
         if length < _ATTRIBUTE.size or offset + length > len(data):
-            break
-        found[kind & _TYPE_MASK] = data[offset + _ATTRIBUTE.size : offset + length]
+            return
+        yield kind & _TYPE_MASK, offset + _ATTRIBUTE.size, offset + length
         offset += length + (-length % 4)
-    return found
 
 
 def message(kind: int, flags: int, body: bytes) -> bytes:
@@ -133,6 +137,11 @@ class Netlink:
                 limit = struct.pack("ll", _ANSWER_SECONDS, 0)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         return cls(sock)
+
+    def attach(self, program: bpf.Program) -> None:
+        """Hear from now on only what passes."""
+        with refusing("netlink filter"):
+            bpf.attach(self._socket, program)
 
     def fileno(self) -> int:
         return self._socket.fileno()

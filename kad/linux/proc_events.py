@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import socket
@@ -10,6 +9,7 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
+from kad.linux import bpf
 from kad.linux.netlink import Overrun, enlarge_receive_buffer, messages
 from kad.linux.refused import Refused, closed_on_failure, refusing
 
@@ -17,7 +17,6 @@ _NETLINK_CONNECTOR = 11
 _CN_IDX_PROC = _CN_VAL_PROC = 1
 _LISTEN = 1
 _NLMSG_DONE = 3
-_SO_ATTACH_FILTER = 26
 _RECEIVES = 256
 """Datagrams that one receive() takes at most."""
 
@@ -37,8 +36,6 @@ class _What(IntEnum):
 
 _WHAT_AT = _NLMSG.size + _CN.size
 _DATA_AT = _NLMSG.size + _DATA
-
-_LOAD, _EQUAL, _EQUAL_X, _COPY, _RETURN = 0x20, 0x15, 0x1D, 0x07, 0x06  # classic BPF
 
 
 class Born(NamedTuple):
@@ -159,25 +156,23 @@ class ProcessEvents:
 def _attach_filter(sock: socket.socket) -> None:
     """Let the kernel drop what is not asked for: events of threads, of identities, of sessions."""
     program = [
-        (_LOAD, 0, 0, _WHAT_AT),
-        (_EQUAL, 6, 0, socket.htonl(_What.FORK)),
-        (_EQUAL, 9, 0, socket.htonl(_What.EXEC)),
-        (_EQUAL, 8, 0, socket.htonl(_What.COMM)),
-        (_EQUAL, 7, 0, socket.htonl(_What.EXIT)),
-        (_EQUAL, 1, 0, socket.htonl(_What.NONE)),
-        (_RETURN, 0, 0, 0),
-        (_RETURN, 0, 0, 0xFFFFFFFF),
-        (_LOAD, 0, 0, _DATA_AT + 8),  # fork: the child's thread and process must be one
-        (_COPY, 0, 0, 0),
-        (_LOAD, 0, 0, _DATA_AT + 12),
-        (_EQUAL_X, 5, 4, 0),
-        (_LOAD, 0, 0, _DATA_AT),  # the others: thread and process must be one
-        (_COPY, 0, 0, 0),
-        (_LOAD, 0, 0, _DATA_AT + 4),
-        (_EQUAL_X, 1, 0, 0),
-        (_RETURN, 0, 0, 0),
-        (_RETURN, 0, 0, 0xFFFFFFFF),
+        (bpf.LOAD, 0, 0, _WHAT_AT),
+        (bpf.EQUAL, 6, 0, socket.htonl(_What.FORK)),
+        (bpf.EQUAL, 9, 0, socket.htonl(_What.EXEC)),
+        (bpf.EQUAL, 8, 0, socket.htonl(_What.COMM)),
+        (bpf.EQUAL, 7, 0, socket.htonl(_What.EXIT)),
+        (bpf.EQUAL, 1, 0, socket.htonl(_What.NONE)),
+        (bpf.RETURN, 0, 0, 0),
+        (bpf.RETURN, 0, 0, 0xFFFFFFFF),
+        (bpf.LOAD, 0, 0, _DATA_AT + 8),  # fork: the child's thread and process must be one
+        (bpf.COPY, 0, 0, 0),
+        (bpf.LOAD, 0, 0, _DATA_AT + 12),
+        (bpf.EQUAL_X, 5, 4, 0),
+        (bpf.LOAD, 0, 0, _DATA_AT),  # the others: thread and process must be one
+        (bpf.COPY, 0, 0, 0),
+        (bpf.LOAD, 0, 0, _DATA_AT + 4),
+        (bpf.EQUAL_X, 1, 0, 0),
+        (bpf.RETURN, 0, 0, 0),
+        (bpf.RETURN, 0, 0, 0xFFFFFFFF),
     ]
-    code = b"".join(struct.pack("=HBBI", *line) for line in program)
-    buffer = ctypes.create_string_buffer(code, len(code))
-    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(buffer)))
+    bpf.attach(sock, program)

@@ -146,12 +146,12 @@ class SendAdvert:
 
 @dataclass(frozen=True, slots=True)
 class HoldAddresses:
-    """Every configured address is on its interface, and none that is no longer configured."""
+    """Every configured address is on its interface, every route and rule in its table, and none that went."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseAddresses:
-    """No configured address is on this host."""
+    """No configured address, route or rule is on this host."""
 
 
 @dataclass(frozen=True, slots=True)

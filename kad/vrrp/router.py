@@ -493,9 +493,11 @@ class Router:
                 if refresh != old.announcing.master_refresh:
                     master.refresh_at = now + refresh if refresh else None
                 held = (old.virtual_addresses, old.excluded_addresses)
-                if held == (configuration.virtual_addresses, configuration.excluded_addresses):
-                    return []
-                return [HoldAddresses(), Announce(configuration.announcing.master_repeat)]
+                if held != (configuration.virtual_addresses, configuration.excluded_addresses):
+                    return [HoldAddresses(), Announce(configuration.announcing.master_repeat)]
+                if (old.routes, old.rules) != (configuration.routes, configuration.rules):
+                    return [HoldAddresses()]
+                return []
             case _:
                 return []
 

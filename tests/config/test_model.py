@@ -202,7 +202,7 @@ def test_an_ipv6_instance() -> None:
             VirtualAddress(address="192.0.2.9", prefix=24, scope=253, label="eth0:0"),
         ),
         ("192.0.2.9/24 scope 77", VirtualAddress(address="192.0.2.9", prefix=24, scope=77)),
-        ("192.0.2.9 peer 192.0.2.8/24", VirtualAddress(address="192.0.2.9", prefix=32, peer="192.0.2.8/24")),
+        ("192.0.2.9 peer 192.0.2.8/24", VirtualAddress(address="192.0.2.9", prefix=24, peer="192.0.2.8/24")),
         (
             "192.0.2.9/24 preferred_lft 60 no_track noprefixroute",
             VirtualAddress(address="192.0.2.9", prefix=24, preferred_lft=60, no_track=True, noprefixroute=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kad.track.items import TrackItem
+from kad.vrrp.keywords.routing import RoutingEntry
 
 
 class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +93,9 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True):
     authentication: Authentication | None = None
     virtual_addresses: tuple[VirtualAddress, ...] = ()
     excluded_addresses: tuple[VirtualAddress, ...] = ()
+    routes: tuple[RoutingEntry, ...] = ()
+    """virtual_routes, there while it is MASTER."""
+    rules: tuple[RoutingEntry, ...] = ()
     announcing: Announcing = Announcing()
     down_timer_adverts: int = 3
     lower_prio_no_advert: bool = False
@@ -124,11 +128,22 @@ class SyncGroup(msgspec.Struct, frozen=True, kw_only=True):
     smtp_alert: bool = False
 
 
+class StaticAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of static_ipaddress."""
+
+    address: VirtualAddress
+    dependents: tuple[str, ...] = ()
+    """Instances that cannot take part without it."""
+
+
 class VrrpSlice(msgspec.Struct, frozen=True, kw_only=True):
     """All that the vrrp process needs of the configuration."""
 
     instances: tuple[VrrpInstance, ...] = ()
     groups: tuple[SyncGroup, ...] = ()
+    static_addresses: tuple[StaticAddress, ...] = ()
+    static_routing: tuple[RoutingEntry, ...] = ()
+    """Routes, then rules, that are there whatever the state of the instances is."""
     startup_delay: float = 0.0
     """Seconds after the start during which adverts are discarded."""
     log_unknown_vrids: bool = False

@@ -70,6 +70,15 @@ def _read(words: Words) -> AddressLine:
             raise Wrong(f"{word} needs a value", at - 1)
         else:
             complaints.append(f"{word} is no option of an address")
+    if "peer" in options:
+        other, _, length = options["peer"].partition("/")
+        if family_of(other) != version:
+            complaints.append(f"the peer {other} is not of the family of {address}")
+            del options["peer"]
+        else:
+            if slash:
+                complaints.append(f"with a peer the prefix is the peer's, and /{prefix} is not used")
+            prefix = int(length) if length else 128 if version == 6 else 32
     if version == 6 and prefix == 128:
         options.setdefault("preferred_lft", 0)
     line = AddressLine(address=VirtualAddress(address=address, prefix=prefix, **options), **more)
@@ -131,7 +140,7 @@ def _broadcast(text: str, address: str, prefix: int, at: int) -> str:
 def _write(line: AddressLine) -> str:
     found = line.address
     names = {number: name for name, number in SCOPES.items()}
-    words = [f"{found.address}/{found.prefix}"]
+    words = [found.address if found.peer is not None else f"{found.address}/{found.prefix}"]
     if found.broadcast is not None:
         words += ["brd", found.broadcast]
     if found.device is not None:

@@ -216,10 +216,10 @@ class InstanceBlock(Block, frozen=True, kw_only=True):
         tuple[AddressLine, ...], entries(address_line(), "addresses that are held and not advertised")
     ] = ()
     no_virtual_ipaddress: Annotated[bool, keyword(flag(), "no address is meant to be held")] = False
-    virtual_routes: Annotated[tuple[RouteLine, ...], entries(route_line(), "routes while MASTER", effect=False)] = ()
-    virtual_rules: Annotated[tuple[RuleLine, ...], entries(rule_line(), "rules while MASTER", effect=False)] = ()
+    virtual_routes: Annotated[tuple[RouteLine, ...], entries(route_line(), "routes while MASTER")] = ()
+    virtual_rules: Annotated[tuple[RuleLine, ...], entries(rule_line(), "rules while MASTER")] = ()
     dont_track_primary: Annotated[bool, keyword(flag(), "the link of the interface is not looked at")] = False
-    promote_secondaries: Annotated[bool, keyword(flag(), "sets the sysctl of that name", effect=False)] = False
+    promote_secondaries: Annotated[bool, keyword(flag(), "sets the sysctl of that name")] = False
     notify_deleted: Annotated[
         Command | None,
         keyword(optional(command(), Command(text="")), "a removed instance reports DELETED, not FAULT"),

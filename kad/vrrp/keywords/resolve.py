@@ -186,6 +186,9 @@ class InstanceResolver:
                 text = f"{self._block.name}: the instance is IPv{self._family}, {found.address} is not; it is ignored"
                 self._scope.report.warning(place, text, proposal="put it into virtual_ipaddress_excluded")
                 continue
+            if line.track_group is not None:
+                text = f"{self._block.name}: track_group is for static addresses; it is ignored"
+                self._scope.report.warning(place, text)
             if found in kept:
                 self._scope.report.note(place, f"{self._block.name}: {found.address} stands here twice; once counts")
             elif device is not None and device not in self._scope.host.interfaces and device != self._said.interface:

@@ -19,6 +19,7 @@ from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.group import GroupBlock
 from kad.vrrp.keywords.instance import InstanceBlock, NotifyWords, TrackWords
 from kad.vrrp.keywords.resolve import InstanceResolver
+from kad.vrrp.keywords.routings import Routings
 
 WATCHED = frozenset(("interface", "script", "process", "file"))
 """Kinds of tracked things that kad watches."""
@@ -34,12 +35,14 @@ class Routers:
         smtp_alert: bool,
         weights: Mapping[str, Mapping[str, Weight]],
         programs: Programs,
+        routings: Routings,
         scope: Scope,
     ) -> None:
         self._defaults = defaults
         self._smtp_alert = smtp_alert
         self._weights = weights
         self._make = programs
+        self._routings = routings
         self._scope = scope
         self._say_for_themselves: frozenset[str] = frozenset()
         """Instances with a notify_priority_changes of their own, which goes before that of their group."""
@@ -58,7 +61,8 @@ class Routers:
             if instance is not None:
                 self._tell_conflict(instance, block, seen)
                 Consistency(block, self._scope).judge(instance)
-                made[instance.name] = instance
+                routes, rules = self._routings.of_instance(block.name, block, block.virtual_routes, block.virtual_rules)
+                made[instance.name] = msgspec.structs.replace(instance, routes=routes, rules=rules)
         self._tell_shared_addresses(blocks, made)
         synced = [group for block in groups if (group := self._group(block, made)) is not None]
         defaults = self._defaults

@@ -36,7 +36,7 @@ _TYPES = [
     "unicast",
     "throw",
 ]
-_TIME = matching(r"[0-9]+(\.[0-9]+)?(s|ms)?", "a time")
+_TIME = matching(r"([0-9]+\.?[0-9]*|\.[0-9]+)(s|ms)?", "a time")
 _REALMS = matching(r"[\w.]+(/[\w.]+)?", "realms")
 _RANGE = matching(r"[0-9]+-[0-9]+", "a range START-END")
 
@@ -86,9 +86,10 @@ _ENCAP = {
     "ip": {"id": UNSIGNED, "dst": ip, "src": ip, "tos": NAMED, "ttl": number(0, 255), "flags": UNSIGNED},
     "ip6": {"id": UNSIGNED, "dst": ip, "src": ip, "tc": NAMED, "hoplimit": number(0, 255), "flags": UNSIGNED},
 }
+EVERYTHING = ("all", "any", "default")
 RULE_OPTIONS: dict[str, Check | None] = {
-    "from": lambda text: text if text in ("all", "any", "default") else network(text),
-    "to": lambda text: text if text in ("all", "any", "default") else network(text),
+    "from": lambda text: text if text in EVERYTHING else network(text),
+    "to": lambda text: text if text in EVERYTHING else network(text),
     "table": NAMED,
     "lookup": NAMED,
     "not": None,
@@ -121,6 +122,7 @@ RULE_OPTIONS: dict[str, Check | None] = {
     "no_track": None,
     "track_group": ANY,
 }
+_FOR_TABLES = ("realms", "suppress_prefixlength", "sup_pl", "suppress_ifgroup", "sup_group")
 _ACTIONS = ("table", "lookup", "goto", "nop", "blackhole", "unreachable", "prohibit", "l3mdev")
 
 
@@ -132,11 +134,17 @@ class RouteLine(msgspec.Struct, frozen=True, kw_only=True):
     """ADDRESS/PREFIX, ADDRESS, default or default6."""
     options: Options = Options()
 
+    def __str__(self) -> str:
+        return f"{'' if self.type == 'unicast' else self.type + ' '}{self.destination} {self.options}".strip()
+
 
 class RuleLine(msgspec.Struct, frozen=True, kw_only=True):
     """Selectors and one action."""
 
     options: Options = Options()
+
+    def __str__(self) -> str:
+        return str(self.options)
 
 
 def route_line() -> Value:
@@ -145,9 +153,7 @@ def route_line() -> Value:
         arguments="[to] [<TYPE>] <IP[/PREFIX] or default or default6> [via <IP>] [dev <IFNAME>] [<OPTION> <VALUE>] ...",
         pattern="",
         read=_read_route,
-        write=lambda line: (
-            f"{'' if line.type == 'unicast' else line.type + ' '}{line.destination} {line.options}".strip()
-        ),
+        write=str,
         most=None,
     )
 
@@ -174,10 +180,9 @@ def _read_route(words: Words) -> RouteLine:
         elif word in ROUTE_OPTIONS:
             option, at = take(words, at, ROUTE_OPTIONS, _LOCKABLE)
             found.append(option)
+        elif word == "to" and at + 1 < len(words) and destination is None:
+            at += 1
         elif destination is None:
-            at += word == "to"
-            if at >= len(words):
-                raise Wrong("to needs a destination", at - 1)
             destination, at = _destination(words[at].text, at), at + 1
         else:
             raise Wrong(f"{word} is no option of a route", at)
@@ -186,8 +191,11 @@ def _read_route(words: Words) -> RouteLine:
     line = RouteLine(type=kind, destination=destination, options=Options(found=tuple(found)))
     _tell_mixed([line.destination, line.options.get("via", "gw"), line.options.get("src")])
     _tell_family(line)
-    if line.options.get("no_track") is None and line.options.get("dev", "oif", "nexthop") is None:
-        complaints.append("a route without dev cannot be tracked; write no_track or dev")
+    if line.options.get("no_track") is None:
+        if line.options.get("dev", "oif") is None:
+            complaints.append("without dev no link is looked at for the route; write dev or no_track")
+        if line.options.get("protocol") is not None:
+            complaints.append("a route of another protocol cannot be tracked, protocol keepalived is used")
     if complaints:
         raise Clamped("; ".join(complaints), line, "the route is kept")
     return line
@@ -257,7 +265,7 @@ def rule_line() -> Value:
         arguments="[from <IP[/PREFIX]>] [to <IP[/PREFIX]>] [<SELECTOR> <VALUE>] ... table <TABLE> preference <NUMBER>",
         pattern="",
         read=_read_rule,
-        write=lambda line: str(line.options),
+        write=str,
         most=None,
     )
 
@@ -269,6 +277,8 @@ def _read_rule(words: Words) -> RuleLine:
         if words[at].text in ("inet", "inet6", "type"):
             found.append(Option(words[at].text))
             at += 1
+            # keepalived passes over the word behind the family, so that it may be anything.
+            at += found[-1].name != "type" and at < len(words) and words[at].text in EVERYTHING
             continue
         option, at = take(words, at, RULE_OPTIONS, frozenset())
         found.append(option)
@@ -276,8 +286,13 @@ def _read_rule(words: Words) -> RuleLine:
     options = line.options
     if options.get("table", "lookup") == "0":
         raise Wrong("table 0 is not a table")
-    if options.get(*_ACTIONS) is None:
+    actions = [each.name for each in options.found if each.name in _ACTIONS]
+    if not actions:
         raise Wrong(f"the rule has no action, one of {' '.join(_ACTIONS)}")
+    if len(actions) > 1:
+        raise Wrong(f"{' and '.join(actions)} do not go together in one rule")
+    if options.get("table", "lookup") is None and options.get(*_FOR_TABLES) is not None:
+        raise Wrong(f"{' '.join(_FOR_TABLES)} go with a table alone")
     _tell_mixed([options.get("from"), options.get("to")])
     preference, target = options.get("preference", "priority", "order"), options.get("goto")
     if target is not None and preference is not None and int(preference, 0) >= int(target):

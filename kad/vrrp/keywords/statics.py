@@ -4,10 +4,13 @@ import difflib
 from collections.abc import Collection
 from typing import Annotated
 
+import msgspec
+
 from kad.config.build import Scope
 from kad.config.keyword import Block, Head, block, entries, keyword
 from kad.config.tree import Complaint, Place
 from kad.config.values import seconds, text, texts
+from kad.vrrp.keywords import StaticAddress
 from kad.vrrp.keywords.addresses import AddressLine, address_line
 from kad.vrrp.keywords.devices import InterfaceDelay, Linkbeat, interface_delay, linkbeat
 from kad.vrrp.keywords.routes import RouteLine, RuleLine, route_line, rule_line
@@ -47,19 +50,14 @@ class StaticWords(Block, frozen=True, kw_only=True):
             "instances that static addresses depend on",
             collected=True,
             unique=True,
-            effect=False,
             missing=Complaint.GENERAL,
         ),
     ] = ()
     static_ipaddress: Annotated[
-        tuple[AddressLine, ...], entries(address_line(), "addresses that are always there", effect=False)
+        tuple[AddressLine, ...], entries(address_line(), "addresses that are always there")
     ] = ()
-    static_routes: Annotated[
-        tuple[RouteLine, ...], entries(route_line(), "routes that are always there", effect=False)
-    ] = ()
-    static_rules: Annotated[
-        tuple[RuleLine, ...], entries(rule_line(), "rules that are always there", effect=False)
-    ] = ()
+    static_routes: Annotated[tuple[RouteLine, ...], entries(route_line(), "routes that are always there")] = ()
+    static_rules: Annotated[tuple[RuleLine, ...], entries(rule_line(), "rules that are always there")] = ()
     garp_group: Annotated[
         tuple[GarpGroupBlock, ...],
         block(GarpGroupBlock, "interfaces that announce in turn", collected=True, effect=False),
@@ -80,6 +78,31 @@ class Statics:
         self._words = words
         self._instances = instances
         self._scope = scope
+
+    @property
+    def dependents(self) -> dict[str, tuple[str, ...]]:
+        """Instances by track_group."""
+        return {
+            group.name: tuple(name for line in group.group for name in line if name in self._instances)
+            for group in self._words.track_group
+        }
+
+    def addresses(self, default_interface: str) -> tuple[StaticAddress, ...]:
+        """static_ipaddress; an address without dev is on the default interface."""
+        found: dict[StaticAddress, None] = {}
+        dependents = self.dependents
+        for index, line in enumerate(self._words.static_ipaddress):
+            place = self._scope.places.of(self._words, "static_ipaddress", index)
+            device = line.address.device
+            if device is None:
+                device = default_interface
+                self._interface(device, place)
+            if line.address.use_vmac:
+                text = f"static_ipaddress: {line.address.address}: use_vmac is for virtual addresses; it is ignored"
+                self._scope.report.warning(place, text)
+            address = msgspec.structs.replace(line.address, device=device, use_vmac=False)
+            found[StaticAddress(address=address, dependents=dependents.get(line.track_group or "", ()))] = None
+        return tuple(found)
 
     def judge(self) -> None:
         """Say which names are unknown."""

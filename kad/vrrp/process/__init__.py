@@ -42,7 +42,11 @@ from kad.vrrp.process.course import Course
 from kad.vrrp.process.deeds import Deeds
 from kad.vrrp.process.holding import Holding
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.needs import lacking
+from kad.vrrp.process.promotion import Promotion
+from kad.vrrp.process.routing import Routing
 from kad.vrrp.process.standing import Ground, ground, standing
+from kad.vrrp.process.statics import Statics
 from kad.vrrp.process.surroundings import Surroundings
 from kad.vrrp.process.telling import Telling
 
@@ -77,9 +81,12 @@ class Room:
         self._course = Course(mux, log, self._end_of_turn)
         self._conversations = Conversations(mux, self._course.tell, self._course.turn, log)
         self._holding = Holding(mux, log, self.network, self._course.at, self._put_back)
+        self._routing = Routing(mux, log, self.network, self._course.at, self._give_up)
+        self._statics = Statics(self._holding, self._routing)
+        self._promotion = Promotion(log)
         self._telling = Telling(say)
         announcing = Announcing(mux, log, FrameSender.open())
-        self._deeds = Deeds(mux, say, log, self._conversations, self._holding, announcing, self._telling)
+        self._deeds = Deeds(mux, say, log, self._conversations, self._holding, self._routing, announcing, self._telling)
         self._course.begin(self._conversations, self._deeds)
         mux.watch(self.network.fileno(), self._read_network, "reading what the kernel says of interfaces")
 
@@ -97,6 +104,10 @@ class Room:
     def commit(self, generation: int) -> None:
         assert self._prepared is not None
         new, self._prepared = self._prepared, None
+        for _ in self._statics.change(new):
+            self._course.keep_pace()
+        # An address that came with them may be one to send from.
+        self._read_network()
         old_instances = {identity(instance.configuration): instance for instance in self.instances}
         wanted = {identity(configuration): configuration for configuration in new.instances}
         first = generation == 1 and not self._earlier
@@ -110,7 +121,8 @@ class Room:
         ]
         self._slice = new
         self._form_groups()
-        self._surroundings = Surroundings(self.instances)
+        self._surroundings = Surroundings(self.instances, self._statics)
+        self._routing.follow([*self.instances, *self._statics.holders], partial(self._course.turn, self._read_routing))
         # What was removed is told with the generation before.
         self._deeds.then(partial(self._telling.follow, new, generation))
         self._conversations.log_unknown = new.log_unknown_vrids
@@ -119,6 +131,7 @@ class Room:
             self._starts_at = self._mux.now() + new.startup_delay
             self._log.info(f"Delaying startup for {new.startup_delay:g} seconds")
             self._mux.at(self._starts_at, self._end_startup_delay)
+        self._promote()
         self._conversations.arrange(self.network, self.instances)
         self._look_at({instance.configuration.interface for instance in self.instances})
         self._foresee()
@@ -133,6 +146,10 @@ class Room:
             self._deeds.then(partial(self._telling.again, self.instances, groups))
         self._earlier = {}
         self._course.finish()
+
+    def _promote(self) -> None:
+        asking = (each.configuration for each in self.instances if each.configuration.promote_secondaries)
+        self._promotion.ask(each.interface for each in asking if each.family == 4)
 
     def _foresee(self) -> None:
         """No member of a sync group may begin as BACKUP, and say so, when another one begins in FAULT."""
@@ -174,6 +191,7 @@ class Room:
         self._conversations.forget(instance)
         superseded, gone = self._holding.change(instance, old)
         self._deeds.step(superseded)
+        self._deeds.step(self._routing.change(instance, old))
         self._course.tell(instance, Reconfigured(configuration))
         if gone is not None:
             self._deeds.step(gone)
@@ -243,6 +261,7 @@ class Room:
     def _read_network(self) -> None:
         names: set[str] = set()
         came_up: set[str] = set()
+        shaken: set[str] = set()
         lost = []
         for change in self.network.read():
             match change:
@@ -257,19 +276,30 @@ class Room:
                 case AddressChanged(address, gone) if address.address in self._surroundings.with_address:
                     if gone:
                         lost.append(address)
-                case AddressChanged(address):
+                case AddressChanged(address, gone):
                     link = self.network.link_at(address.index)
+                    if gone and address.address in self._surroundings.static_addresses:
+                        lost.append(address)
+                    if gone and link is not None:
+                        shaken.add(link.name)
                     if link is not None and link.name in self._surroundings.on_interface:
                         names.add(link.name)
                         sentence = news.of_address(change, link.name)
                         self._log.info(sentence)
                         self._telling.event("address", f"interface/{link.name}", sentence)
+        if came_up:
+            self._promote()
         if names:
+            names.update(each.configuration.interface for each in self._surroundings.needing.of(names))
             self._look_at(names)
             tracking = self._surroundings.tracking.of([("interface", name) for name in names])
             self._judge_again({**dict.fromkeys(self._surroundings.on_interface.of(names)), **dict.fromkeys(tracking)})
         for instance in self._surroundings.with_address_on.of(came_up):
             self._put_back(instance)
+        for instance in self._surroundings.with_address_on.of(shaken - came_up):
+            # With an address of its own an interface loses the routes that need it, and nobody tells.
+            if instance.configuration.routes and instance.router.holds_addresses:
+                self._deeds.step(self._routing.hold(instance))
         if lost:
             self._defend(lost)
         self._course.finish()
@@ -289,13 +319,16 @@ class Room:
 
     def _place(self, instance: Instance, found: Ground) -> None:
         faults, source = standing(instance.configuration, found, self._conversations.failure(instance))
-        instance.own_faults = faults | {_TAKEN_AWAY} if instance.hopeless else faults
+        faults |= lacking(self.network, self._surroundings.needs.get(instance, ()))
+        faults |= self._statics.faults(instance.name, self.network)
+        instance.own_faults = faults | {instance.hopeless} if instance.hopeless else faults
         if self._conversations.equip(instance, source):
             self._course.tell(instance, SourceChanged(source_number(source)))
 
     def _look_again(self, instance: Instance) -> None:
-        self._look_at([instance.configuration.interface])
-        self._judge_again([instance])
+        concerned = self._statics.dependents(self.instances) if instance is self._statics.holder else [instance]
+        self._look_at({each.configuration.interface for each in concerned})
+        self._judge_again(concerned)
 
     def _defend(self, lost: Iterable[Address]) -> None:
         """Addresses of ours went; where we did not take them away ourselves, they come back."""
@@ -304,13 +337,24 @@ class Room:
             if any(each.router.holds_addresses for each in self._surroundings.with_address.of([address.address])):
                 self._telling.event("address", f"address/{address.address}", f"somebody removed {address.address}")
         concerned = self._surroundings.with_address.of(address.address for address in gone)
-        for instance in self._holding.notice(gone, concerned):
-            instance.hopeless = True
-            self._course.at(instance.guard.may_try_again_at(), partial(self._hope_again, instance))
-            self._look_again(instance)
+        for instance in self._holding.notice(gone, [*concerned, *self._statics.holders]):
+            self._give_up(instance, _TAKEN_AWAY, instance.guard.may_try_again_at())
+
+    def _read_routing(self) -> None:
+        """An interface that went took its routes along: that is heard of first."""
+        self._read_network()
+        for instance, names in self._routing.defend():
+            self._telling.event("routing", f"instance/{instance.name}", f"somebody removed {names}")
+
+    def _give_up(self, instance: Instance, reason: str, until: float) -> None:
+        instance.hopeless = reason
+        self._course.at(until, partial(self._hope_again, instance))
+        self._look_again(instance)
 
     def _hope_again(self, instance: Instance) -> None:
-        instance.hopeless = False
+        instance.hopeless = ""
+        if instance is self._statics.holder:
+            self._put_back(instance)
         self._look_again(instance)
 
     def _put_back(self, instance: Instance) -> None:
@@ -363,6 +407,9 @@ class Room:
             if names is None or configuration.name in names:
                 self._deeds.do(Instance(configuration, time.time()), ReleaseAddresses())
         self._deeds.work(until=inf)
+        if names is None:
+            for _ in self._statics.sweep(self._prepared):
+                pass
 
     def tell_all(self) -> None:
         for instance in self.instances:
@@ -396,6 +443,7 @@ class Room:
                 {"name": link.name, "index": link.index, "up": link.up, "mac": link.mac.hex(":")}
                 for link in self.network.links()
             ],
+            "static": self._statics.snapshot(),
             "counters": {**counters, "netlink_overruns": self.network.overruns},
         }
 
@@ -406,6 +454,10 @@ class Room:
             self._course.tell(instance, Stopped(release, until))
         self._course.finish()
         await self._leaving
+        self._promotion.ask(())
+        if release:
+            for _ in self._statics.release():
+                pass
 
     async def orphaned(self) -> None:
         await self.stop(release=True, handover=0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from kad.log import Logger
 from kad.messages import Message
@@ -27,6 +28,7 @@ from kad.vrrp.process.announcing import Announcing
 from kad.vrrp.process.conversations import Conversations
 from kad.vrrp.process.holding import Holding
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.routing import Routing
 from kad.vrrp.process.telling import Telling
 
 _LOWER_PRIORITY_COMPLAINT = 60.0
@@ -45,6 +47,7 @@ class Deeds:
         log: Logger,
         conversations: Conversations,
         holding: Holding,
+        routing: Routing,
         announcing: Announcing,
         telling: Telling,
     ) -> None:
@@ -53,6 +56,7 @@ class Deeds:
         self._log = log
         self._conversations = conversations
         self._holding = holding
+        self._routing = routing
         self._announcing = announcing
         self._telling = telling
         self._waiting: deque[_Deed] = deque()
@@ -113,9 +117,9 @@ class Deeds:
     def _do(self, instance: Instance, action: Action) -> Iterator[None] | None:
         match action:
             case HoldAddresses():
-                return self._holding.hold(instance)
+                return chain(self._holding.hold(instance), self._routing.hold(instance))
             case ReleaseAddresses():
-                return self._holding.release(instance)
+                return self._release(instance)
             case Announce(repeat):
                 return self._announcing.announce(instance, self._holding.layout(instance), repeat)
             case ChangeState():
@@ -134,6 +138,10 @@ class Deeds:
             case SendAdvert(priority):
                 self._send_advert(instance, priority)
         return None
+
+    def _release(self, instance: Instance) -> Iterator[None]:
+        yield from self._routing.release(instance)
+        yield from self._holding.release(instance)
 
     def _change_state(self, instance: Instance, change: ChangeState) -> None:
         if change.old is State.MASTER:

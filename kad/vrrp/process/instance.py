@@ -60,6 +60,7 @@ class Instance:
         "received",
         "removed",
         "router",
+        "routing_guard",
         "sent",
         "since",
         "slot",
@@ -107,8 +108,9 @@ class Instance:
         self.placed: tuple[Placed, ...] = ()
         """Its addresses as they were last put on interfaces."""
         self.guard = AddressGuard()
-        self.hopeless = False
-        """Somebody takes its addresses away faster than they are worth putting back."""
+        self.routing_guard = AddressGuard()
+        self.hopeless = ""
+        """What somebody takes away faster than it is worth putting back; empty for nothing."""
         self.old_unicast_checksum = configuration.old_unicast_checksum == "always"
 
     @property
@@ -218,7 +220,10 @@ class Instance:
             },
             "statistics": self._statistics(),
             "discarded": {finding.value: count for finding, count in self.discarded.items()},
-            "configuration": configuration,
+            "virtual_routes": [each.text for each in configuration.routes],
+            "virtual_rules": [each.text for each in configuration.rules],
+            # What is put to the kernel says nothing to a reader.
+            "configuration": msgspec.structs.replace(configuration, routes=(), rules=()),
         }
 
     def _statistics(self) -> dict[str, int]:

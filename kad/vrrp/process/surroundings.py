@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.needs import Need, needs_of
+
+if TYPE_CHECKING:
+    from kad.vrrp.process.statics import Statics
 
 K = TypeVar("K")
 
@@ -23,31 +27,60 @@ class Index(Generic[K]):
         """All that have one of these, each once."""
         return list({instance: None for key in keys for instance in self._found.get(key, ())})
 
+    def all(self) -> list[Instance]:
+        """Every instance, once."""
+        return self.of(self._found)
+
     def __contains__(self, key: object) -> bool:
         return key in self._found
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
 
 
 class Surroundings:
     """Made anew whenever the instances are others."""
 
-    def __init__(self, instances: Iterable[Instance]) -> None:
+    def __init__(self, instances: Iterable[Instance], statics: Statics | None = None) -> None:
         self.on_interface: Index[str] = Index()
         """By the interface on which they speak."""
         self.with_address_on: Index[str] = Index()
-        """By every interface that one of their addresses is on."""
+        """By every interface that one of their addresses is on, or one of their routes leads to."""
+        self.needing: Index[str] = Index()
+        """By every other interface without which they cannot take part."""
         self.with_address: Index[str] = Index()
         """By virtual address, as text."""
         self.tracking: Index[tuple[str, str]] = Index()
         """By kind and name of what they track."""
+        self.needs: dict[Instance, list[Need]] = {}
+        self.static_addresses: frozenset[str] = frozenset()
+        holder = statics.holder if statics else None
+        if holder is not None:
+            self.static_addresses = frozenset(address.address for address in holder.addresses)
+            self._add_devices(holder)
         for instance in instances:
             configuration = instance.configuration
             self.on_interface.add(configuration.interface, instance)
             for address in instance.addresses:
                 self.with_address.add(address.address, instance)
-                self.with_address_on.add(address.device or configuration.interface, instance)
+            self._add_devices(instance)
+            needs = needs_of(configuration)
+            if needs:
+                self.needs[instance] = needs
+            for need in [*needs, *(statics.needs.get(instance.name, ()) if statics else ())]:
+                self.needing.add(need.device, instance)
             for item in configuration.tracks:
                 self.tracking.add((item.kind, item.name), instance)
 
+    def _add_devices(self, instance: Instance) -> None:
+        configuration = instance.configuration
+        for address in instance.addresses:
+            self.with_address_on.add(address.device or configuration.interface, instance)
+        for entry in (*configuration.routes, *configuration.rules):
+            for name in {entry.device or configuration.interface, *(name for _, _, name in entry.indexes)}:
+                self.with_address_on.add(name, instance)
+
     def concerns(self, name: str) -> bool:
         """Whether anybody cares for the interface of this name."""
-        return name in self.on_interface or name in self.with_address_on or ("interface", name) in self.tracking
+        tracked = ("interface", name) in self.tracking or name in self.needing
+        return name in self.on_interface or name in self.with_address_on or tracked

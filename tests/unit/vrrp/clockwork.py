@@ -12,12 +12,13 @@ from kad.linux.address import Address
 from kad.linux.batch import Datagram, Unsent
 from kad.linux.link import Link
 from kad.linux.network import Change
+from kad.linux.routing import Key
 from kad.log import Destination, Logger
 from kad.messages import Message
 from kad.page import Page
 from kad.vrrp import process
 from kad.vrrp.keywords import SyncGroup, VrrpInstance, VrrpSlice
-from kad.vrrp.process import Room, conversations
+from kad.vrrp.process import Room, conversations, routing
 from kad.vrrp.process.instance import Instance
 
 
@@ -150,6 +151,8 @@ class Network:
         """What each request put to the kernel."""
         self.changes: list[Change] = []
         self.overruns = 0
+        self.refuses: dict[bytes, int] = {}
+        """The answer to each message that is not done."""
         self.takes: Callable[[], None] = lambda: None
         """Called for every message: the kernel takes its time."""
 
@@ -177,11 +180,29 @@ class Network:
         self.asked.append(list(batch))
         for _ in batch:
             self.takes()
-        return [0] * len(batch)
+        return [self.refuses.get(message, 0) for message in batch]
 
     def read(self) -> list[Change]:
         changes, self.changes = self.changes, []
         return changes
+
+
+class RoutingMonitor:
+    """A kad.linux.routing.RoutingMonitor whose kernel is the test."""
+
+    def __init__(self) -> None:
+        self.removed: set[Key] | None = set()
+        self.closed = False
+
+    def fileno(self) -> int:
+        return 998
+
+    def read(self) -> set[Key] | None:
+        removed, self.removed = self.removed, set()
+        return removed
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Frames:
@@ -230,7 +251,9 @@ class House:
         self.frames = Frames()
         self.said: list[Message] = []
         self.lines: list[str] = []
+        self.routing = RoutingMonitor()
         monkeypatch.setattr(process, "Network", lambda: self.network)
+        monkeypatch.setattr(routing, "RoutingMonitor", lambda: self.routing)
         monkeypatch.setattr(process.FrameSender, "open", lambda: self.frames)
         monkeypatch.setattr(conversations, "Segment", Segment)
         self.log = Logger("test", Destination(syslog=False))
@@ -271,3 +294,8 @@ class House:
         """The kernel says that something changed; the network has it already."""
         self.network.changes += changes
         self.mux.watched[self.network.fileno()]()
+
+    def tell_removed(self, removed: set[Key] | None) -> None:
+        """The kernel says that routes and rules went; None: it lost count."""
+        self.routing.removed = removed
+        self.mux.watched[self.routing.fileno()]()
