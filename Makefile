@@ -15,7 +15,7 @@ PYTEST := $(RUN) pytest
 test: packages $(VENV)/.test lint
 	@failed=; \
 	$(PYTEST) -q -m "not lab" -n 2 || failed=yes; \
-	$(PYTEST) -q -m "lab and not timing" -n 3 || failed=yes; \
+	$(PYTEST) -q -m "lab and not timing" -n 4 || failed=yes; \
 	$(PYTEST) -q -m "lab and timing" || failed=yes; \
 	test -z "$$failed"
 

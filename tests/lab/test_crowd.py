@@ -10,6 +10,6 @@ from tests.lab.lab import Lab, Node
 pytestmark = [pytest.mark.lab, pytest.mark.timing]
 
 
-def test_two_hundred_instances_for_twenty_seconds(pair: tuple[Lab, Node, Node]) -> None:
+def test_two_hundred_instances_for_ten_seconds(pair: tuple[Lab, Node, Node]) -> None:
     lab, a, b = pair
-    crowd(lab, a, b, instances=200, election=20, seconds=20)
+    crowd(lab, a, b, instances=200, election=20, seconds=10)

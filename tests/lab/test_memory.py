@@ -79,7 +79,6 @@ def test_the_dump_tells_what_each_process_occupies_and_what_the_collector_costs(
         assert 0 < figures["longest_pause"] < 0.5
 
 
-@pytest.mark.timing
 def test_reloads_and_deaths_leave_nothing_behind(pair: Pair) -> None:
     lab, a, _ = pair
     daemon = lab.start_kad(a, many(100, 5))

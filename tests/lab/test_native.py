@@ -29,7 +29,7 @@ http { access_log off; server { listen 80; return 200 "here\\n"; } }
 """
 PROMISE = 0.05
 """Seconds beyond what the configuration asks for."""
-SLACK = 0.25
+SLACK = 0.6
 """Seconds that a machine with other work may add."""
 
 
@@ -77,7 +77,6 @@ def backup_of(text: str) -> str:
     return text.replace("state MASTER", "state BACKUP").replace("priority 100", "priority 98")
 
 
-@pytest.mark.timing
 def test_the_course_without_a_single_program(lab: Lab, nodes: tuple[Node, Node], executions: Executions) -> None:
     one, two = nodes
     first = lab.start_kad(one, COURSE.read_text())
@@ -137,7 +136,6 @@ def watching(more: str = "", script: str = "killall -0 nginx && exit 0 || exit 1
     )
 
 
-@pytest.mark.timing
 @pytest.mark.parametrize("script", ["killall -0 nginx", "kill -0 $(cat /run/nginx.pid)", "pgrep -x nginx || exit 1"])
 def test_immediate_moves_the_address_within_the_skew(pair: Pair, executions: Executions, script: str) -> None:
     lab, a, b = pair

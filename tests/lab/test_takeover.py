@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.lab.lab import Lab
@@ -10,12 +12,19 @@ from tests.lab.takeover import measure
 pytestmark = [pytest.mark.lab, pytest.mark.timing]
 
 
-@pytest.mark.parametrize(("version", "advert_int", "times"), [(3, 0.1, 7), (2, 1, 3)])
-def test_takeover_comes_when_the_protocol_says(lab: Lab, version: int, advert_int: float, times: int) -> None:
-    theirs = measure("keepalived", advert_int, times, version=version)
-    ours = measure("kad", advert_int, times, version=version)
-    # Never early: the advert that would have come in time must not be beaten.
-    assert min(ours.seconds) > -0.002, ours
-    # The bound of 5 ms is held by `make bench`, on a quiet machine; here others may be at work.
-    assert ours.median < 0.005 + 0.010, (ours, theirs)
-    assert ours.median < theirs.median + 0.015, (ours, theirs)
+def test_takeover_comes_when_the_protocol_says(lab: Lab) -> None:
+    # They wait nearly all the time, so they wait together; `make soak` and `make bench` measure one after the other.
+    with ThreadPoolExecutor() as together:
+        waiting = [
+            (
+                together.submit(measure, "keepalived", advert_int, times, version=version),
+                together.submit(measure, "kad", advert_int, times, version=version),
+            )
+            for version, advert_int, times in ((3, 0.1, 7), (2, 1, 3))
+        ]
+    for theirs, ours in ((theirs.result(), ours.result()) for theirs, ours in waiting):
+        # Never early: the advert that would have come in time must not be beaten.
+        assert min(ours.seconds) > -0.002, ours
+        # The bound of 5 ms is held by `make soak`, on a quiet machine; here others may be at work.
+        assert ours.median < 0.005 + 0.010, (ours, theirs)
+        assert ours.median < theirs.median + 0.015, (ours, theirs)
