@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _LATEST_EVENTS = 100
 """Of the journal, as a whole dump shows it; the section "events" has all that is kept."""
-_PATIENCE = 2.0
-"""Seconds that a child has to tell about itself."""
+_PATIENCE = 8.0
+"""Seconds that a child has to tell about itself; one that is deaf is replaced long before, and nobody waits for it."""
 _MEMORY_AGE = 1.0
 _CONVERSATION = 10.0
 """Seconds that a client has for its request and for reading the answer."""

@@ -24,6 +24,12 @@ _DOUBTFUL = 0.75
 """Part of the patience after which a child that was asked has not answered."""
 _LATE = 0.25
 """A deadline that is served later than this (seconds) says that the parent itself was not scheduled."""
+_ANSWER = 0.1
+"""Seconds that a child that was asked has for its answer, where half of its patience is more."""
+_SHARE = 0.2
+"""Part of the patience for which a child that wants a processor must have had one before it is called deaf."""
+_STARVED = 10.0
+"""Seconds of silence after which it is replaced even if it hardly had a processor."""
 
 
 class Phase(Enum):
@@ -75,6 +81,10 @@ class Dismissed:
 @dataclass(frozen=True, slots=True)
 class DeadlineReached:
     """The supervision's own deadline has come."""
+
+    cpu: float | None = None
+    """Seconds of processor time that the child has had so far, when it wants a processor now; None: it waits for
+    something else, or is stopped."""
 
 
 Event = Wanted | Unwanted | Configured | Answered | Died | Dismissed | DeadlineReached
@@ -144,6 +154,9 @@ class Supervision:
         self._early_deaths = 0
         self._configured_at: float | None = None
         self._heard_at = 0.0
+        self._asked_at: float | None = None
+        """Since it was last heard."""
+        self._cpu_when_asked: float | None = None
         self._ever_configured = False
         self._kill_said = False
         self._dismissed = False
@@ -184,8 +197,8 @@ class Supervision:
             case Dismissed():
                 self._dismissed = True
                 return []
-            case DeadlineReached():
-                return self._fall_due(now)
+            case DeadlineReached(cpu):
+                return self._fall_due(cpu, now)
             case Configured():
                 # Said by a child that is told to leave; it is not brought back by that.
                 return []
@@ -194,6 +207,7 @@ class Supervision:
         self.phase = Phase.STARTING
         self._configured_at = None
         self._kill_said = self._dismissed = False
+        self._asked_at = None
         self._heard_at, self.deadline = now, None
         self._hear(now)
         return [Fork()]
@@ -201,7 +215,7 @@ class Supervision:
     def _hear(self, at: float) -> list[Action]:
         news = at > self._heard_at or self.deadline is None
         if news and self.phase in (Phase.STARTING, Phase.RUNNING) and not self._kill_said:
-            self._heard_at = at
+            self._heard_at, self._asked_at = at, None
             self.deadline = at + self._patience / 2
         return []
 
@@ -248,7 +262,7 @@ class Supervision:
         self.phase, self.deadline = Phase.WAITING, now + delay
         return [Complain("warning", f"{self.name} process is started again in {delay:.0f} s")]
 
-    def _fall_due(self, now: float) -> list[Action]:
+    def _fall_due(self, cpu: float | None, now: float) -> list[Action]:
         if self.deadline is None or now < self.deadline:
             return []
         late = now - self.deadline
@@ -259,21 +273,39 @@ class Supervision:
                 self.deadline = now + 1.0
                 return [Kill("it did not leave in time")]
             case Phase.STARTING | Phase.RUNNING:
-                return self._doubt(now, late)
+                return self._doubt(cpu, now, late)
             case _:
                 self.deadline = None
                 return []
 
-    def _doubt(self, now: float, late: float) -> list[Action]:
+    def _doubt(self, cpu: float | None, now: float, late: float) -> list[Action]:
         """Half of the patience is gone: ask; all of it: replace. When it was the parent that slept, all begins anew."""
+        if self._kill_said:
+            self.deadline = now + 1.0
+            return []
         if late > _LATE:
-            self._heard_at = now
+            self._heard_at, self._asked_at = now, None
         silence = now - self._heard_at
+        if self._asked_at is None:
+            self._asked_at, self._cpu_when_asked = now, cpu
+            self.deadline = max(self._heard_at + self._patience, now + min(_ANSWER, self._patience / 2))
+            return [AskAlive()]
         if silence < self._patience - 0.001:
             self.deadline = self._heard_at + self._patience
-            return [AskAlive()]
-        self.deadline = now + 1.0
-        if self._kill_said:
             return []
+        lacking = self._lacks(cpu)
+        if lacking > 0.0 and silence < _STARVED:
+            self.deadline = now + max(lacking, _ANSWER / 2)
+            return []
+        self.deadline = now + 1.0
         self._kill_said = True
         return [Kill(f"no sign of life for {silence:.2f} s")]
+
+    def _lacks(self, cpu: float | None) -> float:
+        """Seconds of a processor that it was not given; another life would not be given them either."""
+        if cpu is None:
+            return 0.0
+        if self._cpu_when_asked is None:
+            # Until it wants one it was asleep, and the question woke it.
+            self._cpu_when_asked = cpu
+        return _SHARE * self._patience - (cpu - self._cpu_when_asked)

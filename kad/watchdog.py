@@ -20,6 +20,7 @@ from kad.inquiry import Inquiries
 from kad.journal import Journal
 from kad.linux.channel import Channel, ChannelLost
 from kad.linux.pidfile import PidFile, write_child_pid
+from kad.linux.process import processor_time
 from kad.linux.spawn import identity, reap, reap_strangers
 from kad.log import Logger
 from kad.machine import Deadlines
@@ -341,10 +342,12 @@ class Watchdog:
 
     def _doubt(self, member: Member, now: float) -> None:
         """A child whose loop was seen to turn need not answer."""
+        # Asked before the page: a child that turns in between is heard.
+        cpu = processor_time(member.pid) if member.pid is not None else None
         turned_at = member.page.turned_at
         if turned_at:
             member.supervision.handle(supervision.Answered(turned_at), now)
-        self.supervise(member, supervision.DeadlineReached())
+        self.supervise(member, supervision.DeadlineReached(cpu))
 
     def _kill(self, member: Member, reason: str) -> None:
         """Ask where it is, then end it."""

@@ -13,6 +13,7 @@ from kad.linux.refused import refusing
 
 _PR_SET_NAME = 15
 _COMM_BYTES = 15
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 _prctl = LIBC["prctl"]
 _prctl.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
@@ -28,6 +29,16 @@ def pidfd_signal(pidfd: int, signal_number: int) -> None:
     """Signal exactly that process; Refused with ESRCH when it is gone."""
     with refusing("signal to a process"):
         signal.pidfd_send_signal(pidfd, signal_number)
+
+
+def processor_time(pid: int) -> float | None:
+    """Seconds that a process which wants a processor now has had of one; None: it sleeps, is stopped, or is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / _TICKS if fields[0] == "R" else None
 
 
 def set_title(title: str, comm: str | None = None) -> None:

@@ -154,6 +154,35 @@ class TestDeafness:
         play = running() >> Due(2.0) >> DeadlineReached() << AskAlive() >> Late(3.2) >> DeadlineReached()
         assert play << Kill("no sign of life for 2.20 s")
 
+    def test_a_parent_that_was_late_by_a_little_asks_all_the_same(self) -> None:
+        play = running(deaf_after=0.3) >> Due(1.15) >> Late(1.35) >> DeadlineReached() << AskAlive() >> Due(1.45)
+        assert play >> DeadlineReached() << Kill("no sign of life for 0.45 s")
+
+    def test_one_that_wants_a_processor_and_gets_none_is_not_deaf(self) -> None:
+        play = running(deaf_after=0.3) >> Due(1.15) >> DeadlineReached(cpu=7.0) << AskAlive() >> Due(1.3)
+        # A fifth of 0.3 s makes it deaf: 0.06 s; it has had none, then 0.02 s.
+        play = play >> DeadlineReached(cpu=7.0) >> Due(1.36) >> DeadlineReached(cpu=7.02) >> Due(1.41)
+        assert play >> Answered() >> Due(1.56)
+
+    def test_one_that_was_asleep_until_it_was_asked_is_given_its_time(self) -> None:
+        play = running(deaf_after=0.3) >> Due(1.15) >> DeadlineReached() << AskAlive() >> Due(1.3)
+        play = play >> DeadlineReached(cpu=7.0) >> Due(1.36) >> DeadlineReached(cpu=7.05) >> Due(1.41)
+        assert play >> DeadlineReached(cpu=7.07) << Kill("no sign of life for 0.41 s")
+
+    def test_one_that_had_its_processor_is_deaf(self) -> None:
+        play = running(deaf_after=0.3) >> Due(1.15) >> DeadlineReached(cpu=7.0) << AskAlive() >> Due(1.3)
+        assert play >> DeadlineReached(cpu=7.07) << Kill("no sign of life for 0.30 s")
+
+    def test_one_that_is_stopped_is_deaf_however_little_it_had(self) -> None:
+        play = running(deaf_after=0.3) >> Due(1.15) >> DeadlineReached(cpu=7.0) << AskAlive() >> Due(1.3)
+        assert play >> DeadlineReached(None) << Kill("no sign of life for 0.30 s")
+
+    def test_nobody_waits_for_a_processor_for_ever(self) -> None:
+        play = running() >> Due(2.0) >> DeadlineReached(cpu=7.0) << AskAlive() >> Due(3.0)
+        for times in range(1, 21):
+            play = play >> DeadlineReached(cpu=7.0) >> Due(3.0 + 0.4 * times)
+        assert play >> DeadlineReached(cpu=7.0) << Kill("no sign of life for 10.00 s")
+
     def test_one_that_was_killed_cannot_answer_any_more(self) -> None:
         play = running() >> Due(2.0) >> DeadlineReached() << AskAlive() >> Due(3.0) >> DeadlineReached() << ...
         assert play >> At(3.5) >> Answered() >> Due(4.0)
