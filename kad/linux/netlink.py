@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kad.linux import bpf
+from kad.linux.readiness import readiness
 from kad.linux.refused import Refused, closed_on_failure, refusing
 
 NLM_F_REQUEST = 0x1
@@ -46,6 +48,7 @@ _ACK_FOOTPRINT = 1536  # bytes of receive buffer that the kernel charges for one
 _SEND_BYTES = 96 * 1024  # under the smallest usual net.core.wmem_default
 _DATAGRAM = 64 * 1024
 _RECEIVES = 64  # datagrams that one receive() takes at most
+_MOST_DISCARDED = 100_000
 _DUMP_TRIES = 10
 _ANSWER_SECONDS = 5
 
@@ -112,6 +115,7 @@ class Netlink:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._ready: select.epoll | None = None
         self._sequence = 0
         self._acks = max(1, sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _ACK_FOOTPRINT)
 
@@ -136,7 +140,10 @@ class Netlink:
                 # The kernel answers inside the send; the limit is for a kernel that lost its answer.
                 limit = struct.pack("ll", _ANSWER_SECONDS, 0)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-        return cls(sock)
+        opened = cls(sock)
+        if groups:
+            opened._ready = readiness(sock)
+        return opened
 
     def attach(self, program: bpf.Program) -> None:
         """Hear from now on only what passes."""
@@ -144,9 +151,11 @@ class Netlink:
             bpf.attach(self._socket, program)
 
     def fileno(self) -> int:
-        return self._socket.fileno()
+        return (self._ready or self._socket).fileno()
 
     def close(self) -> None:
+        if self._ready is not None:
+            self._ready.close()
         self._socket.close()
 
     def request(self, batch: Sequence[bytes]) -> list[int]:
@@ -181,7 +190,10 @@ class Netlink:
         raise Refused("netlink dump", errno.EBUSY)
 
     def receive(self) -> list[Message]:
-        """What a monitor has been told since; raises Overrun when something was lost, then dump again."""
+        """What a monitor has been told since; raises Overrun when something was lost, then dump again.
+
+        What was told before the loss is gone too: after a dump it would be yesterday's news.
+        """
         received: list[Message] = []
         for _ in range(_RECEIVES):
             try:
@@ -190,11 +202,22 @@ class Netlink:
                 break
             except OSError as error:
                 if error.errno == errno.ENOBUFS:
+                    self._discard()
                     raise Overrun from error
                 raise Refused("netlink monitor", error.errno or 0) from error
             if port == 0:  # from the kernel, not from a process that pretends
                 received += messages(data)
         return received
+
+    def _discard(self) -> None:
+        """Until the queue is empty the kernel puts nothing into it."""
+        for _ in range(_MOST_DISCARDED):
+            try:
+                self._socket.recv(1)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
 
     def _send(self, data: bytes | bytearray) -> None:
         with refusing("netlink request"):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from kad.linux import bpf
 from kad.linux.netlink import Overrun, enlarge_receive_buffer, messages
+from kad.linux.readiness import readiness
 from kad.linux.refused import Refused, closed_on_failure, refusing
 
 _NETLINK_CONNECTOR = 11
@@ -80,6 +81,7 @@ class ProcessEvents:
 
     def __init__(self, sock: socket.socket, request: int) -> None:
         self._socket = sock
+        self._ready = readiness(sock)
         self._request = request
         self._listening = False
         """Before the kernel has answered, what comes is meant for listeners of other namespaces, in their numbers."""
@@ -101,9 +103,10 @@ class ProcessEvents:
         return cls(sock, request)
 
     def fileno(self) -> int:
-        return self._socket.fileno()
+        return self._ready.fileno()
 
     def close(self) -> None:
+        self._ready.close()
         self._socket.close()
 
     def receive(self) -> list[Event]:

@@ -107,6 +107,13 @@ class Reconfigured:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressesRemoved:
+    """Somebody took addresses of a MASTER away, and they are not to be put back."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Promoted:
     """All members of the sync group can be MASTER now."""
 
@@ -132,6 +139,7 @@ Event = (
     | FaultsChanged
     | SourceChanged
     | Reconfigured
+    | AddressesRemoved
     | Promoted
     | Demoted
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kad.vrrp.advert import GIVING_UP, OWNER, Advertisement
 from kad.vrrp.events import (
     Action,
+    AddressesRemoved,
     AdvertReceived,
     Announce,
     CaughtUp,
@@ -82,6 +83,8 @@ class Leaving:
 
 _OVERLAP = 0.1
 """Seconds that both routers hold the addresses at a handover: the switches learn before the old place goes silent."""
+_OVERLAP_EACH = 0.0005
+"""Seconds more for each further address: the new MASTER announces one after the other."""
 
 
 class Router:
@@ -174,6 +177,8 @@ class Router:
             case SourceChanged(number):
                 self.source_number = number
                 actions = []
+            case AddressesRemoved(reason):
+                actions = self._lose_addresses(reason, now) if isinstance(self.phase, Master) else []
             case Promoted(reason):
                 actions = self._become_master(reason, now) if isinstance(self.phase, Backup) else []
             case Demoted(reason):
@@ -304,6 +309,10 @@ class Router:
         self.phase = Leaving(until=min(now + longest, handover_until))
         return [SendAdvert(GIVING_UP)]
 
+    def _overlap(self) -> float:
+        further = len(self.configuration.virtual_addresses) + len(self.configuration.excluded_addresses) - 1
+        return _OVERLAP + max(0, further) * _OVERLAP_EACH
+
     def _end_leaving(self) -> list[Action]:
         return [ReleaseAddresses()] if isinstance(self.phase, Leaving) else []
 
@@ -316,7 +325,7 @@ class Router:
             case Master() as master:
                 return self._hear_as_master(master, advert, now)
             case Leaving() as leaving if advert.priority != GIVING_UP:
-                leaving.until = min(leaving.until, now + _OVERLAP)
+                leaving.until = min(leaving.until, now + self._overlap())
                 return []
             case _:
                 return []
@@ -438,6 +447,12 @@ class Router:
         entered = self._enter(State.BACKUP, reason)
         self.phase = Backup(master_down_at=now + self.master_down_interval, heard_at=now, expects="anyone")
         return [ReleaseAddresses(), *entered]
+
+    def _lose_addresses(self, reason: str, now: float) -> list[Action]:
+        """What keepalived does: MASTER again after skew_time, unless another router speaks before."""
+        entered = self._enter(State.BACKUP, reason)
+        self.phase = Backup(master_down_at=now + self.skew_time, heard_at=now, expects="anyone")
+        return [*self._give_up(), *entered]
 
     def _assert_against(self, master: Master, advert: Advertisement, now: float) -> list[Action]:
         announcing = self.configuration.announcing

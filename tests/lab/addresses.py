@@ -16,6 +16,7 @@ from tests.lab.namespaces import Namespaces
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _NLM_F_REQUEST_DUMP, _NLMSG_DONE = 0x301, 3
 _GROUPS = 0x10 | 0x100
+_SO_RCVBUFFORCE = 33
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 
 
@@ -37,6 +38,8 @@ class AddressWatch:
         self.events: list[AddressEvent] = []
         self._told: set[tuple[int, str]] = set()
         self._events = node.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        # A flood of events shall be lost by whoever is tested, not here.
+        self._events.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 64 * 1024 * 1024)
         self._events.bind((0, _GROUPS))
         self._events.setblocking(False)
         self._questions = node.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -13,74 +14,102 @@ from tests.lab.lab import Lab, Node
 from tests.lab.test_crash import RECORD, recorded, settle
 from tests.lab.texts import global_defs, instance, router
 
-pytestmark = [pytest.mark.lab, pytest.mark.timing]
+pytestmark = pytest.mark.lab
 
 VIP = "10.77.0.100"
 Pair = tuple[Lab, Node, Node]
-MANY = tuple(f"10.77.{number // 200 + 1}.{number % 200 + 1}/32" for number in range(300))
+MANY = tuple(f"10.77.{number // 200 + 1}.{number % 200 + 1}/32" for number in range(500))
 
 
-@pytest.mark.parametrize("peer", ["kad", "keepalived"])
-@pytest.mark.parametrize(("advert_int", "version"), [(1, 2), (0.2, 3)])
-def test_a_master_that_stops_keeps_its_address_until_the_peer_has_it(
-    pair: Pair, peer: str, advert_int: float, version: int
-) -> None:
+HANDED_OVER = [(1, 2, "kad"), (1, 2, "keepalived"), (0.2, 3, "kad"), (0.2, 3, "keepalived")]
+"""advert_int, version, and who takes over."""
+
+
+def handed_over(which: int, priority: int) -> str:
+    advert_int, version, _ = HANDED_OVER[which]
+    return instance(
+        f"VI_{which}",
+        vrid=60 + which,
+        priority=priority,
+        advert_int=advert_int,
+        version=version,
+        addresses=(f"10.77.0.{100 + which}/32",),
+    )
+
+
+@pytest.mark.timing
+def test_a_master_that_stops_keeps_each_address_until_the_peer_has_it(pair: Pair) -> None:
     lab, a, b = pair
-    c = lab.node("c", {"eth0": "10.77.0.9/24"})
-    first = lab.start_kad(a, router(priority=150, advert_int=advert_int, version=version))
-    lab.wait_holder(VIP, a, seconds=8)
-    lab.start(peer, b, router(priority=100, advert_int=advert_int, version=version))
-    lab.daemons[-1].wait_log("Entering BACKUP STATE")
-    settle(lab, first, a)
-    with Client(c, VIP) as client:
+    c, d = lab.node("c", {"eth0": "10.77.0.9/24"}), lab.node("d", {"eth0": "10.77.0.4/24"})
+    peers = {"kad": b, "keepalived": d}
+    places = range(len(HANDED_OVER))
+    addresses = [f"10.77.0.{100 + which}" for which in places]
+    first = lab.start_kad(a, global_defs() + "".join(handed_over(which, 150) for which in places))
+    for program, node in peers.items():
+        mine = [handed_over(which, 100) for which in places if HANDED_OVER[which][2] == program]
+        lab.start(program, node, global_defs() + "".join(mine))
+    for which in places:
+        lab.wait_holder(addresses[which], a, seconds=8)
+    settle(lab, first, a, addresses[0])
+    with contextlib.ExitStack() as pinging:
+        clients = [pinging.enter_context(Client(c, address)) for address in addresses]
         moment = time.time()
         assert first.stop(seconds=5) == 0
-        lab.stays(VIP, b, 1)
-    assert client.result.lost() <= 1
-    farewell = lab.wire.wait_advert(node="a", priority=0, seconds=1, since=moment)
-    assert farewell.time - moment < 0.1
-    taken = lab.wire.wait_advert(node="b", seconds=1, since=moment)
-    [held, released] = lab.moves(VIP, moment)
-    assert (held.node, held.added, released.node, released.added) == ("b", True, "a", False)
-    # A tenth of a second for the switches to learn, and not much more.
-    assert 0.09 < released.time - taken.time < 0.3
-    assert [advert.priority for advert in lab.wire.adverts(node="a", since=farewell.time)] == [0]
+        lab.stays(addresses[0], b, 1)
+    for which, client in enumerate(clients):
+        assert client.result.lost() <= 1, HANDED_OVER[which]
+        taker = peers[HANDED_OVER[which][2]].name
+        farewell = lab.wire.wait_advert(node="a", vrid=60 + which, priority=0, seconds=1, since=moment)
+        assert farewell.time - moment < 0.1
+        taken = lab.wire.wait_advert(node=taker, vrid=60 + which, seconds=1, since=moment)
+        [held, released] = lab.moves(addresses[which], moment)
+        assert (held.node, held.added, released.node, released.added) == (taker, True, "a", False)
+        # A tenth of a second for the switches to learn, and not much more.
+        assert 0.09 < released.time - taken.time < 0.3, HANDED_OVER[which]
+        last = lab.wire.adverts(node="a", vrid=60 + which, since=farewell.time)
+        assert [advert.priority for advert in last] == [0]
     assert a.processes() == {}
 
 
-def test_no_ping_to_any_of_many_addresses_is_lost(pair: Pair) -> None:
+@pytest.mark.timing
+@pytest.mark.parametrize(
+    # Debian's keepalived announces a hundred addresses in 200 ms and more, whoever had them before.
+    ("peer", "count"),
+    [("kad", 500), ("keepalived", 20)],
+)
+def test_no_ping_to_any_of_many_addresses_is_lost(pair: Pair, peer: str, count: int) -> None:
     lab, a, b = pair
     c = lab.node("c", {"eth0": "10.77.0.9/16"})
     text = {
         priority: global_defs()
-        + instance(priority=priority, advert_int=0.3, addresses=MANY, more="garp_master_repeat 1")
+        + instance(priority=priority, advert_int=0.3, addresses=MANY[:count], more="garp_master_repeat 1")
         for priority in (150, 100)
     }
-    last = MANY[-1].partition("/")[0]
+    seen = [MANY[place].partition("/")[0] for place in (0, count // 2, count - 1)]
     first = lab.start_kad(a, text[150])
-    lab.wait_holder(last, a, seconds=8)
-    lab.start_kad(b, text[100])
-    lab.daemons[-1].wait_log("Entering BACKUP STATE")
-    lab.stays(last, a, 1.5)
-    with Client(c, MANY[0].partition("/")[0]) as one, Client(c, last) as other:
+    lab.wait_holder(seen[-1], a, seconds=8)
+    lab.start(peer, b, text[100]).wait_log("Entering BACKUP STATE")
+    settle(lab, first, a, seen[-1])
+    with contextlib.ExitStack() as pinging:
+        clients = [pinging.enter_context(Client(c, address)) for address in seen]
         assert first.stop(seconds=5) == 0
-        lab.wait_holder(last, b, seconds=1)
-        lab.stays(last, b, 1)
-    assert one.result.lost() <= 1
-    assert other.result.lost() <= 1
+        lab.wait_holder(seen[-1], b, seconds=1)
+        lab.stays(seen[-1], b, 0.5)
+    assert max(client.result.lost() for client in clients) <= 1
+    assert {address.partition("/")[0] for address in MANY[:count]} <= b.watch.held()
 
 
-@pytest.mark.parametrize(("child_wait_time", "longest"), [(5, 1.0 + 156 / 256), (1, 0.8)])
+@pytest.mark.parametrize(("child_wait_time", "advert_int", "longest"), [(5, 0.5, 0.5 + 0.5 * 156 / 256), (1, 1, 0.8)])
 def test_a_master_alone_keeps_its_address_no_longer_than_a_peer_could_take(
-    pair: Pair, child_wait_time: int, longest: float
+    pair: Pair, child_wait_time: int, advert_int: float, longest: float
 ) -> None:
     lab, a, _ = pair
-    daemon = lab.start_kad(a, f"child_wait_time {child_wait_time}\n" + router(advert_int=1, version=2))
+    daemon = lab.start_kad(a, f"child_wait_time {child_wait_time}\n" + router(advert_int=advert_int))
     settle(lab, daemon, a)
     moment = time.time()
     assert daemon.stop(seconds=5) == 0
     [released] = lab.moves(VIP, moment)
-    assert longest - 0.05 < released.time - moment < longest + 0.2
+    assert longest - 0.05 < released.time - moment < longest + 0.5
     assert not daemon.logged("killing", since=moment)
 
 
@@ -95,7 +124,7 @@ def test_keepalived_s_order_where_the_operator_wants_it(pair: Pair) -> None:
     lab.wait_holder(VIP, b, seconds=2)
     [released, held] = lab.moves(VIP, moment)
     assert (released.node, released.added, held.node) == ("a", False, "b")
-    assert released.time - moment < 0.2
+    assert released.time - moment < 0.4
     # Nobody has it for the skew time of the peer.
     assert 0.4 < held.time - released.time < 0.9
 
@@ -111,7 +140,7 @@ def test_a_peer_that_is_too_slow_to_take_over_does_not_hold_up_the_end(pair: Pai
         os.kill(pid, signal.SIGSTOP)
     moment = time.time()
     assert first.stop(seconds=3) == 0
-    assert time.time() - moment < 0.3 + 0.2 + 0.5
+    assert time.time() - moment < 0.3 + 0.2 + 1
     assert lab.holders(VIP) == set()
 
 
@@ -145,15 +174,15 @@ def test_everything_at_the_end_happens_in_keepalived_s_order(pair: Pair) -> None
     assert a.processes() == {}
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.1, 0.25, 0.3, 0.35])
-def test_term_while_it_starts_ends_it(pair: Pair, delay: float) -> None:
+def test_term_while_it_starts_ends_it(pair: Pair) -> None:
     lab, a, _ = pair
-    daemon = lab.start_kad(a, router(priority=255, state="MASTER"))
-    daemon.wait_log("Starting kad")
-    lab.hub.never(lambda: daemon.exit_status is not None, delay, "it ends by itself")
-    assert daemon.stop(seconds=5) == 0
-    assert a.processes() == {}
-    assert lab.holders(VIP) == set()
+    for delay in (0.0, 0.05, 0.1, 0.2, 0.25, 0.3, 0.35):
+        daemon = lab.start_kad(a, router(priority=255, state="MASTER"))
+        daemon.wait_log("Starting kad")
+        lab.hub.never(lambda daemon=daemon: daemon.exit_status is not None, delay, "it ends by itself")
+        assert daemon.stop(seconds=5) == 0
+        assert a.processes() == {}
+        assert lab.holders(VIP) == set()
 
 
 def test_term_while_the_startup_script_runs_ends_that_too(pair: Pair) -> None:
@@ -169,7 +198,7 @@ def test_term_while_the_startup_script_runs_ends_that_too(pair: Pair) -> None:
     lab.hub.until(lambda: "slow.sh" in daemon.family().values(), 2, "it runs")
     begin = time.time()
     assert daemon.stop(seconds=3) == 0
-    assert time.time() - begin < 1.5
+    assert time.time() - begin < 3
     assert a.processes() == {}
     # Nothing had started, so nothing is shut down.
     assert recorded(a, "order") == []

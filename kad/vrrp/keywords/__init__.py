@@ -147,6 +147,8 @@ class VrrpSlice(msgspec.Struct, frozen=True, kw_only=True):
     startup_delay: float = 0.0
     """Seconds after the start during which adverts are discarded."""
     log_unknown_vrids: bool = False
+    restore_addresses: bool = True
+    """What somebody removes from a MASTER is put back; False: keepalived's answer, BACKUP."""
     feeds_fifo: bool = False
     """Some FIFO gets the events of instances and groups."""
     fifo_states_on_reload: bool = False

@@ -71,6 +71,10 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
         float | None, keyword(seconds(0.001, 4294), "adverts are discarded until then", default="0")
     ] = None
     log_unknown_vrids: Annotated[bool, keyword(flag(), "say which unknown virtual routers are heard")] = False
+    vrrp_restore_addresses: Annotated[
+        bool | None,
+        keyword(boolean(), "what somebody removes from a MASTER is put back; no: it becomes BACKUP", default="true"),
+    ] = None
     vrrp_notify_priority_changes: Annotated[
         bool | None, keyword(boolean(), "the FIFO gets priorities", default="false")
     ] = None

@@ -71,6 +71,7 @@ class Routers:
             groups=tuple(synced),
             startup_delay=defaults.vrrp_startup_delay or 0.0,
             log_unknown_vrids=defaults.log_unknown_vrids,
+            restore_addresses=defaults.vrrp_restore_addresses is not False,
             fifo_states_on_reload=defaults.fifo_write_vrrp_states_on_reload,
             priority=defaults.process.priority,
             rt_priority=defaults.process.rt_priority,

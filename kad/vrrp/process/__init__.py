@@ -20,6 +20,7 @@ from kad.mux import Mux
 from kad.page import SLOTS
 from kad.track.priority import Value, Verdict, judge
 from kad.vrrp.events import (
+    AddressesRemoved,
     Announce,
     FaultsChanged,
     HoldAddresses,
@@ -337,6 +338,10 @@ class Room:
             if any(each.router.holds_addresses for each in self._surroundings.with_address.of([address.address])):
                 self._telling.event("address", f"address/{address.address}", f"somebody removed {address.address}")
         concerned = self._surroundings.with_address.of(address.address for address in gone)
+        if not self._slice.restore_addresses:
+            for instance, names in self._holding.robbed(gone, concerned):
+                self._course.tell(instance, AddressesRemoved(f"somebody removed {names}"))
+            concerned = []
         for instance in self._holding.notice(gone, [*concerned, *self._statics.holders]):
             self._give_up(instance, _TAKEN_AWAY, instance.guard.may_try_again_at())
 

@@ -102,15 +102,15 @@ class Holding:
     # the guard
 
     def notice(self, lost: Iterable[Address], instances: Iterable[Instance]) -> list[Instance]:
-        """Addresses went while we are MASTER, so somebody took them; the instances that cannot keep them."""
+        """Put back what somebody took; the instances that cannot keep their addresses."""
+        return [instance for instance, names in self.robbed(lost, instances) if not self._defend(instance, names)]
+
+    def robbed(self, lost: Iterable[Address], instances: Iterable[Instance]) -> Iterator[tuple[Instance, str]]:
+        """Addresses went while we are MASTER, so somebody took them: from which instances, and which ones."""
         names = frozenset((each.address, each.prefix) for each in lost)
-        return [
-            instance
-            for instance in instances
-            if instance.router.holds_addresses
-            and (mine := names & _tracked(instance))
-            and not self._defend(instance, ", ".join(f"{address}/{prefix}" for address, prefix in sorted(mine)))
-        ]
+        for instance in instances:
+            if instance.router.holds_addresses and (mine := names & _tracked(instance)):
+                yield instance, ", ".join(f"{address}/{prefix}" for address, prefix in sorted(mine))
 
     def _defend(self, instance: Instance, names: str) -> bool:
         now = self._mux.now()

@@ -167,6 +167,9 @@ class Scripted:
             raise OSError(answer, "")
         return answer[1], (answer[0], 0)
 
+    def recv(self, size: int) -> bytes:
+        return self.recvfrom(size)[0]
+
 
 def scripted(*answers: tuple[int, bytes] | int) -> tuple[Netlink, Scripted]:
     sock = Scripted(*answers)
@@ -232,6 +235,15 @@ def test_what_a_monitor_missed_is_an_overrun() -> None:
     with pytest.raises(Refused) as refused:
         scripted(errno.EBADF)[0].receive()
     assert refused.value.errno == errno.EBADF
+
+
+def test_what_was_told_before_an_overrun_is_yesterday_s_news() -> None:
+    older = (KERNEL, hexed(ROW.format("00", 0, "aaaaaaaa")))
+    newer = (KERNEL, hexed(ROW.format("00", 0, "bbbbbbbb")))
+    netlink, _ = scripted(errno.ENOBUFS, older, errno.ENOBUFS, older, errno.EAGAIN, newer)
+    with pytest.raises(Overrun):
+        netlink.receive()
+    assert [told.body.hex() for told in netlink.receive()] == ["bbbbbbbb"]
 
 
 def test_an_unprivileged_request_is_answered_with_its_errno() -> None:

@@ -211,6 +211,18 @@ class TestGuard:
         self.lose(house, address("10.77.0.8", 32, 1))
         assert asked(house) == []
 
+    def test_keepalived_s_answer_where_the_operator_wants_it(self, house: House) -> None:
+        house.commit(with_addresses(virtual(self.VIP)), restore_addresses=False)
+        house.run(3.7)
+        asked(house)
+        self.lose(house, address(self.VIP, 32, 1))
+        (one,) = house.instances
+        assert (one.router.state, one.reason) == (State.BACKUP, "somebody removed 10.77.0.7/32")
+        assert asked(house) == ["-10.77.0.7/32@1"]
+        house.run(0.62)
+        assert one.router.state is State.MASTER
+        assert asked(house) == ["+10.77.0.7/32@1"]
+
     def test_a_backup_defends_nothing(self, house: House) -> None:
         house.commit(with_addresses(virtual(self.VIP)))
         asked(house)

@@ -28,7 +28,7 @@ from kad.vrrp.events import (
     TellLowerPriority,
     Woken,
 )
-from kad.vrrp.keywords import Announcing
+from kad.vrrp.keywords import Announcing, VirtualAddress
 from tests.play import At, Due, Late, Play
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, advert, backup, entered, instance, master, router
 
@@ -238,6 +238,12 @@ class TestHandover:
             << entered(State.MASTER, State.STOP, "stopped")
             >> Due(None)
         )
+
+    def test_many_addresses_take_longer_to_announce(self) -> None:
+        many = tuple(VirtualAddress(address=f"10.77.1.{number}", prefix=32) for number in range(1, 201))
+        play = master(virtual_addresses=many, excluded_addresses=(OTHER_VIP,)) >> At(0.5) >> Stopped(handover_until=10)
+        # 0.1 s, and half a millisecond for each of the 200 others.
+        assert play << SendAdvert(0) >> At(1.2) >> hears(50) >> Due(1.4)
 
     def test_nobody_takes_over(self) -> None:
         assert (

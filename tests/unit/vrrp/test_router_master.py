@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kad.vrrp.events import (
+    AddressesRemoved,
     AdvertReceived,
     Announce,
     ChangePriority,
@@ -276,3 +277,25 @@ class TestOfAGroup:
 
     def test_demoted_it_is_already(self) -> None:
         assert backup() >> Demoted("sync group G") >> Due(3.609375)
+
+
+class TestRemovedAddresses:
+    def test_it_becomes_backup_and_master_again_after_the_skew(self) -> None:
+        # RFC 3768 6.1: (256 - 100) / 256 s.
+        assert (
+            master()
+            >> At(0.5)
+            >> AddressesRemoved("somebody removed 10.77.0.7/32")
+            << SendAdvert(0)
+            << ReleaseAddresses()
+            << entered(State.MASTER, State.BACKUP, "somebody removed 10.77.0.7/32")
+            >> Due(0.5 + 0.609375)
+        )
+
+    def test_whoever_speaks_meanwhile_stays_master(self) -> None:
+        play = master() >> At(0.5) >> AddressesRemoved("somebody removed it") << ...
+        # 3 s and the skew from then on.
+        assert play >> At(0.7) >> hears(200) >> Due(0.7 + 3.609375)
+
+    def test_a_backup_has_nothing_to_lose(self) -> None:
+        assert backup() >> AddressesRemoved("somebody removed it")
