@@ -200,7 +200,14 @@ class Inquiries:
         lives = []
         for state in self._states.values():
             spoken = page.spoken(state.slot)
-            lives.append(messages.Earlier(state=state, spoke_at=spoken.at, sent=spoken.sent, received=spoken.received))
+            earlier = messages.Earlier(
+                state=state,
+                spoke_at=spoken.at,
+                sent=spoken.sent,
+                received=spoken.received,
+                sequence=spoken.sequence,
+            )
+            lives.append(earlier)
         return tuple(lives)
 
     # the control socket

@@ -191,6 +191,8 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
     """Monotonic moment of its last advert; 0.0: never."""
     sent: int
     received: int
+    sequence: int = 0
+    """The last number of what authenticates its adverts."""
 
 
 class Resume(Message, frozen=True, kw_only=True):

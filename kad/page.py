@@ -12,8 +12,10 @@ from typing import NamedTuple
 _TURN = struct.Struct("=d")
 _ACTIVITY = struct.Struct("=H118s")
 _ACTIVITY_PLACE = 8
-_SLOT = struct.Struct("=dQQ")
+_SLOT = struct.Struct("=dQQQ")
+_SPOKEN = struct.Struct("=dQQ")
 _COUNT = struct.Struct("=Q")
+_RECEIVED_PLACE, _SEQUENCE_PLACE = 16, 24
 _SLOTS_PLACE = 128
 SLOTS = 16384
 _SIZE = _SLOTS_PLACE + SLOTS * _SLOT.size
@@ -32,6 +34,8 @@ class Spoken(NamedTuple):
     """Monotonic moment of its last advert; 0.0 when it never sent one."""
     sent: int
     received: int
+    sequence: int = 0
+    """Of what authenticates its adverts: the next life must not use a number again."""
 
 
 class Page:
@@ -62,11 +66,15 @@ class Page:
 
     def speak(self, slot: int, now: float, sent: int, received: int) -> None:
         """The router of this slot sent an advert."""
-        _SLOT.pack_into(self._memory, _SLOTS_PLACE + slot * _SLOT.size, now, sent, received)
+        _SPOKEN.pack_into(self._memory, _SLOTS_PLACE + slot * _SLOT.size, now, sent, received)
 
     def hear(self, slot: int, received: int) -> None:
         """The router of this slot received an advert."""
-        _COUNT.pack_into(self._memory, _SLOTS_PLACE + slot * _SLOT.size + 16, received)
+        _COUNT.pack_into(self._memory, _SLOTS_PLACE + slot * _SLOT.size + _RECEIVED_PLACE, received)
+
+    def number(self, slot: int, sequence: int) -> None:
+        """The router of this slot used this number, or another one proved that it did."""
+        _COUNT.pack_into(self._memory, _SLOTS_PLACE + slot * _SLOT.size + _SEQUENCE_PLACE, sequence)
 
     def spoken(self, slot: int) -> Spoken:
         return Spoken(*_SLOT.unpack_from(self._memory, _SLOTS_PLACE + slot * _SLOT.size))

@@ -6,18 +6,22 @@ from collections.abc import Iterable
 
 from kad.linux.batch import BatchReceiver, BatchSender, Datagram, Unsent
 from kad.linux.link import Link
-from kad.linux.vrrp_socket import join, leave, open_receiver, open_sender
+from kad.linux.vrrp_socket import AH, VRRP, join, leave, open_receiver, open_sender
 
 
 class Segment:
     """The sockets of one interface and family; closed and opened anew when the interface's index changes."""
 
-    def __init__(self, link: Link, family: int) -> None:
-        """Raises Refused."""
+    def __init__(self, link: Link, family: int, *, ah: bool = False) -> None:
+        """With `ah`, what wears an authentication header is heard too. Raises Refused."""
         self.link = link
         self.family = family
+        self.ah = ah
         self._groups: set[str] = set()
-        self._receiver = BatchReceiver(open_receiver(link.index, link.name, family, None))
+        self._receivers = [
+            BatchReceiver(open_receiver(link.index, link.name, family, None, protocol=protocol))
+            for protocol in ((VRRP, AH) if ah else (VRRP,))
+        ]
         self._senders = {
             multicast: BatchSender(open_sender(link.index, link.name, family, multicast=multicast))
             for multicast in (True, False)
@@ -25,26 +29,30 @@ class Segment:
         self.outbox: dict[bool, list[Datagram]] = {True: [], False: []}
         """What leaves with the next flush(), by whether it is multicast; the lists stay the same ones."""
 
-    def fileno(self) -> int:
-        return self._receiver.socket.fileno()
+    def filenos(self) -> list[int]:
+        """Of the sockets that receive."""
+        return [receiver.socket.fileno() for receiver in self._receivers]
 
     def listen_to(self, groups: Iterable[str]) -> None:
         """Be a member of exactly these multicast groups. Raises Refused."""
         wanted = set(groups)
-        for group in self._groups - wanted:
-            leave(self._receiver.socket, self.link.index, group)
-        for group in wanted - self._groups:
-            join(self._receiver.socket, self.link.index, group)
+        for receiver in self._receivers:
+            for group in self._groups - wanted:
+                leave(receiver.socket, self.link.index, group)
+            for group in wanted - self._groups:
+                join(receiver.socket, self.link.index, group)
         self._groups = wanted
 
     def receive(self) -> list[bytes]:
         """What waits, in order, with IP headers; empty when nothing does. Raises Refused."""
-        return self._receiver.receive()
+        if not self.ah:
+            return self._receivers[0].receive()
+        return [packet for receiver in self._receivers for packet in receiver.receive()]
 
     @property
     def capacity(self) -> int:
         """A receive() that returned this many packets may have left some."""
-        return self._receiver.capacity
+        return self._receivers[0].capacity
 
     def flush(self) -> list[Unsent]:
         """One system call for all that is in an outbox; what the kernel refused."""
@@ -56,6 +64,7 @@ class Segment:
         return unsent
 
     def close(self) -> None:
-        self._receiver.socket.close()
+        for receiver in self._receivers:
+            receiver.socket.close()
         for sender in self._senders.values():
             sender.socket.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from ipaddress import ip_address
@@ -22,6 +22,8 @@ OLD_UNICAST_DESTINATION = bytes([224, 0, 0, 18])
 _AUTHENTICATION_HEADER_LENGTH = 24
 _VRRP_HEADER_LENGTH = 8
 _AUTH_DATA_LENGTH = 8
+TRAILER_LENGTH = 28
+"""Bytes of authentication that may stand behind a message."""
 _NO_AUTHENTICATION, _PASS, _AH = 0, 1, 2
 _ETHERNET_PADDING_LIMIT = 46
 """An Ethernet frame is padded to 46 bytes of payload; a short packet may arrive that long."""
@@ -35,9 +37,21 @@ class Finding(Enum):
     LENGTH = "packet_length"
     TTL = "ip_ttl_err"
     VERSION = "version_mismatch"
+    EXTENSION_MISSING = "auth_ext_missing"
+    EXTENSION_ABSENT = "auth_ext_absent"
+    EXTENSION_MALFORMED = "auth_ext_malformed"
+    EXTENSION_STALE = "auth_ext_stale"
+    EXTENSION_UNKNOWN_KEY = "auth_ext_unknown_key"
+    EXTENSION_INVALID = "auth_ext_invalid_hmac"
+    EXTENSION_REPLAY = "auth_ext_replay"
+    EXTENSION_SKEW = "auth_ext_clock_skew"
     AUTH_TYPE_INVALID = "invalid_authtype"
     AUTH_TYPE_DIFFERS = "authtype_differs"
     AUTH_FAILURE = "auth_failure"
+    AH_NEXT_HEADER = "ah_next_header"
+    AH_ICV = "ah_icv"
+    AH_SPI = "ah_spi"
+    AH_SEQUENCE = "ah_sequence"
     INTERVAL_DIFFERS = "advert_interval_err"
     TYPE = "invalid_type_rcvd"
     TOTAL_LENGTH = "total_length"
@@ -58,8 +72,11 @@ class Checksum(Enum):
     OLD_UNICAST = "a pseudo header with 224.0.0.18 instead of its destination"
 
 
-ACCEPTED_FINDINGS = frozenset({Finding.INTERVAL_OTHER, Finding.ADDRESS_LIST})
-"""Said once, but the packet counts (keepalived accepts both)."""
+ACCEPTED_FINDINGS = frozenset(
+    {Finding.EXTENSION_ABSENT, Finding.EXTENSION_SKEW, Finding.INTERVAL_OTHER, Finding.ADDRESS_LIST}
+)
+"""Said once, but the packet counts (keepalived accepts them too)."""
+_ORDER = {finding: place for place, finding in enumerate(Finding)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +109,8 @@ class Expectation:
     peer_ttls: tuple[tuple[str, int, int], ...]
     ignores_everything: bool
     multicast_group: bytes
+    hmac: bool = False
+    """A trailer may stand behind the message (keepalived's auth_hmac)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +121,25 @@ class Examined:
     findings: tuple[Finding, ...]
     checksum: Checksum | None = None
     """By which rule the checksum is right."""
+    message: bytes = b""
+    """What the packet says of VRRP, without what pads it."""
+    trailer: bytes = b""
+    """The authentication behind the message; empty where there is none."""
 
     @property
     def rejection(self) -> Finding | None:
         """Why the packet must not count; None when it counts."""
         return next((finding for finding in self.findings if finding not in ACCEPTED_FINDINGS), None)
+
+    def came_to(self, finding: Finding) -> bool:
+        """Nothing that is looked at before this one spoils the packet."""
+        return self.advert is not None and (self.rejection is None or _ORDER[self.rejection] > _ORDER[finding])
+
+
+def with_findings(examined: Examined, *found: Finding) -> Examined:
+    """The packet with more that is remarkable about it, in the order of the checks."""
+    findings = sorted({*examined.findings, *found}, key=_ORDER.__getitem__)
+    return replace(examined, findings=tuple(findings))
 
 
 def internet_checksum(data: bytes) -> int:
@@ -151,11 +184,12 @@ def build_v3(
     head = struct.pack("!BBBBH", 0x31, virtual_router_id, priority, len(addresses), centiseconds)
     tail = b"".join(addresses)
     message = head + b"\0\0" + tail
-    pseudo = _pseudo_header(pseudo_source, pseudo_destination, len(message)) if pseudo_source else b""
+    pseudo = pseudo_header(pseudo_source, pseudo_destination, len(message)) if pseudo_source else b""
     return head + struct.pack("!H", internet_checksum(pseudo + message)) + tail
 
 
-def _pseudo_header(source: bytes, destination: bytes, length: int) -> bytes:
+def pseudo_header(source: bytes, destination: bytes, length: int) -> bytes:
+    """What the checksum of version 3 covers before a message of that many bytes (RFC 9568 5.2.8)."""
     if len(source) == 4:
         return source + destination + struct.pack("!BBH", 0, VRRP, length)
     return source + destination + struct.pack("!IHBB", length, 0, 0, VRRP)
@@ -246,6 +280,8 @@ def examine(datagram: bytes, expected: Expectation) -> Examined:
     end_of_addresses = _VRRP_HEADER_LENGTH + size * count
     length = end_of_addresses + (_AUTH_DATA_LENGTH if expected.version == 2 else 0)
     padding = len(message) - length
+    trailer = message[length:] if expected.hmac and padding == TRAILER_LENGTH else b""
+    padding -= len(trailer)
     # RFC 9568 5.2.5: version 3 without any address is no advertisement.
     none_at_all = expected.version == 3 and not count
     if padding < 0 or none_at_all or (padding and not parcel.may_be_padded):
@@ -268,7 +304,9 @@ def examine(datagram: bytes, expected: Expectation) -> Examined:
         findings.append(Finding.TOTAL_LENGTH)
     if expected.version == 3 and interval != expected.interval:
         findings.append(Finding.INTERVAL_OTHER)
-    checksum = _rule_of_checksum(message[:length], parcel, expected)
+    # IPv6 counts whatever follows its header.
+    covered = message[:length] if expected.family == 4 else message[: length + len(trailer)]
+    checksum = _rule_of_checksum(covered, parcel, expected)
     if checksum is None:
         findings.append(Finding.CHECKSUM)
     if parcel.multicast == bool(expected.unicast_peers):
@@ -285,7 +323,7 @@ def examine(datagram: bytes, expected: Expectation) -> Examined:
         findings.append(Finding.SOURCE_UNKNOWN)
     number = int.from_bytes(parcel.source)
     advert = Advertisement(source, version, message[1], message[2], interval, addresses, number)
-    return Examined(advert, tuple(findings), checksum)
+    return Examined(advert, tuple(findings), checksum, message[:length], trailer)
 
 
 def _examine_v2_fields(message: bytes, length: int, expected: Expectation) -> list[Finding]:
@@ -307,13 +345,13 @@ def _rule_of_checksum(message: bytes, parcel: _Parcel, expected: Expectation) ->
     if expected.version == 2:
         return Checksum.MESSAGE if internet_checksum(message) == 0 else None
     source, length = parcel.source, len(message)
-    if internet_checksum(_pseudo_header(source, parcel.destination, length) + message) == 0:
+    if internet_checksum(pseudo_header(source, parcel.destination, length) + message) == 0:
         return Checksum.PSEUDO_HEADER
     if expected.family == 6:
         return None
     if internet_checksum(message) == 0:
         return Checksum.MESSAGE
-    old = _pseudo_header(source, OLD_UNICAST_DESTINATION, length)
+    old = pseudo_header(source, OLD_UNICAST_DESTINATION, length)
     if expected.unicast_peers and internet_checksum(old + message) == 0:
         return Checksum.OLD_UNICAST
     return None

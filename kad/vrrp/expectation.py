@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from kad.vrrp.advert import OLD_UNICAST_DESTINATION, OWNER, Expectation, build_v2, build_v3, pass_data
+from kad.vrrp.auth.ah import AuthenticationHeader
+from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.keywords import VrrpInstance
 
 _AUTH_TYPES = {"PASS": 1, "AH": 2}
@@ -49,6 +51,7 @@ def expectation(instance: VrrpInstance, effective_priority: int) -> Expectation:
         ),
         ignores_everything=instance.owner_ignore_adverts and effective_priority == OWNER,
         multicast_group=packed(instance.multicast_group),
+        hmac=instance.auth_hmac is not None,
     )
 
 
@@ -65,6 +68,27 @@ def message(instance: VrrpInstance, priority: int, source: str, destination: str
         return build_v3(instance.virtual_router_id, priority, addresses, interval)
     covered = OLD_UNICAST_DESTINATION if old_unicast else packed(destination)
     return build_v3(instance.virtual_router_id, priority, addresses, interval, packed(source), covered)
+
+
+Seal = AuthenticationHeader | HmacTrailer
+
+
+def seal(instance: VrrpInstance, earlier: Seal | None = None) -> Seal | None:
+    """What authenticates its adverts and those of others by numbers; None: nothing does, or a bare password.
+
+    It goes on where an earlier one of the same router stopped.
+    """
+    peers = frozenset(packed(peer.address) for peer in instance.unicast_peers)
+    if instance.auth_hmac is not None:
+        trailer = HmacTrailer(instance.auth_hmac, instance.version, instance.virtual_router_id, peers)
+        if isinstance(earlier, HmacTrailer):
+            trailer.inherit(earlier)
+        return trailer
+    authentication = instance.authentication
+    if authentication is None or authentication.type != "AH":
+        return None
+    sequence = earlier.sequence if isinstance(earlier, AuthenticationHeader) else 0
+    return AuthenticationHeader(pass_data(authentication.password), unicast=bool(peers), sequence=sequence)
 
 
 def identity(instance: VrrpInstance) -> tuple[object, ...]:

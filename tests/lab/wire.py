@@ -64,13 +64,14 @@ class Announcement(NamedTuple):
 
 
 def decode_advert(arrival: float, node: str, packet: bytes) -> Advert:
-    """An IPv4 or IPv6 packet of protocol 112; offsets of RFC 791, RFC 8200, RFC 3768 and RFC 9568."""
+    """An IPv4 or IPv6 packet of protocol 112 or 51; offsets of RFC 791, RFC 8200, RFC 2402, RFC 3768 and RFC 9568."""
     if packet[0] >> 4 == 6:
         family, size, ttl, ends = socket.AF_INET6, 16, packet[7], packet[8:40]
         vrrp = packet[40 : 40 + struct.unpack_from("!H", packet, 4)[0]]
     else:
         family, size, ttl, ends = socket.AF_INET, 4, packet[8], packet[12:20]
-        vrrp = packet[(packet[0] & 0x0F) * 4 : struct.unpack_from("!H", packet, 2)[0]]
+        start = (packet[0] & 0x0F) * 4 + (24 if packet[9] == 51 else 0)
+        vrrp = packet[start : struct.unpack_from("!H", packet, 2)[0]]
     version, count = vrrp[0] >> 4, vrrp[3]
     seconds = float(vrrp[5]) if version == 2 else (struct.unpack_from("!H", vrrp, 4)[0] & 0x0FFF) / 100
     return Advert(
@@ -192,7 +193,7 @@ class Wire:
         self._decoded += len(fresh)
         for arrival, node, frame in fresh:
             kind = frame[12:14]
-            if (kind == b"\x08\x00" and frame[23] == 112) or (kind == b"\x86\xdd" and frame[20] == 112):
+            if (kind == b"\x08\x00" and frame[23] in (112, 51)) or (kind == b"\x86\xdd" and frame[20] == 112):
                 with contextlib.suppress(IndexError, struct.error, OSError):
                     self._adverts.append(decode_advert(arrival, node, frame[14:]))
             # A gratuitous ARP: sender and target protocol address are the same.

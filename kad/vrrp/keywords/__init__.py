@@ -52,6 +52,28 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True):
     """At most 8 bytes."""
 
 
+class HmacKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What adverts are signed with."""
+
+    id: int
+    secret: bytes
+    """32 to 64 bytes."""
+
+
+class AuthHmac(msgspec.Struct, frozen=True, kw_only=True):
+    """A signature behind each advert."""
+
+    keys: tuple[HmacKey, ...]
+    active_key: int
+    """Which of them signs."""
+    time_window: int = 5
+    """Seconds by which the clocks may differ."""
+    monotonic: bool = False
+    """Only the order of numbers counts, not the time in them."""
+    mode: str = "enforce"
+    """enforce; permissive signs and lets unsigned adverts pass; receive-only does not sign either."""
+
+
 class Announcing(msgspec.Struct, frozen=True, kw_only=True):
     """Gratuitous ARP and neighbour advertisements: how many and when, delays in seconds."""
 
@@ -91,6 +113,7 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True):
     preempt_delay: float = 0.0
     track_primary: bool = True
     authentication: Authentication | None = None
+    auth_hmac: AuthHmac | None = None
     virtual_addresses: tuple[VirtualAddress, ...] = ()
     excluded_addresses: tuple[VirtualAddress, ...] = ()
     routes: tuple[RoutingEntry, ...] = ()

@@ -21,7 +21,6 @@ class Consistency:
     def judge(self, instance: VrrpInstance) -> None:
         """Say all that is odd about the instance."""
         self._devices(instance)
-        self._signature()
         self._first_address(instance)
         self._subnets(instance)
         self._weights(instance)
@@ -64,33 +63,6 @@ class Consistency:
             self._warn("virtual_ipaddress", text, "put a link-local address first")
         else:
             self._note("virtual_ipaddress", text, "put a link-local address first", index=0)
-
-    def _signature(self) -> None:
-        """auth_hmac needs keys of a certain length, and one of them to sign with."""
-        block = self._block.auth_hmac
-        if block is None:
-            return
-        places, report, name = self._scope.places, self._scope.report, self._block.name
-        known: set[str] = set()
-        for index, words in enumerate(block.key):
-            identity, secret = words[:2]
-            length = len(secret) // 2 - 2 if secret.startswith("hex:") else len(secret.encode())
-            text = ""
-            if not identity.isdecimal() or not 1 <= int(identity) <= 255:
-                text = f"the key {identity} has no number of 1..255"
-            elif identity in known:
-                text = f"the key {identity} is given a second time"
-            elif not secret.startswith("file:") and not 32 <= length <= 64:
-                text = f"the key {identity} has {length} bytes, not 32..64"
-            if text:
-                report.warning(places.of(block, "key", index), f"{name}: {text}; it is ignored")
-            else:
-                known.add(identity)
-        if str(block.active_key) not in known:
-            text = f"{name}: the active_key {block.active_key} is not among the keys; adverts are not signed"
-            if block.active_key is None:
-                text = f"{name}: auth_hmac has no active_key; adverts are not signed"
-            report.warning(places.of(block, "active_key"), text, proposal="add key ID SECRET and active_key ID")
 
     def _subnets(self, instance: VrrpInstance) -> None:
         """An address that no other host of the LAN would look for there."""

@@ -5,10 +5,11 @@ from typing import Annotated
 from kad.config.command import Command, command
 from kad.config.keyword import Block, Head, Inline, block, entries, keyword
 from kad.config.tree import Complaint
-from kad.config.values import address, boolean, flag, integer, one_of, optional, seconds, text, texts
+from kad.config.values import address, boolean, flag, integer, one_of, optional, seconds, text
 from kad.track.items import TrackLine, track_line
 from kad.vrrp.keywords import UnicastPeer
 from kad.vrrp.keywords.addresses import AddressLine, address_line, peer_line
+from kad.vrrp.keywords.authentication import KeyLine, key_line
 from kad.vrrp.keywords.devices import ExtraAnnouncing, Ipvlan, Vmac, extra_announcing, ipvlan, vmac
 from kad.vrrp.keywords.routes import RouteLine, RuleLine, route_line, rule_line
 
@@ -24,13 +25,19 @@ class HmacBlock(Block, frozen=True, kw_only=True):
     """auth_hmac { }"""
 
     key: Annotated[
-        tuple[tuple[str, ...], ...], keyword(texts("ID SECRET", least=2), "a key of 32 to 64 bytes", collected=True)
+        tuple[KeyLine, ...],
+        keyword(key_line(), "a key of 32 to 64 bytes", collected=True, missing=Complaint.GENERAL),
     ] = ()
     active_key: Annotated[int | None, keyword(integer(1, 255), "the key that signs")] = None
-    time_window: Annotated[int | None, keyword(integer(1, 300), "accepted difference of clocks, seconds")] = None
-    anti_replay: Annotated[str | None, keyword(one_of("time", "monotonic"), "what fills the timestamp")] = None
+    time_window: Annotated[
+        int | None, keyword(integer(1, 300), "accepted difference of clocks, seconds", default="3 x advert_int, 5..300")
+    ] = None
+    anti_replay: Annotated[
+        str | None, keyword(one_of("time", "monotonic"), "what an old number is known by", default="time")
+    ] = None
     mode: Annotated[
-        str | None, keyword(one_of("enforce", "permissive", "receive-only"), "what happens to bad adverts")
+        str | None,
+        keyword(one_of("enforce", "permissive", "receive-only"), "who signs, and who must", default="enforce"),
     ] = None
 
 
@@ -208,7 +215,7 @@ class InstanceBlock(Block, frozen=True, kw_only=True):
     notifies: Annotated[NotifyWords, Inline()]
     devices: Annotated[DeviceWords, Inline()]
     authentication: Annotated[AuthenticationBlock | None, block(AuthenticationBlock, "version 2 only")] = None
-    auth_hmac: Annotated[HmacBlock | None, block(HmacBlock, "a signature behind each advert", effect=False)] = None
+    auth_hmac: Annotated[HmacBlock | None, block(HmacBlock, "a signature behind each advert")] = None
     virtual_ipaddress: Annotated[
         tuple[AddressLine, ...], entries(address_line(), "addresses that are advertised and held")
     ] = ()

@@ -12,10 +12,13 @@ from kad.config.values import family_of
 from kad.track.items import TrackItem
 from kad.vrrp.keywords import Announcing, Authentication, UnicastPeer, VirtualAddress, VrrpInstance
 from kad.vrrp.keywords.addresses import AddressLine
+from kad.vrrp.keywords.authentication import HmacResolver
 from kad.vrrp.keywords.consistency import OWNER
 from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.instance import InstanceBlock
 
+AH_LENGTH, TRAILER_LENGTH = 24, 28
+"""Bytes of what authenticates an advert."""
 _LONGEST_V3_INTERVAL = 40.95
 _MOST_ADDRESSES = 255
 _USUAL_MTU = 1500
@@ -60,6 +63,8 @@ class InstanceResolver:
         priority = self._priority()
         peers = self._peers()
         state = "MASTER" if said.state == "MASTER" or (said.state is None and priority == OWNER) else "BACKUP"
+        interval = self._interval()
+        hmac = HmacResolver(block, self._scope).resolve(interval, strict=self._strict)
         authentication = self._authentication()
         if authentication is not None and authentication.type == "AH" and state == "MASTER" and priority != OWNER:
             self._warn(
@@ -75,7 +80,7 @@ class InstanceResolver:
             version=self._version,
             family=self._family,
             priority=priority,
-            advertisement_interval=self._interval(),
+            advertisement_interval=interval,
             source_address=source,
             track_source=said.track_src_ip and source is not None,
             multicast_group=self._group(),
@@ -89,6 +94,7 @@ class InstanceResolver:
             preempt_delay=self._preempt_delay(state),
             track_primary=not block.dont_track_primary,
             authentication=authentication,
+            auth_hmac=hmac,
             virtual_addresses=own,
             excluded_addresses=excluded,
             announcing=self._announcing(),
@@ -204,6 +210,7 @@ class InstanceResolver:
         """What one advert can name, and what must be held without being named."""
         known = self._scope.host.interfaces.get(interface)
         room = (known.mtu if known else _USUAL_MTU) - (48 if self._family == 6 else 36 if self._version == 2 else 28)
+        room -= TRAILER_LENGTH if self._block.auth_hmac else AH_LENGTH if self._wants_ah() else 0
         most = min(_MOST_ADDRESSES, max(0, room // (16 if self._family == 6 else 4)))
         if len(addresses) > most:
             self._warn(
@@ -291,6 +298,9 @@ class InstanceResolver:
         block = self._block.authentication
         if block is None:
             return None
+        if self._block.auth_hmac is not None:
+            self._warn("authentication", "authentication does not go with auth_hmac; it is ignored")
+            return None
         if self._version == 3 or self._strict:
             rule = "strict mode" if self._strict else "version 3"
             self._warn("authentication", f"{rule} knows no authentication; it is ignored")
@@ -305,6 +315,10 @@ class InstanceResolver:
             self._warn("", text, "add auth_pass", at=block)
             return None
         return Authentication(type=block.auth_type, password=block.auth_pass)
+
+    def _wants_ah(self) -> bool:
+        block = self._block.authentication
+        return self._version == 2 and block is not None and block.auth_type == "AH"
 
     def _announcing(self) -> Announcing:
         said, defaults = self._block.announcing, self._defaults

@@ -88,6 +88,10 @@ def _explain_accepted(finding: Finding, instance: Instance, advert: Advertisemen
     if finding is Finding.ADDRESS_LIST:
         theirs = " ".join(str(ip_address(each)) for each in advert.addresses) or "none"
         return f"{advert.source} uses VRID {advert.virtual_router_id} with other addresses: {theirs}"
+    if finding is Finding.EXTENSION_ABSENT:
+        return f"{advert.source} does not sign its adverts; the mode of auth_hmac lets them pass"
+    if finding is Finding.EXTENSION_SKEW:
+        return f"the clock of {advert.source} is more than half of time_window from ours"
     ours = configuration.advertisement_interval
     return f"{advert.source} sends adverts every {advert.interval:g} s, this router every {ours:g} s"
 
@@ -97,9 +101,19 @@ _EXPLANATIONS = {
     Finding.AH_UNEXPECTED: "authentication header where none is configured, or none where one is",
     Finding.LENGTH: "its length does not fit the number of its addresses",
     Finding.TTL: "its TTL is not 255",
+    Finding.EXTENSION_MISSING: "it is not signed, and mode enforce demands it",
+    Finding.EXTENSION_MALFORMED: "its signature is of an unknown kind",
+    Finding.EXTENSION_STALE: "the time in its signature is further from ours than time_window",
+    Finding.EXTENSION_UNKNOWN_KEY: "it is signed with a key that is not configured",
+    Finding.EXTENSION_INVALID: "its signature is wrong",
+    Finding.EXTENSION_REPLAY: "its sequence number was heard before",
     Finding.AUTH_TYPE_INVALID: "unknown authentication type",
     Finding.AUTH_TYPE_DIFFERS: "its authentication type is not the configured one",
     Finding.AUTH_FAILURE: "wrong password",
+    Finding.AH_NEXT_HEADER: "its authentication header covers something else than VRRP",
+    Finding.AH_ICV: "wrong password, or something of it was changed on the way",
+    Finding.AH_SPI: "its security parameter index is not its sender's address",
+    Finding.AH_SEQUENCE: "its sequence number was heard before",
     Finding.TYPE: "it is no advertisement",
     Finding.TOTAL_LENGTH: "its IP length is not what was received",
     Finding.CHECKSUM: "wrong checksum",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -15,11 +16,14 @@ from kad.linux.ip_header import ipv4_header, ipv6_header
 from kad.linux.network import Network
 from kad.linux.refused import Refused
 from kad.linux.segment import Segment
+from kad.linux.vrrp_socket import AH
 from kad.log import Logger
 from kad.mux import Mux
 from kad.vrrp.advert import Advertisement, Checksum, Examined, Finding, examine, virtual_router_id_of
+from kad.vrrp.auth.ah import LENGTH, AuthenticationHeader
+from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.events import AdvertReceived, Event, State
-from kad.vrrp.expectation import message
+from kad.vrrp.expectation import message, packed
 from kad.vrrp.process.complaints import Complaints
 from kad.vrrp.process.instance import Instance
 
@@ -49,6 +53,8 @@ class Conversation:
         self.family = family
         self.groups: set[str] = set()
         self.listeners: dict[int, list[Instance]] = {}
+        self.ah = False
+        """Somebody among them wants authentication headers."""
         self.segment: Segment | None = None
         self.failure = ""
         self.known: dict[bytes, Instance] = {}
@@ -75,6 +81,7 @@ class Conversations:
         self._hear = hear
         self._turn = turn
         self._log = log
+        self._unix = time.time
         self.deaf = False
         """Nothing that is heard counts, as during a startup delay."""
         self._complaints = Complaints(mux.now, log)
@@ -94,12 +101,14 @@ class Conversations:
         for conversation in self._conversations.values():
             conversation.listeners = {}
             conversation.groups = set()
+            conversation.ah = False
         for instance in instances:
             configuration = instance.configuration
             key = (configuration.interface, configuration.family)
             conversation = self._conversations.setdefault(key, Conversation(*key))
             if not configuration.unicast_peers:
                 conversation.groups.add(configuration.multicast_group)
+            conversation.ah |= isinstance(instance.seal, AuthenticationHeader)
             conversation.listeners.setdefault(configuration.virtual_router_id, []).append(instance)
         self._by_name = {}
         for key, conversation in list(self._conversations.items()):
@@ -116,14 +125,16 @@ class Conversations:
         link = network.link(name)
         for conversation in self._by_name.get(name, ()):
             segment = conversation.segment
-            if segment is not None and (link is None or link.index != segment.link.index):
+            if segment is not None and (
+                link is None or link.index != segment.link.index or conversation.ah != segment.ah
+            ):
                 self._close(conversation)
             conversation.failure = ""
             if link is None:
                 continue
             try:
                 if conversation.segment is None:
-                    conversation.segment = Segment(link, conversation.family)
+                    conversation.segment = Segment(link, conversation.family, ah=conversation.ah)
                     self._listen(conversation, conversation.segment)
                 conversation.segment.listen_to(conversation.groups)
             except Refused as refused:
@@ -132,7 +143,12 @@ class Conversations:
                 conversation.failure = str(refused)
 
     def _listen(self, conversation: Conversation, segment: Segment) -> None:
-        self._mux.watch(segment.fileno(), lambda: self._read(conversation), f"receiving on {conversation.name}")
+        for descriptor in segment.filenos():
+            self._mux.watch(descriptor, lambda: self._read(conversation), f"receiving on {conversation.name}")
+
+    def _stop_listening(self, segment: Segment) -> None:
+        for descriptor in segment.filenos():
+            self._mux.unwatch(descriptor)
 
     def _close(self, conversation: Conversation) -> None:
         segment, conversation.segment = conversation.segment, None
@@ -143,7 +159,9 @@ class Conversations:
             self._resting.remove(conversation)
             conversation.resting = False
         else:
-            self._mux.unwatch(segment.fileno())
+            self._stop_listening(segment)
+        # Somebody may just have said farewell.
+        segment.flush()
         segment.close()
 
     def failure(self, instance: Instance) -> str:
@@ -177,7 +195,11 @@ class Conversations:
             return False
         datagrams = instance.adverts.get(priority)
         if datagrams is None:
-            datagrams = instance.adverts[priority] = self._build(instance, priority)
+            if instance.seal is None:
+                datagrams = instance.adverts[priority] = self._build(instance, priority)
+            else:
+                self._advance(instance)
+                datagrams = self._build(instance, priority)
         instance.outbox += datagrams
         return True
 
@@ -192,9 +214,16 @@ class Conversations:
         else:
             destinations, ttl = [configuration.multicast_group], 255
         datagrams = []
+        seal = instance.seal
         for destination in destinations:
             body = message(configuration, priority, source, destination, old_unicast=instance.old_unicast_checksum)
-            if configuration.family == 4:
+            if isinstance(seal, HmacTrailer):
+                body = seal.attach(body, packed(source), packed(destination))
+            if isinstance(seal, AuthenticationHeader):
+                header = ipv4_header(source, destination, LENGTH + len(body), ttl, seal.identification, AH)
+                packet = header + seal.header(header, body) + body
+                datagrams.append(Datagram(packet, sockaddr_in(destination)))
+            elif configuration.family == 4:
                 # Identification 0: the kernel counts it.
                 packet = ipv4_header(source, destination, len(body), ttl, 0) + body
                 datagrams.append(Datagram(packet, sockaddr_in(destination)))
@@ -202,6 +231,17 @@ class Conversations:
                 packet = ipv6_header(source, destination, len(body), ttl) + body
                 datagrams.append(Datagram(packet, sockaddr_in6(destination, segment.link.index)))
         return datagrams
+
+    def _advance(self, instance: Instance) -> None:
+        """What authenticates the adverts of this instance takes its next number, which outlives this process."""
+        match instance.seal:
+            case HmacTrailer() as seal:
+                seal.advance(self._unix())
+            case AuthenticationHeader() as seal:
+                seal.advance()
+            case _:
+                return
+        self._mux.page.number(instance.slot, seal.sequence)
 
     def flush(self) -> None:
         """Let everything leave that was posted, in one system call a socket."""
@@ -244,7 +284,7 @@ class Conversations:
         conversation.read_at = now
         if conversation.streak >= _DENSE:
             conversation.streak, conversation.resting = 0, True
-            self._mux.unwatch(conversation.segment.fileno())
+            self._stop_listening(conversation.segment)
             self._resting.append(conversation)
             self.rests_until = self.rests_until or now + _REST
         self._turn(partial(self._take_all, conversation))
@@ -292,7 +332,7 @@ class Conversations:
             if examined is None or instance.router.master is not examined.advert:
                 continue
             conversation.known.pop(instance.known_content, None)
-            if not examined.findings and len(listeners) == 1:
+            if not examined.findings and len(listeners) == 1 and instance.seal is None:
                 instance.known_content = packet[_SOURCE[family].start :]
                 instance.known_ttl = packet[_TTL[family]]
                 conversation.known[instance.known_content] = instance
@@ -311,7 +351,7 @@ class Conversations:
         if self.deaf or instance.router.state not in (State.BACKUP, State.MASTER):
             instance.counters["ignored_while_not_taking_part"] += 1
             return None
-        examined = examine(packet, instance.expected)
+        examined = self._judge(instance, packet, source, examine(packet, instance.expected))
         if instance.configuration.skip_check_adv_addr and self._is_master(instance, examined.advert):
             examined = replace(examined, findings=_without_address_list(examined.findings))
         for finding in examined.findings:
@@ -333,6 +373,15 @@ class Conversations:
         """Whether the advert comes from whom the last accepted one came."""
         master = instance.router.master
         return advert is not None and master is not None and advert.source == master.source
+
+    def _judge(self, instance: Instance, packet: bytes, source: bytes, examined: Examined) -> Examined:
+        match instance.seal:
+            case HmacTrailer() as trailer:
+                return trailer.judge(source, examined, self._unix())
+            case AuthenticationHeader() as header:
+                examined = header.judge(packet, examined)
+                self._mux.page.number(instance.slot, header.sequence)
+        return examined
 
     def _accept_checksum(self, instance: Instance, examined: Examined) -> bool:
         theirs, ours, advert = examined.checksum, instance.checksum, examined.advert

@@ -15,7 +15,7 @@ from kad.messages import Earlier, RouterState
 from kad.track.priority import Verdict
 from kad.vrrp.advert import Checksum, Expectation, Finding
 from kad.vrrp.events import State
-from kad.vrrp.expectation import expectation
+from kad.vrrp.expectation import expectation, seal
 from kad.vrrp.group import SyncGroup
 from kad.vrrp.guard import AddressGuard
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
@@ -30,7 +30,19 @@ _KEEPALIVED_COUNTERS = {
     "addr_list_err": (Finding.ADDRESS_LIST, Finding.DESTINATION_KIND, Finding.OTHER_GROUP),
     "invalid_authtype": (Finding.AUTH_TYPE_INVALID,),
     "authtype_mismatch": (Finding.AUTH_TYPE_DIFFERS, Finding.AH_UNEXPECTED),
-    "auth_failure": (Finding.AUTH_FAILURE,),
+    "auth_failure": (
+        Finding.AUTH_FAILURE,
+        Finding.AH_NEXT_HEADER,
+        Finding.AH_ICV,
+        Finding.AH_SPI,
+        Finding.AH_SEQUENCE,
+    ),
+    "auth_ext_missing": (Finding.EXTENSION_MISSING,),
+    "auth_ext_malformed": (Finding.EXTENSION_MALFORMED,),
+    "auth_ext_unknown_key": (Finding.EXTENSION_UNKNOWN_KEY,),
+    "auth_ext_invalid_hmac": (Finding.EXTENSION_INVALID,),
+    "auth_ext_stale": (Finding.EXTENSION_STALE,),
+    "auth_ext_replay": (Finding.EXTENSION_REPLAY,),
 }
 
 
@@ -61,6 +73,7 @@ class Instance:
         "removed",
         "router",
         "routing_guard",
+        "seal",
         "sent",
         "since",
         "slot",
@@ -112,6 +125,8 @@ class Instance:
         self.hopeless = ""
         """What somebody takes away faster than it is worth putting back; empty for nothing."""
         self.old_unicast_checksum = configuration.old_unicast_checksum == "always"
+        self.seal = seal(configuration)
+        """Numbers and signs its adverts, and judges those of others; no two are alike then."""
 
     @property
     def name(self) -> str:
@@ -146,6 +161,7 @@ class Instance:
         self._expected = None
         self.noticed.clear()
         self.old_unicast_checksum = configuration.old_unicast_checksum == "always"
+        self.seal = seal(configuration, self.seal)
 
     def enter(self, state: State, reason: str, now: float) -> None:
         """Remember a transition; `now` is UNIX time."""
@@ -178,6 +194,8 @@ class Instance:
         self.since, self.reason, self.transitions = state.since, state.reason, state.transitions
         self.counters.update(state.counters)
         self.sent, self.received = earlier.sent, earlier.received
+        if self.seal is not None:
+            self.seal.sequence = earlier.sequence
 
     def forget_statistics(self) -> None:
         """Count from zero."""
@@ -222,8 +240,7 @@ class Instance:
             "discarded": {finding.value: count for finding, count in self.discarded.items()},
             "virtual_routes": [each.text for each in configuration.routes],
             "virtual_rules": [each.text for each in configuration.rules],
-            # What is put to the kernel says nothing to a reader.
-            "configuration": msgspec.structs.replace(configuration, routes=(), rules=()),
+            "configuration": _for_readers(configuration),
         }
 
     def _statistics(self) -> dict[str, int]:
@@ -233,6 +250,19 @@ class Instance:
             name: sum(self.discarded[finding] for finding in findings)
             for name, findings in _KEEPALIVED_COUNTERS.items()
         }
+
+
+def _for_readers(configuration: VrrpInstance) -> VrrpInstance:
+    """Without secrets, and without what is put to the kernel, which says nothing to a reader."""
+    authentication, auth_hmac = configuration.authentication, configuration.auth_hmac
+    if authentication is not None:
+        authentication = msgspec.structs.replace(authentication, password="*" * len(authentication.password))
+    if auth_hmac is not None:
+        keys = tuple(msgspec.structs.replace(key, secret=b"") for key in auth_hmac.keys)
+        auth_hmac = msgspec.structs.replace(auth_hmac, keys=keys)
+    return msgspec.structs.replace(
+        configuration, authentication=authentication, auth_hmac=auth_hmac, routes=(), rules=()
+    )
 
 
 def _plain_address(address: VirtualAddress, held: Set[tuple[str, int]]) -> dict[str, Any]:

@@ -60,9 +60,6 @@ def _is_doubtful(address: Address) -> bool:
 def standing(configuration: VrrpInstance, found: Ground, failure: str) -> tuple[frozenset[str], str | None]:
     """Why the instance cannot take part, and its source address; `failure` is what its sockets say."""
     name = configuration.interface
-    authentication = configuration.authentication
-    if authentication is not None and authentication.type == "AH":
-        return frozenset({"authentication AH is not served yet"}), None
     if not found.exists:
         return frozenset({f"interface {name} does not exist"}), configuration.source_address
     faults = set()

@@ -104,8 +104,9 @@ class Segment:
 
     capacity = 64
 
-    def __init__(self, link: Link, family: int) -> None:
+    def __init__(self, link: Link, family: int, *, ah: bool = False) -> None:
         self.link = link
+        self.ah = ah
         self.family = family
         self.groups: set[str] = set()
         self.outbox: dict[bool, list[Datagram]] = {True: [], False: []}
@@ -120,6 +121,9 @@ class Segment:
 
     def fileno(self) -> int:
         return 1000 + self.link.index * 10 + self.family
+
+    def filenos(self) -> list[int]:
+        return [self.fileno()]
 
     def listen_to(self, groups: set[str]) -> None:
         self.groups = set(groups)
