@@ -11,12 +11,14 @@ PYTEST := $(RUN) pytest
 .PHONY: test lint demo soak bench packages
 .DEFAULT_GOAL := test
 
-# Tests that measure milliseconds run alone, after the others; a failure in one part does not hide the next.
+# Tests that measure milliseconds run alone, after the others; those that need ip_vs run in a guest that they boot.
+# A failure in one part does not hide the next.
 test: packages $(VENV)/.test lint
 	@failed=; \
 	$(PYTEST) -q -m "not lab" -n 2 || failed=yes; \
-	$(PYTEST) -q -m "lab and not timing" -n 4 || failed=yes; \
+	$(PYTEST) -q -m "lab and not timing and not vm" -n 4 || failed=yes; \
 	$(PYTEST) -q -m "lab and timing" || failed=yes; \
+	$(PYTEST) -q -m vm --durations 10 tests/vm || failed=yes; \
 	test -z "$$failed"
 
 lint: $(VENV)/.test
