@@ -180,10 +180,13 @@ def _slices(
     words = file.statics
     statics = Statics(words, [block.name for block in file.vrrp_instance], scope)
     static_routing = routings.static(words, words.static_routes, words.static_rules, statics.dependents)
+    vrrp = routers.slice(file.vrrp_instance, file.vrrp_sync_group)
     vrrp = msgspec.structs.replace(
-        routers.slice(file.vrrp_instance, file.vrrp_sync_group),
-        static_addresses=statics.addresses(defaults.daemon.default_interface or "eth0"),
+        vrrp,
+        static_addresses=statics.addresses(defaults.daemon.default_interface or "eth0", vrrp.instances),
         static_routing=static_routing,
+        link_delays=statics.delays(vrrp.instances),
+        polled_links=statics.polled(_polled(file, vrrp)),
     )
     fifos = to_fifos(
         {"": defaults.fifo, "vrrp_": defaults.vrrp.fifo, "lvs_": defaults.ipvs_fifo},
@@ -231,6 +234,15 @@ def _slices(
     ):
         slices["runner"] = runner
     return watchdog, slices
+
+
+def _polled(file: File, vrrp: VrrpSlice) -> list[str]:
+    """Interfaces whose link is asked for because an instance, or the old global word, says so."""
+    asking = {block.name for block in file.vrrp_instance if block.devices.linkbeat_use_polling}
+    found = [each.interface for each in vrrp.instances if file.root.linkbeat_use_polling or each.name in asking]
+    if file.root.linkbeat_use_polling:
+        found += [item.name for each in vrrp.instances for item in each.tracks if item.kind == "interface"]
+    return found
 
 
 def _encode_route(route: Route) -> tuple[bytes, bytes, tuple[tuple[int, int, str], ...]]:

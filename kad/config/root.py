@@ -86,7 +86,7 @@ class RootWords(Block, frozen=True, kw_only=True):
     child_wait_time: Annotated[
         int | None, keyword(integer(0), "seconds that children may take to leave", default="5")
     ] = None
-    linkbeat_use_polling: Annotated[bool, keyword(flag(), "links are asked each second", effect=False)] = False
+    linkbeat_use_polling: Annotated[bool, keyword(flag(), "links are asked each second")] = False
 
 
 class ScriptGlobals(Block, frozen=True, kw_only=True):

@@ -64,6 +64,10 @@ class Network:
         """Whether its interface has it, whatever else is said of it."""
         return (address.address, address.prefix) in self._addresses.get(address.index, {})
 
+    def has_anywhere(self, address: str) -> bool:
+        """Whether some interface has this address."""
+        return any(each == address for known in self._addresses.values() for each, _ in known)
+
     def request(self, batch: list[bytes]) -> list[int]:
         """Put prebuilt messages to the kernel; the errno of each, 0 when it did what was asked."""
         return self._commands.request(batch)

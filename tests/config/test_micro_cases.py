@@ -82,10 +82,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         "linkbeat_interfaces {\nnope\n}\n" + instance(),
         4,
-        [
-            "note 1 linkbeat_interfaces: known to keepalived, has no effect in kad yet",
-            "warning 2 there is no interface nope on this host",
-        ],
+        ["warning 2 there is no interface nope on this host"],
     ),
     (
         instance("nopreempt\npriority 100", state="MASTER"),

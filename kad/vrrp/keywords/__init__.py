@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kad.track.items import TrackItem
+from kad.vrrp.keywords.links import InterfaceDelay, Linkbeat
 from kad.vrrp.keywords.routing import RoutingEntry
 
 
@@ -167,6 +168,8 @@ class VrrpSlice(msgspec.Struct, frozen=True, kw_only=True):
     static_addresses: tuple[StaticAddress, ...] = ()
     static_routing: tuple[RoutingEntry, ...] = ()
     """Routes, then rules, that are there whatever the state of the instances is."""
+    link_delays: tuple[InterfaceDelay, ...] = ()
+    polled_links: tuple[Linkbeat, ...] = ()
     startup_delay: float = 0.0
     """Seconds after the start during which adverts are discarded."""
     log_unknown_vrids: bool = False

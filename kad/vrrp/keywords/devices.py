@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from kad.config.values import UNSIGNED, Value, Words, Wrong, decimal, quote, to_prefix
+from kad.vrrp.keywords.links import InterfaceDelay, Linkbeat
 
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){4,5}\Z")
 _LONGEST_NAME = 15
@@ -36,21 +37,6 @@ class Ipvlan(msgspec.Struct, frozen=True, kw_only=True):
     prefix: int | None = None
     mode: str | None = None
     group: str | None = None
-
-
-class InterfaceDelay(msgspec.Struct, frozen=True, kw_only=True):
-    """IFNAME DOWN [UP], seconds."""
-
-    name: str
-    down: float
-    up: float
-
-
-class Linkbeat(msgspec.Struct, frozen=True, kw_only=True):
-    """IFNAME [MII or ETHTOOL or IOCTL]"""
-
-    name: str
-    kind: str | None = None
 
 
 def extra_announcing(least: int) -> Value:

@@ -198,7 +198,7 @@ class DeviceWords(Block, frozen=True, kw_only=True):
         ),
     ] = None
     linkbeat_use_polling: Annotated[
-        bool, keyword(flag(), "its link is asked each second", effect=False, instead="linkbeat_interfaces")
+        bool, keyword(flag(), "its link is asked each second", instead="linkbeat_interfaces")
     ] = False
     lvs_sync_daemon_interface: Annotated[
         str | None, keyword(text("IFNAME"), "where its sync daemon speaks", effect=False, instead="lvs_sync_daemon")

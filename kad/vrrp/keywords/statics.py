@@ -1,7 +1,7 @@
 """The words of the top level for interfaces, and for addresses, routes and rules that are always there."""
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -10,9 +10,10 @@ from kad.config.build import Scope
 from kad.config.keyword import Block, Head, block, entries, keyword
 from kad.config.tree import Complaint, Place
 from kad.config.values import seconds, text, texts
-from kad.vrrp.keywords import StaticAddress
+from kad.vrrp.keywords import StaticAddress, VrrpInstance
 from kad.vrrp.keywords.addresses import AddressLine, address_line
-from kad.vrrp.keywords.devices import InterfaceDelay, Linkbeat, interface_delay, linkbeat
+from kad.vrrp.keywords.devices import interface_delay, linkbeat
+from kad.vrrp.keywords.links import InterfaceDelay, Linkbeat
 from kad.vrrp.keywords.routes import RouteLine, RuleLine, route_line, rule_line
 
 
@@ -63,11 +64,11 @@ class StaticWords(Block, frozen=True, kw_only=True):
         block(GarpGroupBlock, "interfaces that announce in turn", collected=True, effect=False),
     ] = ()
     linkbeat_interfaces: Annotated[
-        tuple[Linkbeat, ...], entries(linkbeat(), "interfaces that are asked each second", effect=False)
+        tuple[Linkbeat, ...], entries(linkbeat(), "interfaces that are asked each second")
     ] = ()
     interface_up_down_delays: Annotated[
         tuple[InterfaceDelay, ...],
-        entries(interface_delay(), "changes of a link count after this time", effect=False),
+        entries(interface_delay(), "changes of a link count after this time"),
     ] = ()
 
 
@@ -87,8 +88,13 @@ class Statics:
             for group in self._words.track_group
         }
 
-    def addresses(self, default_interface: str) -> tuple[StaticAddress, ...]:
-        """static_ipaddress; an address without dev is on the default interface."""
+    def addresses(self, default_interface: str, instances: Sequence[VrrpInstance]) -> tuple[StaticAddress, ...]:
+        """static_ipaddress; an address without dev is on the default interface, and none is a virtual one."""
+        virtual = {
+            (address.address, address.device or each.interface): each.name
+            for each in instances
+            for address in (*each.virtual_addresses, *each.excluded_addresses)
+        }
         found: dict[StaticAddress, None] = {}
         dependents = self.dependents
         for index, line in enumerate(self._words.static_ipaddress):
@@ -100,9 +106,36 @@ class Statics:
             if line.address.use_vmac:
                 text = f"static_ipaddress: {line.address.address}: use_vmac is for virtual addresses; it is ignored"
                 self._scope.report.warning(place, text)
+            owner = virtual.get((line.address.address, device))
+            if owner is not None:
+                text = f"static_ipaddress: {line.address.address} comes and goes with {owner}; it is ignored here"
+                self._scope.report.note(place, text)
+                continue
             address = msgspec.structs.replace(line.address, device=device, use_vmac=False)
             found[StaticAddress(address=address, dependents=dependents.get(line.track_group or "", ()))] = None
         return tuple(found)
+
+    def delays(self, instances: Sequence[VrrpInstance]) -> tuple[InterfaceDelay, ...]:
+        """interface_up_down_delays, each not so long that a peer would presume the instance dead."""
+        found = {}
+        for index, line in enumerate(self._words.interface_up_down_delays):
+            limits = [
+                (each.down_timer_adverts - 1) * each.advertisement_interval
+                for each in instances
+                if each.interface == line.name and each.track_primary
+            ]
+            limit = min(limits, default=line.down)
+            if line.down > limit:
+                place = self._scope.places.of(self._words, "interface_up_down_delays", index)
+                text = f"{line.name}: after {line.down:g} s without adverts a peer has taken over; {limit:g} s are used"
+                self._scope.report.note(place, text)
+            found[line.name] = msgspec.structs.replace(line, down=min(line.down, limit))
+        return tuple(found.values())
+
+    def polled(self, used: Iterable[str]) -> tuple[Linkbeat, ...]:
+        """linkbeat_interfaces, and what linkbeat_use_polling adds."""
+        said = {line.name: line for line in self._words.linkbeat_interfaces}
+        return tuple(({name: Linkbeat(name=name) for name in used} | said).values())
 
     def judge(self) -> None:
         """Say which names are unknown."""

@@ -18,7 +18,7 @@ from kad.log import Logger
 from kad.messages import Earlier, Message, Observation, Resume
 from kad.mux import Mux
 from kad.page import SLOTS
-from kad.track.priority import Value, Verdict, judge
+from kad.track.priority import Verdict
 from kad.vrrp.events import (
     AddressesRemoved,
     Announce,
@@ -43,6 +43,7 @@ from kad.vrrp.process.course import Course
 from kad.vrrp.process.deeds import Deeds
 from kad.vrrp.process.holding import Holding
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.linkstates import LinkStates
 from kad.vrrp.process.needs import lacking
 from kad.vrrp.process.promotion import Promotion
 from kad.vrrp.process.routing import Routing
@@ -50,6 +51,7 @@ from kad.vrrp.process.standing import Ground, ground, standing
 from kad.vrrp.process.statics import Statics
 from kad.vrrp.process.surroundings import Surroundings
 from kad.vrrp.process.telling import Telling
+from kad.vrrp.process.tracking import Tracking
 
 _TAKEN_AWAY = "its addresses are removed again and again by somebody else"
 
@@ -73,7 +75,6 @@ class Room:
         self._groups: dict[str, SyncGroup] = {}
         self._slice = VrrpSlice()
         self._prepared: VrrpSlice | None = None
-        self._observations: dict[tuple[str, str], Observation] = {}
         self._surroundings = Surroundings(())
         self._starts_at: float | None = None
         self._free_slots = list(range(SLOTS))
@@ -85,6 +86,8 @@ class Room:
         self._routing = Routing(mux, log, self.network, self._course.at, self._give_up)
         self._statics = Statics(self._holding, self._routing)
         self._promotion = Promotion(log)
+        self._link_states = LinkStates(mux, log, self.network, self._course.at, self._reconsider)
+        self._tracking = Tracking(self.network, self._link_states.is_up)
         self._telling = Telling(say)
         announcing = Announcing(mux, log, FrameSender.open())
         self._deeds = Deeds(mux, say, log, self._conversations, self._holding, self._routing, announcing, self._telling)
@@ -133,6 +136,7 @@ class Room:
             self._log.info(f"Delaying startup for {new.startup_delay:g} seconds")
             self._mux.at(self._starts_at, self._end_startup_delay)
         self._promote()
+        self._link_states.follow(new.link_delays, new.polled_links)
         self._conversations.arrange(self.network, self.instances)
         self._look_at({instance.configuration.interface for instance in self.instances})
         self._foresee()
@@ -250,7 +254,7 @@ class Room:
     def receive(self, message: Message) -> None:
         match message:
             case Observation():
-                self._observations[message.kind, message.name] = message
+                self._tracking.learn(message)
                 self._judge_again(self._surroundings.tracking.of([(message.kind, message.name)]))
                 self._course.finish()
             case Resume(routers=routers):
@@ -270,6 +274,9 @@ class Room:
                 case LinkChanged(old, new):
                     concerned = [link.name for link in (old, new) if link and self._surroundings.concerns(link.name)]
                     names.update(concerned)
+                    for link in (old, new):
+                        if link is not None:
+                            self._link_states.told(link.name)
                     if concerned and (sentence := news.of_link(change)):
                         self._log.info(sentence)
                         self._telling.event("link", f"interface/{concerned[-1]}", sentence)
@@ -284,6 +291,8 @@ class Room:
                         lost.append(address)
                     if gone and link is not None:
                         shaken.add(link.name)
+                    tracking = self._surroundings.tracking_source.of([address.address])
+                    names.update(each.configuration.interface for each in tracking)
                     if link is not None and link.name in self._surroundings.on_interface:
                         names.add(link.name)
                         sentence = news.of_address(change, link.name)
@@ -292,10 +301,7 @@ class Room:
         if came_up:
             self._promote()
         if names:
-            names.update(each.configuration.interface for each in self._surroundings.needing.of(names))
-            self._look_at(names)
-            tracking = self._surroundings.tracking.of([("interface", name) for name in names])
-            self._judge_again({**dict.fromkeys(self._surroundings.on_interface.of(names)), **dict.fromkeys(tracking)})
+            self._reconsider(names)
         for instance in self._surroundings.with_address_on.of(came_up):
             self._put_back(instance)
         for instance in self._surroundings.with_address_on.of(shaken - came_up):
@@ -306,6 +312,14 @@ class Room:
             self._defend(lost)
         self._course.finish()
 
+    def _reconsider(self, names: set[str]) -> None:
+        """The state of these interfaces, or their addresses, may be others."""
+        surroundings = self._surroundings
+        names = names | {each.configuration.interface for each in surroundings.needing.of(names)}
+        self._look_at(names)
+        tracking = surroundings.tracking.of([("interface", name) for name in names])
+        self._judge_again({**dict.fromkeys(surroundings.on_interface.of(names)), **dict.fromkeys(tracking)})
+
     def _look_at(self, names: Iterable[str]) -> None:
         """Bring sockets, sources and faults of every instance on these interfaces in line with what the kernel has."""
         virtual = self._surroundings.with_address
@@ -315,14 +329,17 @@ class Room:
             for instance in self._surroundings.on_interface.of([name]):
                 family = instance.configuration.family
                 if family not in found:
-                    found[family] = ground(self.network, name, family, virtual)
+                    found[family] = ground(self.network, name, family, virtual, self._link_states.is_up)
                 self._place(instance, found[family])
                 self._course.keep_pace()
 
     def _place(self, instance: Instance, found: Ground) -> None:
-        faults, source = standing(instance.configuration, found, self._conversations.failure(instance))
-        faults |= lacking(self.network, self._surroundings.needs.get(instance, ()))
-        faults |= self._statics.faults(instance.name, self.network)
+        faults, source = standing(
+            instance.configuration, found, self._conversations.failure(instance), self.network.has_anywhere
+        )
+        is_up = self._link_states.is_up
+        faults |= lacking(self.network, self._surroundings.needs.get(instance, ()), is_up)
+        faults |= self._statics.faults(instance.name, self.network, is_up)
         instance.own_faults = faults | {instance.hopeless} if instance.hopeless else faults
         if self._conversations.equip(instance, source):
             self._course.tell(instance, SourceChanged(source_number(source)))
@@ -334,7 +351,7 @@ class Room:
 
     def _defend(self, lost: Iterable[Address]) -> None:
         """Addresses of ours went; where we did not take them away ourselves, they come back."""
-        gone = [address for address in lost if not self.network.has(address)]
+        gone = [address for address in lost if not self.network.has(address) and self._could_stay(address)]
         for address in gone:
             if any(each.router.holds_addresses for each in self._surroundings.with_address.of([address.address])):
                 self._telling.event("address", f"address/{address.address}", f"somebody removed {address.address}")
@@ -345,6 +362,11 @@ class Room:
             concerned = []
         for instance in self._holding.notice(gone, [*concerned, *self._statics.holders]):
             self._give_up(instance, _TAKEN_AWAY, instance.guard.may_try_again_at())
+
+    def _could_stay(self, address: Address) -> bool:
+        """An interface that is switched off loses its IPv6 addresses, and gets them again with its link."""
+        link = self.network.link_at(address.index)
+        return address.family == 4 or (link is not None and link.enabled)
 
     def _read_routing(self) -> None:
         """An interface that went took its routes along: that is heard of first."""
@@ -372,7 +394,7 @@ class Room:
     # what is tracked
 
     def _judge(self, instance: Instance) -> Verdict:
-        return judge(instance.configuration.priority, instance.configuration.tracks, self._value)
+        return self._tracking.judge(instance.configuration)
 
     def _judge_again(self, instances: Iterable[Instance]) -> None:
         for instance in instances:
@@ -387,19 +409,6 @@ class Room:
                 self._deeds.then(partial(self._say_state, instance))
             self._course.tell(instance, FaultsChanged(verdict.faults | instance.own_faults, verdict.pending))
             self._course.keep_pace()
-
-    def _value(self, kind: str, name: str) -> Value:
-        if kind == "interface":
-            link = self.network.link(name)
-            if link is None:
-                return Value(0, f"interface {name} does not exist")
-            return Value(int(link.up), f"interface {name} is {'up' if link.up else 'down'}")
-        observation = self._observations.get((kind, name))
-        if observation is None:
-            return Value(None, "")
-        named = f"{kind} {name}"
-        reason = observation.reason if named in observation.reason else f"{named}: {observation.reason}"
-        return Value(observation.value, reason)
 
     # the rest of a room
 
@@ -431,7 +440,7 @@ class Room:
         for instance in self.instances:
             plain = instance.snapshot(self._mux.now(), held)
             for track in plain["tracks"]:
-                value = self._value(track["kind"], track["name"])
+                value = self._tracking.value(track["kind"], track["name"])
                 track["value"], track["reason"] = value.number, value.reason
             instances.append(msgspec.Raw(msgspec.json.encode(plain)))
             if clear_statistics:

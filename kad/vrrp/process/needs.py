@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from kad.linux.link import Link
 from kad.linux.network import Network
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.keywords.routing import RoutingEntry
@@ -38,13 +39,13 @@ def needs_for(addresses: Iterable[VirtualAddress], entries: Iterable[RoutingEntr
     return list(found.values())
 
 
-def lacking(network: Network, needs: Iterable[Need]) -> frozenset[str]:
+def lacking(network: Network, needs: Iterable[Need], is_up: Callable[[Link], bool]) -> frozenset[str]:
     """Reasons for FAULT."""
     found = set()
     for need in needs:
         link = network.link(need.device)
         if link is None:
             found.add(f"interface {need.device} of {need.what} does not exist")
-        elif not link.up:
+        elif not is_up(link):
             found.add(f"interface {need.device} of {need.what} is down")
     return frozenset(found)

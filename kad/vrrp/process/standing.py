@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import NamedTuple
 
 from kad.linux.address import IFA_F_DADFAILED, IFA_F_OPTIMISTIC, IFA_F_TENTATIVE, Address
+from kad.linux.link import Link
 from kad.linux.network import Network
 from kad.vrrp.keywords import VrrpInstance
 
@@ -21,17 +22,16 @@ class Ground(NamedTuple):
     """What adverts are sent from unless the instance names another address."""
     lacks: str
     """Why there is no such address."""
-    own: frozenset[str]
 
 
-def ground(network: Network, name: str, family: int, virtual: Container[str]) -> Ground:
+def ground(network: Network, name: str, family: int, virtual: Container[str], is_up: Callable[[Link], bool]) -> Ground:
     """How the interface of this name is now; `virtual` are addresses that are not its own."""
     link = network.link(name)
     if link is None:
-        return Ground(False, False, None, "", frozenset())
+        return Ground(False, False, None, "")
     own = [each for each in network.addresses(link.index) if each.family == family]
     source, lacks = _first(name, family, [each for each in own if each.address not in virtual])
-    return Ground(True, link.up, source, lacks, frozenset(each.address for each in own))
+    return Ground(True, is_up(link), source, lacks)
 
 
 def _first(name: str, family: int, own: list[Address]) -> tuple[str | None, str]:
@@ -57,8 +57,13 @@ def _is_doubtful(address: Address) -> bool:
     return bool(address.flags & IFA_F_TENTATIVE) and not address.flags & IFA_F_OPTIMISTIC
 
 
-def standing(configuration: VrrpInstance, found: Ground, failure: str) -> tuple[frozenset[str], str | None]:
-    """Why the instance cannot take part, and its source address; `failure` is what its sockets say."""
+def standing(
+    configuration: VrrpInstance, found: Ground, failure: str, has: Callable[[str], bool]
+) -> tuple[frozenset[str], str | None]:
+    """Why the instance cannot take part, and its source address.
+
+    `failure` is what its sockets say; `has` tells whether an address is on any interface of this host.
+    """
     name = configuration.interface
     if not found.exists:
         return frozenset({f"interface {name} does not exist"}), configuration.source_address
@@ -72,6 +77,6 @@ def standing(configuration: VrrpInstance, found: Ground, failure: str) -> tuple[
     source = configuration.source_address or found.source
     if source is None:
         faults.add(found.lacks)
-    elif configuration.track_source and source not in found.own:
+    elif configuration.track_source and not has(source):
         faults.add(f"source address {source} is not on this host")
     return frozenset(faults), source

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
+from kad.linux.link import Link
 from kad.linux.network import Network
 from kad.vrrp.events import State
 from kad.vrrp.keywords import VrrpInstance, VrrpSlice
@@ -104,9 +105,9 @@ class Statics:
         yield from self._routing.release(holder)
         yield from self._holding.release(holder)
 
-    def faults(self, name: str, network: Network) -> frozenset[str]:
+    def faults(self, name: str, network: Network, is_up: Callable[[Link], bool]) -> frozenset[str]:
         """Why the instance of this name cannot take part."""
-        found = lacking(network, self.needs.get(name, ()))
+        found = lacking(network, self.needs.get(name, ()), is_up)
         if self.holder is not None and self.holder.hopeless and name in self._dependents:
             found |= {f"{NAME}: {self.holder.hopeless}"}
         return found

@@ -50,6 +50,8 @@ class Surroundings:
         """By every other interface without which they cannot take part."""
         self.with_address: Index[str] = Index()
         """By virtual address, as text."""
+        self.tracking_source: Index[str] = Index()
+        """By the address that they send from and look for."""
         self.tracking: Index[tuple[str, str]] = Index()
         """By kind and name of what they track."""
         self.needs: dict[Instance, list[Need]] = {}
@@ -69,6 +71,8 @@ class Surroundings:
                 self.needs[instance] = needs
             for need in [*needs, *(statics.needs.get(instance.name, ()) if statics else ())]:
                 self.needing.add(need.device, instance)
+            if configuration.track_source and configuration.source_address is not None:
+                self.tracking_source.add(configuration.source_address, instance)
             for item in configuration.tracks:
                 self.tracking.add((item.kind, item.name), instance)
 

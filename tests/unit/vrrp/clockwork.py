@@ -180,6 +180,9 @@ class Network:
             (each.address, each.prefix) == (address.address, address.prefix) for each in self.addresses(address.index)
         )
 
+    def has_anywhere(self, address: str) -> bool:
+        return any(each.address == address for held in self.held.values() for each in held)
+
     def request(self, batch: list[bytes]) -> list[int]:
         self.asked.append(list(batch))
         for _ in batch:
@@ -220,14 +223,14 @@ class Frames:
         return []
 
 
-def link(name: str, index: int, *, up: bool = True, mac: str = "020000000001") -> Link:
+def link(name: str, index: int, *, up: bool = True, enabled: bool | None = None, mac: str = "020000000001") -> Link:
     flags = 0x1043 if up else 0x1002
     return Link(
         index=index,
         name=name,
         flags=flags,
         up=up,
-        enabled=up,
+        enabled=up if enabled is None else enabled,
         arp=True,
         loopback=False,
         hardware=1,

@@ -1,0 +1,149 @@
+"""Whether an interface counts as up: at once by what netlink says, or later, or by what it answers itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from kad.linux.link import Link
+from kad.linux.linkbeat import Linkbeat
+from kad.linux.network import Network
+from kad.log import Logger
+from kad.mux import Mux
+from kad.vrrp.keywords import links
+
+_EACH = 1.0
+"""Seconds between two questions."""
+_BY_NETLINK_ALONE = ("macvlan", "ipvlan")
+"""Kinds of interfaces that have no link of their own."""
+
+
+class _Steady:
+    """What counts for an interface with delays, and when the other state will."""
+
+    def __init__(self, up: bool) -> None:
+        self.up = up
+        self.due: float | None = None
+
+
+class LinkStates:
+    """Knows the interfaces of interface_up_down_delays and linkbeat_interfaces; all others are what netlink says."""
+
+    def __init__(
+        self,
+        mux: Mux,
+        log: Logger,
+        network: Network,
+        at: Callable[[float, Callable[[], object]], None],
+        changed: Callable[[set[str]], object],
+    ) -> None:
+        """`changed` is told the names whose state counts as another one now, when netlink did not say so just then."""
+        self._mux = mux
+        self._log = log
+        self._network = network
+        self._at = at
+        self._changed = changed
+        self._delays: dict[str, links.InterfaceDelay] = {}
+        self._polled: dict[str, str | None] = {}
+        self._kinds: dict[str, str] = {}
+        self._beats: dict[str, bool] = {}
+        self._steady: dict[str, _Steady] = {}
+        self._linkbeat: Linkbeat | None = None
+        self._polls = False
+
+    def follow(self, delays: Iterable[links.InterfaceDelay], polled: Iterable[links.Linkbeat]) -> None:
+        """From now on these."""
+        self._delays = {each.name: each for each in delays}
+        self._polled = {each.name: each.kind for each in polled}
+        self._kinds = {}
+        self._beats = {}
+        for name in self._polled:
+            self._ask(name)
+        self._steady = {name: steady for name, steady in self._steady.items() if name in self._delays}
+        for name in self._delays:
+            self.told(name)
+        if self._polled and not self._polls:
+            self._polls = True
+            self._at(self._mux.now() + _EACH, self._poll)
+
+    def is_up(self, link: Link) -> bool:
+        """Whether it counts as up."""
+        steady = self._steady.get(link.name)
+        return self._raw(link) if steady is None else steady.up
+
+    def told(self, name: str) -> None:
+        """Netlink said something of this interface."""
+        if name in self._polled:
+            self._ask(name)
+        self._weigh(name)
+
+    def _raw(self, link: Link) -> bool:
+        beat = self._beats.get(link.name)
+        return link.up if beat is None else link.enabled and beat
+
+    def _weigh(self, name: str) -> None:
+        """Begin or end the time for which a change must last."""
+        delay, link = self._delays.get(name), self._network.link(name)
+        if delay is None:
+            return
+        if link is None:
+            self._steady.pop(name, None)
+            return
+        raw = self._raw(link)
+        steady = self._steady.setdefault(name, _Steady(raw))
+        if raw == steady.up:
+            steady.due = None
+        elif steady.due is None:
+            seconds = delay.down if steady.up else delay.up
+            if not seconds:
+                steady.up = raw
+                return
+            steady.due = self._mux.now() + seconds
+            self._log.info(f"{name} is {_word(raw)}, which counts in {seconds:g} s")
+            self._at(steady.due, partial(self._settle, name))
+
+    def _settle(self, name: str) -> None:
+        steady = self._steady.get(name)
+        if steady is None or steady.due is None or steady.due > self._mux.now():
+            return
+        steady.up, steady.due = not steady.up, None
+        self._log.info(f"{name} counts as {_word(steady.up)} now")
+        self._changed({name})
+
+    # linkbeat
+
+    def _ask(self, name: str) -> bool:
+        """Whether its answer is another one."""
+        link, known = self._network.link(name), self._beats.pop(name, None)
+        if link is None or link.kind in _BY_NETLINK_ALONE:
+            self._kinds.pop(name, None)
+            return known is not None
+        if self._linkbeat is None:
+            self._linkbeat = Linkbeat()
+        kind = self._kinds.get(name)
+        if kind is None:
+            kind = self._linkbeat.find(name, self._polled[name])
+            if kind is None:
+                return known is not None
+            self._kinds[name] = kind
+            self._log.info(f"{name} is asked each second by {kind}")
+        beat = self._linkbeat.ask(name, kind)
+        if beat is not None:
+            self._beats[name] = beat
+        return known != beat
+
+    def _poll(self) -> None:
+        if not self._polled:
+            self._polls = False
+            return
+        self._at(self._mux.now() + _EACH, self._poll)
+        changed = {name for name in self._polled if self._ask(name)}
+        for name in changed:
+            self._log.info(f"Linkbeat reports {name} {_word(self._beats.get(name, False))}")
+            self._weigh(name)
+        if changed:
+            self._changed(changed)
+
+
+def _word(up: bool) -> str:
+    return "up" if up else "down"
