@@ -44,6 +44,8 @@ STATUS_UNKNOWN = 3
 """Nagios' word for a check that could not be made."""
 _GENHASH = ("genhash", "-T", "--genhash")
 """First words that make it print the digest of a page instead."""
+DRAIN_TIMEOUT = 300.0
+"""Seconds."""
 SIGNALS = {
     "STOP": signal.SIGTERM,
     "RELOAD": signal.SIGHUP,
@@ -60,6 +62,14 @@ class _Parser(argparse.ArgumentParser):
         self.print_usage(sys.stderr)
         print(f"{self.prog}: {message}", file=sys.stderr)
         sys.exit(EXIT_FATAL)
+
+
+def _seconds(text: str) -> float | None:
+    if text == "never":
+        return None
+    if not 0 <= (number := float(text)) < 1e9:
+        raise ValueError(text)
+    return number
 
 
 def parser() -> argparse.ArgumentParser:
@@ -98,6 +108,20 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--why", metavar="INSTANCE", help="print why an instance is what it is, cause by cause")
     p.add_argument("--status", action="store_true", help="one line an instance; the exit status is for monitoring")
     p.add_argument("--reload", action="store_true", help="let the running daemon read its configuration again")
+    p.add_argument(
+        "--drain",
+        nargs=2,
+        metavar=("VS", "RS"),
+        help="no new connections for a real server; it leaves when it has none",
+    )
+    p.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=DRAIN_TIMEOUT,
+        metavar="SECONDS",
+        help=f"with --drain: it leaves after so long in any case; never: not (default: {DRAIN_TIMEOUT:g})",
+    )
+    p.add_argument("--undrain", nargs=2, metavar=("VS", "RS"), help="a drained real server serves again")
     p.add_argument("--check-reload", metavar="FILE", help="print what a reload with this file would change")
     p.add_argument("--signum", metavar="NAME", help=f"print a signal number: {', '.join(SIGNALS)}")
     p.add_argument(
@@ -127,6 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_OK
     if options.signum is not None:
         return _print_signal(options.signum)
+    if options.drain is not None or options.undrain is not None:
+        return _drain(options)
     if options.dump is not None or options.status or options.reload or options.why is not None:
         return _ask(options)
     if options.explain is not None:
@@ -175,6 +201,18 @@ def _ask(options: argparse.Namespace) -> int:
         print(f"kad: {error}", file=sys.stderr)
         return STATUS_UNKNOWN if options.status else EXIT_FATAL
     print(json.dumps(answer["dump"], indent=2, ensure_ascii=False))
+    return EXIT_OK
+
+
+def _drain(options: argparse.Namespace) -> int:
+    verb = "drain" if options.drain is not None else "undrain"
+    service, server = options.drain or options.undrain
+    request = {"verb": verb, "service": service, "server": server, "timeout": options.timeout}
+    try:
+        print(control.ask(runtime_directory(options), request)["text"])
+    except ControlError as error:
+        print(f"kad: {error}", file=sys.stderr)
+        return EXIT_FATAL
     return EXIT_OK
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 LOOK = frozenset({"dump", "status"})
-ACT = frozenset({"reload", "stop", "configuration"})
+ACT = frozenset({"reload", "stop", "configuration", "drain", "undrain"})
 """The configuration holds passwords."""
 GROUP = "kad"
 _SO_PEERGROUPS = 59
@@ -78,6 +78,10 @@ class Request(msgspec.Struct, frozen=True):
 
     verb: str
     section: str | None = None
+    service: str = ""
+    """Of drain and undrain."""
+    server: str = ""
+    timeout: float | None = None
 
 
 _REQUEST = msgspec.json.Decoder(Request)

@@ -85,7 +85,13 @@ KINDS = {
             (Capability.NET_ADMIN,),
             frozenset(
                 kind.KIND
-                for kind in (messages.RouterState, messages.ServerHealth, messages.QuorumState, messages.IpvsMemory)
+                for kind in (
+                    messages.RouterState,
+                    messages.ServerHealth,
+                    messages.QuorumState,
+                    messages.IpvsMemory,
+                    messages.Draining,
+                )
             ),
             "ipvs.pid",
             leaves=2,

@@ -71,6 +71,8 @@ class Inquiries:
         self._later: list[Callable[[dict[str, Plain]], None]] = []
         """Who asked while a collection was on its way: one more answers them all."""
         self._number = 0
+        self._drains: dict[int, Conversation] = {}
+        """Who waits for the ipvs process, by the number of the order."""
         self._states: dict[str, messages.RouterState] = {}
         self._memory: dict[str, dict[str, int]] = {}
         self._memory_at = -_MEMORY_AGE
@@ -160,6 +162,10 @@ class Inquiries:
 
     def lose(self, name: str) -> None:
         """A child died; nobody waits for its answer."""
+        if name == "ipvs":
+            for order in list(self._drains):
+                error = "the ipvs process died meanwhile: ask again"
+                self.drained(messages.DrainAnswered(number=order, error=error))
         for number, collection in list(self._collections.items()):
             collection.waiting.discard(name)
             if not collection.waiting:
@@ -256,11 +262,37 @@ class Inquiries:
             case "reload":
                 self._watchdog.ask_reload()
                 self._reply(conversation, {"ok": True})
+            case "drain" | "undrain":
+                self._order_drain(conversation, request)
             case "configuration":
                 self._reply(conversation, {"ok": True, **self._configuration()})
             case "stop":
                 self._reply(conversation, {"ok": True})
                 self._watchdog.stop(EXIT_OK, "")
+
+    def _order_drain(self, conversation: Conversation, request: Request) -> None:
+        """The ipvs process knows who is meant."""
+        ipvs = self._watchdog.members["ipvs"]
+        if ipvs.configured_generation is None:
+            self._reply(conversation, {"ok": False, "error": "no virtual server is served"})
+            return
+        self._number += 1
+        self._drains[self._number] = conversation
+        order = messages.DrainWanted(
+            number=self._number,
+            service=request.service,
+            server=request.server,
+            timeout=request.timeout,
+            undo=request.verb == "undrain",
+        )
+        self._watchdog.send(ipvs, order)
+
+    def drained(self, answered: messages.DrainAnswered) -> None:
+        """The ipvs process did what was asked, or says why not."""
+        conversation = self._drains.pop(answered.number, None)
+        if conversation is not None:
+            done: Plain = {"ok": True, "text": answered.text}
+            self._reply(conversation, {"ok": False, "error": answered.error} if answered.error else done)
 
     def _configuration(self) -> Plain:
         current = self._watchdog.reload.current

@@ -339,6 +339,50 @@ class IpvsMemory(Message, frozen=True, kw_only=True):
     """Of TCP, TCP after FIN, UDP in seconds, as they were before kad changed them."""
 
 
+class DrainWanted(Message, frozen=True, kw_only=True):
+    """Parent to ipvs: an operator wants a server to be emptied, or to serve again (`undo`)."""
+
+    KIND: ClassVar[int] = 33
+    number: int
+    service: str
+    """As the operator names it."""
+    server: str
+    timeout: float | None = None
+    """Seconds after which it leaves whatever connections it has; None: never."""
+    undo: bool = False
+
+
+class DrainAnswered(Message, frozen=True, kw_only=True):
+    """ipvs to parent: the answer to DrainWanted with that number."""
+
+    KIND: ClassVar[int] = 34
+    number: int
+    text: str = ""
+    error: str = ""
+    """Why it cannot be; empty: it is done."""
+
+
+class Draining(Message, frozen=True, kw_only=True):
+    """ipvs to its next life: an operator wanted this server emptied."""
+
+    KIND: ClassVar[int] = 35
+    IS_STATE: ClassVar[bool] = True
+    service: str
+    address: str
+    port: int
+    since: float
+    """UNIX time."""
+    until: float | None
+    """UNIX time at which it leaves whatever connections it has."""
+    out: bool = False
+    """It has left the table."""
+    deleted: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.service}/{self.address} {self.port}"
+
+
 class FifoLine(Message, frozen=True, kw_only=True):
     """Any child to runner: one line for every FIFO that gets the events of this source."""
 

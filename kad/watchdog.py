@@ -252,6 +252,10 @@ class Watchdog:
                 taken = messages.from_frame(frame)
                 assert isinstance(taken, messages.SnapshotTaken)
                 self.inquiries.take(member.name, taken)
+            case messages.DrainAnswered.KIND:
+                answered = messages.from_frame(frame)
+                assert isinstance(answered, messages.DrainAnswered)
+                self.inquiries.drained(answered)
             case messages.Ready.KIND | messages.Refused.KIND | messages.Configured.KIND:
                 self.reload.hear(member, messages.from_frame(frame))
             case _:

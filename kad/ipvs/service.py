@@ -399,11 +399,19 @@ class Service:
             wanted[_placed(sorry, port)] = _settings(sorry, sorry.weight if self.is_sorry else 0)
         return wanted
 
+    def picture(self) -> tuple[object, ...]:
+        """What destinations() follows from: while this is the same, they are."""
+        return self.is_sorry, *(self.weight_in_table(server) for server in self.servers.values())
+
     def named(self, port: int = 0) -> set[DestinationKey]:
         """Every destination that the configuration names, whether it serves now or not."""
         configured = self.configured
         servers = [*configured.real_servers, *([configured.sorry_server] if configured.sorry_server else [])]
         return {_placed(server, port) for server in servers}
+
+    def placed(self, key: DestinationKey, port: int) -> DestinationKey:
+        """Where that server stands in the kernel's service of that port."""
+        return _placed(self.servers[key].configured, port)
 
     def weight_in_table(self, server: Server) -> int | None:
         """What the kernel shall have of it; None: nothing."""

@@ -145,7 +145,7 @@ class Ipvs:
         return request[:4] + _U16.pack(self._family) + request[6:]
 
     def _dump(self, request: bytes, kind: int) -> Iterator[bytes]:
-        for answer in self._netlink.dump(self._addressed(request)):
+        for answer in self._netlink.stream(self._addressed(request)):
             body = attributes(answer.body[_GENL.size :]).get(kind)
             if body is not None:
                 yield body

@@ -189,6 +189,10 @@ class Netlink:
                 return answers
         raise Refused("netlink dump", errno.EBUSY)
 
+    def stream(self, request: bytes) -> Iterator[Message]:
+        """The answers to a dump as they come, for what is long and may change meanwhile; raises Refused."""
+        return (answer for answer in self._answers_to_dump(request) if answer.kind != _NLMSG_DONE)
+
     def receive(self) -> list[Message]:
         """What a monitor has been told since; raises Overrun when something was lost, then dump again.
 
@@ -256,21 +260,29 @@ class Netlink:
         return sequence
 
     def _dump(self, request: bytes) -> list[Message] | None:
-        sequence = self._send_numbered(request)
         answers: list[Message] = []
         interrupted = False
+        for answer in self._answers_to_dump(request):
+            interrupted = interrupted or bool(answer.flags & NLM_F_DUMP_INTR)
+            if answer.kind != _NLMSG_DONE:
+                answers.append(answer)
+        return None if interrupted else answers
+
+    def _answers_to_dump(self, request: bytes) -> Iterator[Message]:
+        """With the last one, which only says that it is the last."""
+        sequence = self._send_numbered(request)
         while True:
             for answer in self._answers():
                 if answer.sequence != sequence:
                     continue
-                interrupted = interrupted or bool(answer.flags & NLM_F_DUMP_INTR)
                 if answer.kind not in (_NLMSG_DONE, _NLMSG_ERROR):
-                    answers.append(answer)
+                    yield answer
                     continue
                 code = -_ERRNO.unpack_from(answer.body)[0] if len(answer.body) >= _ERRNO.size else 0
                 if code:
                     raise Refused("netlink dump", code)
-                return None if interrupted else answers
+                yield answer._replace(kind=_NLMSG_DONE)
+                return
 
 
 def _chunks(batch: Sequence[bytes], count: int) -> Iterator[Sequence[bytes]]:

@@ -9,10 +9,13 @@ import msgspec
 
 from kad.ipvs.keywords import IpvsSlice, VirtualServer
 from kad.ipvs.process.daemons import SyncDaemons
+from kad.ipvs.process.drains import Drains
+from kad.ipvs.process.kernel import BREATH
 from kad.ipvs.process.programming import Programming
 from kad.ipvs.process.timeouts import SessionTimeouts
 from kad.ipvs.service import (
     Action,
+    DrainEnded,
     Event,
     HealthTold,
     QuorumChanged,
@@ -28,8 +31,8 @@ from kad.ipvs.table import DestinationKey, ServiceKey
 from kad.ipvs.telling import Occasion, Telling
 from kad.linux.refused import Refused
 from kad.log import Logger
+from kad.messages import Draining, DrainWanted, IpvsMemory, Message, QuorumState, RouterState, ServerHealth
 from kad.messages import Event as Happened
-from kad.messages import IpvsMemory, Message, QuorumState, RouterState, ServerHealth
 from kad.mux import Mux
 
 
@@ -49,10 +52,14 @@ class Room:
         self._quorums: dict[str, QuorumState] = {}
         """What was said of each virtual server that ever was without its quorum."""
         self._memory = IpvsMemory()
+        self._remembered: IpvsMemory | None = None
+        self._beat = mux.noted(lambda: None, "looking at virtual servers")
         self._telling = Telling(say, time.time, time.monotonic_ns)
         self._programming = Programming(mux, log, self._note)
+        self._drains = Drains(mux, say, self._programming.kernel, self._feed)
         self._daemons = SyncDaemons(log, self._programming.kernel)
         self._timeouts = SessionTimeouts(log, self._programming.kernel)
+        self._programming.compared = self._settle_settings
 
     # configuration
 
@@ -79,9 +86,8 @@ class Room:
         if wanted.flush:
             self._flush()
         self._settle(changed)
-        self._daemons.follow(wanted.sync_daemon)
-        self._timeouts.follow(wanted.timeouts, self._memory.timeouts)
-        self._remember()
+        self._drains.follow(self._services, self._keys)
+        self._settle_settings()
 
     def _drop(self, wanted: dict[str, VirtualServer]) -> list[tuple[str, list[Action]]]:
         """What is no longer configured is told with the generation that knew it."""
@@ -93,7 +99,8 @@ class Room:
             if (said := self._quorums.pop(name, None)) is not None:
                 self._say(msgspec.structs.replace(said, deleted=True))
         changed = []
-        for name, service in self._services.items():
+        for number, (name, service) in enumerate(self._services.items()):
+            self._breathe(number)
             if service.configured == wanted[name]:
                 continue
             for key in self._keys[name]:
@@ -107,15 +114,17 @@ class Room:
 
     def _take_up(self, servers: Iterable[VirtualServer]) -> list[tuple[str, list[Action]]]:
         """What is new starts with what is known of its servers."""
-        begun = []
+        begun: list[tuple[str, list[Action]]] = []
         for configured in servers:
             if configured.name in self._services:
                 continue
+            self._breathe(len(begun))
             service = Service(configured, init_notifies=self._slice.init_notifies)
             for real in configured.real_servers:
                 told = self._health.get((configured.name, key_of(real)))
                 if told is not None:
                     service.resume(heard(told))
+            self._drains.resume(service)
             said = self._quorums.get(configured.name)
             self._services[configured.name] = service
             begun.append((configured.name, service.handle(Started(said.up if said else None), self._mux.now())))
@@ -125,7 +134,8 @@ class Room:
         """See to whom each service of the kernel belongs: to the first who names it."""
         owners: dict[ServiceKey, Service] = {}
         before, self._keys = self._keys, {}
-        for configured in servers:
+        for number, configured in enumerate(servers):
+            self._breathe(number)
             service = self._services[configured.name]
             keys = self._keys[configured.name] = tuple(service.keys())
             for key in keys:
@@ -146,7 +156,12 @@ class Room:
         for name, actions in changed:
             self._tell(self._services[name], actions)
         if changed or gone:
-            self._log.info(f"{len(self._services)} virtual servers are served, {len(changed)} of them new or changed")
+            self._log.info(f"virtual servers: {len(self._services)}, of them new or changed: {len(changed)}")
+
+    def _breathe(self, number: int) -> None:
+        """Show that this process lives while it goes through many virtual servers."""
+        if not number % BREATH:
+            self._beat()
 
     def _flush(self) -> None:
         """lvs_flush: once in the life of the daemon."""
@@ -159,12 +174,18 @@ class Room:
             self._log.error(f"the IPVS table cannot be cleared: {refused}")
         self._memory = msgspec.structs.replace(self._memory, flushed=True)
 
+    def _settle_settings(self) -> None:
+        """What is not in the table itself; also when the table is there at last."""
+        self._daemons.follow(self._slice.sync_daemon)
+        self._timeouts.follow(self._slice.timeouts, self._memory.timeouts)
+        self._remember()
+
     def _remember(self) -> None:
         """What the next life must know."""
-        memory = msgspec.structs.replace(self._memory, flushed=True, timeouts=self._timeouts.before)
-        if memory != self._memory:
-            self._memory = memory
-            self._say(memory)
+        self._memory = IpvsMemory(flushed=True, timeouts=self._timeouts.before)
+        if self._memory != self._remembered:
+            self._remembered = self._memory
+            self._say(self._memory)
 
     # what others say
 
@@ -172,6 +193,10 @@ class Room:
         match message:
             case ServerHealth():
                 self._take_health(message)
+            case DrainWanted():
+                self._drains.order(message)
+            case Draining() if not self._generation and not message.deleted:
+                self._drains.remember(message)
             case RouterState():
                 self._daemons.hear(message)
             case QuorumState() if not self._generation and not message.deleted:
@@ -190,9 +215,9 @@ class Room:
 
     def _feed(self, name: str, event: Event) -> None:
         service = self._services[name]
-        before = service.destinations()
+        before = service.picture()
         actions = service.handle(event, self._mux.now())
-        if service.destinations() != before:
+        if service.picture() != before:
             self._programming.program(self._keys[name])
         self._tell(service, actions)
 
@@ -210,6 +235,8 @@ class Room:
                     self._note(f"service/{configured.name}", f"{server.label_in(configured)} is {word}: {reason}")
                 case QuorumChanged():
                     self._tell_quorum(service, action)
+                case DrainEnded():
+                    self._drains.ended(service, action)
 
     def _tell_quorum(self, service: Service, change: QuorumChanged) -> None:
         configured = service.configured
@@ -235,6 +262,7 @@ class Room:
         for state in self._quorums.values():
             self._say(state)
         self._say(self._memory)
+        self._drains.tell_all()
 
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         return {
@@ -244,10 +272,11 @@ class Room:
             "healed": self._programming.heals,
             "sync_daemon": self._daemons.snapshot(),
             "timeouts": self._timeouts.snapshot(),
-            "virtual_servers": [self._picture(name, service) for name, service in self._services.items()],
+            "virtual_servers": [self._picture(number, *each) for number, each in enumerate(self._services.items())],
         }
 
-    def _picture(self, name: str, service: Service) -> dict[str, object]:
+    def _picture(self, number: int, name: str, service: Service) -> dict[str, object]:
+        self._breathe(number)
         configured = service.configured
         keys = self._keys[name]
         said = self._quorums.get(name)
@@ -278,8 +307,9 @@ class Room:
                     "weight": server.configured.weight,
                     "effective_weight": server.effective_weight,
                     "weight_in_table": service.weight_in_table(server),
+                    "drain": self._drains.of(name, key),
                 }
-                for server in service.servers.values()
+                for key, server in service.servers.items()
             ],
         }
 
@@ -288,6 +318,7 @@ class Room:
     async def stop(self, release: bool, handover: float) -> None:
         """As keepalived: what is ours leaves the table, unless it shall stay."""
         self._programming.end()
+        self._drains.end()
         for service in self._services.values():
             self._tell(service, service.handle(Stopped(), self._mux.now()))
         if not release or not self._programming.kernel.is_open:

@@ -69,14 +69,21 @@ class SyncDaemons:
             for state in states
         }
 
+    def _fits(self, found: SyncDaemonSettings, wanted: SyncDaemonSettings) -> bool:
+        """What is not configured is the kernel's own choice; maxlen it rounds, so the last order counts for that."""
+        asked = self._running.get(wanted.state, wanted)
+        names = ("interface", "id", "group", "port", "ttl")
+        same = all(getattr(wanted, name) in (None, getattr(found, name)) for name in names)
+        return same and asked.maxlen == wanted.maxlen
+
     def _arrange(self, wanted: dict[str, SyncDaemonSettings]) -> None:
         running = {daemon.state: daemon for daemon in self._kernel.ipvs.daemons()}
         for state, found in running.items():
-            if state not in wanted or not _is_as_wanted(found, wanted[state]):
+            if state not in wanted or not self._fits(found, wanted[state]):
                 self._do(ipvs.stop_daemon(state), f"stop the {state} sync daemon")
                 self._log.info(f"Stopped the {state} sync daemon of IPVS on {found.interface}")
         for state, settings in wanted.items():
-            if state not in running or not _is_as_wanted(running[state], settings):
+            if state not in running or not self._fits(running[state], settings):
                 self._do(ipvs.start_daemon(settings), f"start the {state} sync daemon on {settings.interface}")
                 self._log.info(f"Started the {state} sync daemon of IPVS on {settings.interface}")
         self._running = wanted
@@ -94,9 +101,3 @@ class SyncDaemons:
 
     def snapshot(self) -> dict[str, object]:
         return {"running": sorted(self._running), "failure": self._failure}
-
-
-def _is_as_wanted(found: SyncDaemonSettings, wanted: SyncDaemonSettings) -> bool:
-    """What is not configured is the kernel's own choice."""
-    names = ("interface", "id", "maxlen", "group", "port", "ttl")
-    return all(getattr(wanted, name) in (None, getattr(found, name)) for name in names)

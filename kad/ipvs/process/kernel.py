@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -14,6 +14,8 @@ from kad.linux import ipvs
 from kad.linux.ipvs import Ipvs
 from kad.linux.refused import Refused
 
+BREATH = 256
+"""Entries after which a long piece of work shows that the process lives."""
 _GONE = (errno.ENOENT, errno.ESRCH)
 _SURPRISES = {
     plan.AddService: (errno.EEXIST,),
@@ -42,7 +44,9 @@ class Done(NamedTuple):
 class Kernel:
     """The table, once it is open; whatever is not read yet is read when it is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, beat: Callable[[], None]) -> None:
+        """`beat` shows that this process lives while it reads a long table."""
+        self._beat = beat
         self._ipvs: Ipvs | None = None
         self._known: Table = {}
         self._unread: dict[ServiceKey, ServiceSettings] = {}
@@ -68,8 +72,11 @@ class Kernel:
 
     def read_services(self) -> None:
         """Forget what was believed, and see which services there are. Raises Refused."""
-        self._unread = dict(self.ipvs.services())
-        self._known = {}
+        self._known, self._unread = {}, {}
+        for number, (key, settings) in enumerate(self.ipvs.services()):
+            self._unread[key] = settings
+            if not number % BREATH:
+                self._beat()
 
     def entry(self, key: ServiceKey) -> Entry | None:
         """What the kernel has under this key. Raises Refused."""

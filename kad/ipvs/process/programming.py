@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from kad.ipvs.plan import Command, DeleteService, plan_service
-from kad.ipvs.process.kernel import Done, Failure, Kernel, describe, open_or_why
+from kad.ipvs.process.kernel import BREATH, Done, Failure, Kernel, describe, open_or_why
 from kad.ipvs.service import Service
 from kad.ipvs.table import DestinationKey, Entry, ServiceKey
 from kad.linux import ipvs
@@ -34,7 +34,10 @@ class Programming:
         self._mux = mux
         self._log = log
         self._note = note
-        self.kernel = Kernel()
+        self._beat = mux.noted(lambda: None, "working through IPVS")
+        self.kernel = Kernel(self._beat)
+        self.compared: Callable[[], None] = lambda: None
+        """Told after each comparison, and when the table is there at last."""
         self.failure = ""
         """Why the table cannot be programmed at all."""
         self.owners: dict[ServiceKey, Service] = {}
@@ -157,6 +160,7 @@ class Programming:
         if not self.kernel.is_open:
             self.begin()
             self.program(self.owners)
+            self.compared()
             return
         if self._dirty:
             self._compare_in(_EVERY)
@@ -206,6 +210,7 @@ class Programming:
         if len(self._found) > _TOLD:
             self._log.warning(f"IPVS: {len(self._found) - _TOLD} more entries had to be healed")
         self.heals += len(self._found)
+        self.compared()
         self._found = []
         self._compare_in(max(_EVERY, _SHARE * self._spent))
 
@@ -213,9 +218,12 @@ class Programming:
 
     def clear(self, keys: Iterable[ServiceKey], *, everything: bool = False) -> None:
         """Delete these services, or the whole table, whoever filled it. Raises Refused."""
-        if self.kernel.is_open:
-            commands = [ipvs.flush()] if everything else [ipvs.delete_service(key) for key in keys]
-            self.kernel.ipvs.request(commands)
+        if not self.kernel.is_open:
+            return
+        commands = [ipvs.flush()] if everything else [ipvs.delete_service(key) for key in keys]
+        for start in range(0, len(commands), BREATH):
+            self.kernel.ipvs.request(commands[start : start + BREATH])
+            self._beat()
 
     def end(self) -> None:
         """Leave the table as it is."""

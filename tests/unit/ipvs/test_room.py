@@ -1,0 +1,280 @@
+"""The process: the kernel's table follows configuration and health, is healed, and outlives crashes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from kad.ipvs.keywords import Member, RealServer, SyncDaemon, Timeouts
+from kad.ipvs.process import kernel as kernel_module
+from kad.ipvs.table import (
+    Connections,
+    DestinationKey,
+    DestinationSettings,
+    Entry,
+    ServiceKey,
+    ServiceSettings,
+    SyncDaemonSettings,
+    TimeoutSettings,
+)
+from kad.messages import DrainAnswered, Draining, DrainWanted, QuorumState, RouterState
+from tests.unit.ipvs.room import WEB, A, B, Kernel, Stage, web
+
+FOREIGN = ServiceKey(4, "TCP", "198.51.100.1", 9)
+SORRY = RealServer(address="10.0.0.9", port=80)
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    made = Kernel()
+    monkeypatch.setattr(kernel_module, "Ipvs", made)
+    return made
+
+
+@pytest.fixture
+def stage(kernel: Kernel) -> Stage:
+    return Stage(kernel)
+
+
+def stop(stage: Stage, release: bool = True) -> None:
+    asyncio.run(stage.room.stop(release, 0.0))
+
+
+def drain(stage: Stage, service: str, server: str, timeout: float | None = None, undo: bool = False) -> DrainAnswered:
+    stage.room.receive(DrainWanted(number=7, service=service, server=server, timeout=timeout, undo=undo))
+    answer = stage.last(DrainAnswered)
+    assert isinstance(answer, DrainAnswered)
+    return answer
+
+
+def test_the_table_follows_configuration_and_health(stage: Stage, kernel: Kernel) -> None:
+    stage.configure(web(scheduler="rr"))
+    assert kernel.table == {
+        WEB: Entry(ServiceSettings("rr"), {A: DestinationSettings(1), B: DestinationSettings(1)}),
+    }
+    stage.health(A, False)
+    assert kernel.weights() == {"10.0.0.2": 1}
+    stage.health(A, True)
+    assert kernel.weights() == {"10.0.0.1": 1, "10.0.0.2": 1}
+
+
+def test_what_is_foreign_is_left_alone(stage: Stage, kernel: Kernel) -> None:
+    stranger = DestinationKey("10.0.0.77", 80)
+    kernel.table[FOREIGN] = Entry(ServiceSettings())
+    kernel.table[WEB] = Entry(ServiceSettings("wlc"), {stranger: DestinationSettings()})
+    stage.configure(web(scheduler="rr"))
+    assert kernel.table[WEB].settings == ServiceSettings("rr")
+    assert kernel.weights() == {"10.0.0.1": 1, "10.0.0.2": 1, "10.0.0.77": 1}
+    stage.configure()
+    assert set(kernel.table) == {FOREIGN}
+
+
+def test_a_reload_touches_what_changed_alone(stage: Stage, kernel: Kernel) -> None:
+    servers = [web(address=f"192.0.2.{number}") for number in range(1, 101)]
+    stage.configure(*servers)
+    assert len(kernel.table) == 100
+    kernel.commands.clear()
+    servers[7] = web(RealServer(address="10.0.0.1", port=80), address="192.0.2.8")
+    stage.configure(*servers)
+    assert kernel.commands == [7]
+    assert kernel.weights(ServiceKey(4, "TCP", "192.0.2.8", 80)) == {"10.0.0.1": 1}
+    del servers[7]
+    kernel.commands.clear()
+    stage.configure(*servers)
+    assert kernel.commands == [3]
+
+
+def test_many_services_are_programmed_some_at_a_time(stage: Stage, kernel: Kernel) -> None:
+    servers = [web(address=f"192.0.{number >> 8}.{number & 255}") for number in range(1000)]
+    stage.room.prepare(1, b"\x80")
+    stage.room.commit(1)
+    turns = []
+    stage.mux.call_soon = lambda callback: turns.append(callback)  # type: ignore[method-assign]
+    stage.configure(*servers)
+    assert not kernel.table
+    turns.pop()()
+    assert len(kernel.table) == 128
+    while turns:
+        turns.pop()()
+    assert len(kernel.table) == 1000
+
+
+def test_what_somebody_clears_is_healed_and_said(stage: Stage, kernel: Kernel) -> None:
+    stage.configure(web())
+    kernel.table.clear()
+    stage.mux.run(6.0)
+    assert kernel.weights() == {"10.0.0.1": 1, "10.0.0.2": 1}
+    assert any("somebody else changed it: had to add the service [192.0.2.9]:tcp:80" in one for one in stage.log.lines)
+    kernel.table[WEB].destinations[A] = DestinationSettings(50)
+    stage.mux.run(6.0)
+    assert kernel.weights() == {"10.0.0.1": 1, "10.0.0.2": 1}
+    lines = len(stage.log.lines)
+    stage.mux.run(60.0)
+    assert len(stage.log.lines) == lines
+
+
+def test_a_surprise_is_looked_at_and_put_right(stage: Stage, kernel: Kernel) -> None:
+    """Between two comparisons somebody has cleared the table, and a server fails."""
+    stage.configure(web(RealServer(address="10.0.0.1", port=80, inhibit=True), RealServer(address="10.0.0.2", port=80)))
+    kernel.table.clear()
+    stage.health(A, False)
+    assert kernel.weights() == {"10.0.0.1": 0, "10.0.0.2": 1}
+
+
+def test_a_crash_flushes_nothing_and_the_next_life_goes_on(stage: Stage, kernel: Kernel) -> None:
+    stage.configure(web(sorry_server=SORRY, quorum=2), flush=True, timeouts=Timeouts(tcp=60))
+    stage.health(A, False)
+    assert kernel.weights() == {"10.0.0.9": 1}
+    kernel.commands.clear()
+    stage.die()
+    assert kernel.weights() == {"10.0.0.9": 1}
+    assert kernel.commands == [12]
+    said = len([one for one in stage.said if isinstance(one, QuorumState)])
+    stage.health(A, True)
+    assert kernel.weights() == {"10.0.0.1": 1, "10.0.0.2": 1}
+    assert len([one for one in stage.said if isinstance(one, QuorumState)]) == said + 1
+    stop(stage)
+    assert kernel.session == TimeoutSettings(900, 120, 300)
+
+
+def test_lvs_flush_clears_the_table_once(stage: Stage, kernel: Kernel) -> None:
+    kernel.table[FOREIGN] = Entry(ServiceSettings())
+    stage.configure(web(), flush=True)
+    assert set(kernel.table) == {WEB}
+    kernel.table[FOREIGN] = Entry(ServiceSettings())
+    stage.configure(web(scheduler="rr"), flush=True)
+    stage.die()
+    assert set(kernel.table) == {WEB, FOREIGN}
+
+
+@pytest.mark.parametrize(
+    ("release", "settings", "left"),
+    [
+        (True, {}, {FOREIGN}),
+        (True, {"flush_on_stop": "VS"}, {FOREIGN}),
+        (True, {"flush_on_stop": "all"}, set()),
+        (False, {}, {FOREIGN, WEB}),
+    ],
+)
+def test_the_end(stage: Stage, kernel: Kernel, release: bool, settings: dict[str, str], left: set[ServiceKey]) -> None:
+    kernel.table[FOREIGN] = Entry(ServiceSettings())
+    stage.configure(web(), **settings)
+    stop(stage, release)
+    assert set(kernel.table) == left
+
+
+def test_an_orphan_leaves_the_table(stage: Stage, kernel: Kernel) -> None:
+    stage.configure(web())
+    asyncio.run(stage.room.orphaned())
+    assert set(kernel.table) == {WEB}
+
+
+def test_without_ipvs_it_says_so_once_and_serves_when_it_comes(stage: Stage, kernel: Kernel) -> None:
+    kernel.is_there = False
+    stage.configure(web())
+    stage.health(A, False)
+    stage.mux.run(60.0)
+    assert [one for one in stage.log.lines if "this kernel has no IPVS" in one] == [
+        "this kernel has no IPVS: the module ip_vs is neither loaded nor can it be; the virtual servers are not served"
+    ]
+    assert stage.room.snapshot(False)["served"] is False
+    kernel.is_there = True
+    stage.mux.run(11.0)
+    assert kernel.weights() == {"10.0.0.2": 1}
+
+
+def test_what_the_kernel_refuses_is_said_once_and_tried_again(stage: Stage, kernel: Kernel) -> None:
+    stage.configure(web(scheduler="mh"), web(address="192.0.2.10"))
+    assert set(kernel.table) == {ServiceKey(4, "TCP", "192.0.2.10", 80)}
+    stage.mux.run(30.0)
+    refused = [one for one in stage.log.lines if "refuses" in one]
+    assert refused == ["IPVS refuses to add the service [192.0.2.9]:tcp:80: No such file or directory"]
+    kernel.schedulers.add("mh")
+    stage.mux.run(6.0)
+    assert kernel.table[WEB].settings.scheduler == "mh"
+    assert stage.log.lines[-1] == "IPVS has [192.0.2.9]:tcp:80 now as it is wanted"
+
+
+def test_an_address_belongs_to_the_first_who_names_it(stage: Stage, kernel: Kernel) -> None:
+    group = web(RealServer(address="10.0.0.5", port=80), address="192.0.2.10").members
+    more = (*group, Member(first="192.0.2.9", last="192.0.2.9", port=80))
+    stage.configure(web(), web(RealServer(address="10.0.0.5", port=80), address="192.0.2.10", members=more))
+    assert kernel.weights() == {"10.0.0.1": 1, "10.0.0.2": 1}
+    assert "[192.0.2.9]:tcp:80 of virtual_server 192.0.2.10 80 is one of 192.0.2.9 80 already" in stage.log.lines
+
+
+def state(name: str, word: str) -> RouterState:
+    return RouterState(name=name, state=word, since=0.0, reason="", priority=100, holds_addresses=word == "MASTER")
+
+
+def test_the_sync_daemon_follows_the_instance(stage: Stage, kernel: Kernel) -> None:
+    daemon = SyncDaemon(interface="eth0", instance="VI", id=51)
+    stage.configure(web(), sync_daemon=daemon)
+    assert kernel.running == {"backup": SyncDaemonSettings("backup", "eth0", 51)}
+    stage.room.receive(state("VI", "MASTER"))
+    assert kernel.running == {"master": SyncDaemonSettings("master", "eth0", 51)}
+    stage.room.receive(state("OTHER", "BACKUP"))
+    kernel.running.clear()
+    stage.mux.run(6.0)
+    assert set(kernel.running) == {"master"}
+    stage.configure(web(), sync_daemon=SyncDaemon(interface="eth1"))
+    assert kernel.running == {each: SyncDaemonSettings(each, "eth1") for each in ("master", "backup")}
+    stop(stage)
+    assert not kernel.running
+
+
+def test_a_drain_empties_a_server_outlives_reload_and_crash_and_is_taken_back(stage: Stage, kernel: Kernel) -> None:
+    stage.configure(web())
+    kernel.connections[A] = Connections(active=3)
+    answer = drain(stage, "192.0.2.9:80", "10.0.0.1:80", timeout=60.0)
+    assert answer.text == (
+        "real_server 10.0.0.1 80 of virtual_server 192.0.2.9 80 gets no new connections;"
+        " it leaves when it has none, or after 60 s"
+    )
+    assert kernel.weights() == {"10.0.0.1": 0, "10.0.0.2": 1}
+    stage.mux.run(10.0)
+    stage.die()
+    stage.mux.run(10.0)
+    stage.configure(web(scheduler="rr"))
+    assert kernel.weights() == {"10.0.0.1": 0, "10.0.0.2": 1}
+    kernel.connections[A] = Connections(inactive=3)
+    stage.mux.run(2.0)
+    assert kernel.weights() == {"10.0.0.2": 1}
+    stage.die()
+    assert kernel.weights() == {"10.0.0.2": 1}
+    assert stage.last(Draining).out
+    drain(stage, "[192.0.2.9]:tcp:80", "[10.0.0.1]:tcp:80", undo=True)
+    assert kernel.weights() == {"10.0.0.1": 1, "10.0.0.2": 1}
+    stage.die()
+    assert kernel.weights() == {"10.0.0.1": 1, "10.0.0.2": 1}
+
+
+def test_a_drain_ends_with_its_server(stage: Stage, kernel: Kernel) -> None:
+    stage.configure(web())
+    drain(stage, "192.0.2.9 80", "10.0.0.1 80")
+    stage.configure(web(RealServer(address="10.0.0.2", port=80)))
+    assert stage.last(Draining).deleted
+    stage.configure(web())
+    assert kernel.weights() == {"10.0.0.1": 1, "10.0.0.2": 1}
+
+
+@pytest.mark.parametrize(
+    ("service", "server", "error"),
+    [
+        ("192.0.2.8 80", "10.0.0.1 80", "there is no virtual_server 192.0.2.8 80; there are: 192.0.2.9 80"),
+        (
+            "192.0.2.9 80",
+            "10.0.0.3",
+            "there is no real_server 10.0.0.3 in virtual_server 192.0.2.9 80; there are: 10.0.0.1 80, 10.0.0.1 81",
+        ),
+        (
+            "192.0.2.9 80",
+            "10.0.0.1",
+            "real_server 10.0.0.1 in virtual_server 192.0.2.9 80 may be each of: 10.0.0.1 80, 10.0.0.1 81",
+        ),
+    ],
+)
+def test_a_drain_of_nobody_is_refused(stage: Stage, service: str, server: str, error: str) -> None:
+    stage.configure(web(*(RealServer(address="10.0.0.1", port=port) for port in (80, 81))))
+    assert drain(stage, service, server).error == error
