@@ -185,6 +185,7 @@ def _slices(
         vrrp,
         static_addresses=statics.addresses(defaults.daemon.default_interface or "eth0", vrrp.instances),
         static_routing=static_routing,
+        garp_groups=statics.garp_groups(),
         link_delays=statics.delays(vrrp.instances),
         polled_links=statics.polled(_polled(file, vrrp)),
     )

@@ -72,6 +72,20 @@ class AdvertReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressClaimed:
+    """A host with another hardware address said that a virtual address is there."""
+
+    address: str
+    by: str
+    """The hardware address."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAsserted:
+    """Another member of the sync group contradicted an advert of a lower priority."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineReached:
     """The router's own deadline has come."""
 
@@ -134,6 +148,8 @@ Event = (
     | Woken
     | CaughtUp
     | AdvertReceived
+    | AddressClaimed
+    | GroupAsserted
     | DeadlineReached
     | PriorityChanged
     | FaultsChanged
@@ -167,6 +183,22 @@ class Announce:
     """Gratuitous ARP or neighbour advertisements, `repeat` rounds."""
 
     repeat: int
+    elsewhere: bool = False
+    """Only on interfaces of addresses other than the instance's (garp_extra_if)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceSource:
+    """Where the address is that adverts are sent from: a switch may have forgotten it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSplit:
+    """Two routers were MASTER, and no longer are; `seconds` from the first to the last sign of the other one."""
+
+    other: str
+    seconds: float
+    outcome: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +249,8 @@ Action = (
     | HoldAddresses
     | ReleaseAddresses
     | Announce
+    | AnnounceSource
+    | ReportSplit
     | ChangeState
     | ChangeGroupState
     | ChangePriority

@@ -7,15 +7,18 @@ from dataclasses import replace
 
 from kad.vrrp.events import (
     Action,
+    AdvertReceived,
     ChangeGroupState,
     DeadlineReached,
     Demoted,
     Event,
     FaultsChanged,
+    GroupAsserted,
     Promoted,
     Resumed,
     Started,
     State,
+    TellLowerPriority,
 )
 from kad.vrrp.router import Router
 
@@ -64,6 +67,9 @@ class SyncGroup:
                 steps += self._share_faults(router, now)
                 for member in [each for each in self.members if each.state is State.BACKUP][:1]:
                     steps += self._demote_others(member, now)
+            case AdvertReceived() if any(isinstance(action, TellLowerPriority) for _, action in steps):
+                for member in self._others(router):
+                    steps += [(member, action) for action in member.handle(GroupAsserted(), now)]
             case DeadlineReached() if router.wants_master and self._all_can_be_master():
                 steps += self._promote(router, now)
             case _ if was_master and router.state is State.BACKUP:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 
 from kad.vrrp.advert import GIVING_UP, OWNER, Advertisement
 from kad.vrrp.events import (
     Action,
+    AddressClaimed,
     AddressesRemoved,
     AdvertReceived,
     Announce,
+    AnnounceSource,
     CaughtUp,
     ChangePriority,
     ChangeState,
@@ -18,11 +21,13 @@ from kad.vrrp.events import (
     Demoted,
     Event,
     FaultsChanged,
+    GroupAsserted,
     HoldAddresses,
     PriorityChanged,
     Promoted,
     Reconfigured,
     ReleaseAddresses,
+    ReportSplit,
     Resumed,
     SendAdvert,
     SourceChanged,
@@ -33,6 +38,7 @@ from kad.vrrp.events import (
     Woken,
 )
 from kad.vrrp.keywords import VrrpInstance
+from kad.vrrp.split import CLAIMS_FOR, Defence, Split
 
 
 def skew_time(version: int, priority: int, master_advertisement_interval: float) -> float:
@@ -70,6 +76,15 @@ class Master:
     announce_again_at: float | None = None
     refresh_at: float | None = None
     lower_priority_again_at: float | None = None
+    elsewhere_at: float | None = None
+    others_at: float = inf
+    """The earliest of all moments but the advert's."""
+    asserted_at: float = -inf
+    """When it last announced because of a lower advert."""
+    split: Split | None = None
+    defence: Defence = field(default_factory=Defence)
+    contest_until: float | None = None
+    """Another owner has until then to hear that it is not the only one."""
     slept: float = 0.0
     """Seconds for which the process did not run, while it is not known yet who took over; 0 otherwise."""
 
@@ -95,6 +110,7 @@ class Router:
         "deadline",
         "faults",
         "grouped",
+        "lowered",
         "master",
         "master_advertisement_interval",
         "name",
@@ -122,6 +138,8 @@ class Router:
         self.pending: frozenset[str] = frozenset()
         self.source_number = 0
         """Our own source address as a number, by which equal priorities are decided."""
+        self.lowered = False
+        """Priority 254 instead of 255: another owner with a lower address does not yield."""
         self.deadline: float | None = None
         self.obeyed: Backup | None = None
         """The phase in which the MASTER's last advert, come again, needs no decision but moves the timer."""
@@ -164,8 +182,12 @@ class Router:
                 actions = self._resume(event, now)
             case Stopped(release, handover_until):
                 actions = self._stop(release, handover_until, now)
+            case AddressClaimed(address, by):
+                actions = self._take_claim(address, by, now)
+            case GroupAsserted():
+                actions = self._announce_against(self.phase, now) if isinstance(self.phase, Master) else []
             case Woken(gap):
-                actions = self._doubt(gap)
+                actions = self._doubt(gap, now)
             case CaughtUp():
                 actions = self._stop_doubting()
             case PriorityChanged(priority, reason):
@@ -216,11 +238,8 @@ class Router:
         advert_at = moment + self.configuration.advertisement_interval
         if advert_at <= now:
             advert_at = now + self.configuration.advertisement_interval
-        phase.advert_at = deadline = advert_at
-        for other in (phase.announce_again_at, phase.refresh_at, phase.lower_priority_again_at):
-            if other is not None and other < deadline:
-                deadline = other
-        self.deadline = deadline
+        phase.advert_at = advert_at
+        self.deadline = min(advert_at, phase.others_at)
         return True
 
     # INIT, FAULT, STOP
@@ -238,7 +257,10 @@ class Router:
         owner = self.priority == OWNER
         # RFC 9568 6.4.1: what was learned in an earlier life does not count.
         self.master, self.master_advertisement_interval = None, self.configuration.advertisement_interval
+        returns = self.state is State.FAULT
         actions = self._enter(State.BACKUP, reason)
+        if returns and self.configuration.unicast_peers:
+            actions.append(AnnounceSource())
         self.phase = Backup(
             master_down_at=now if owner else now + self.master_down_interval,
             heard_at=now,
@@ -272,7 +294,8 @@ class Router:
             case State.MASTER if isinstance(self.phase, Leaving):
                 return [ReleaseAddresses(), *self._enter(State.STOP, "stopped")]
             case State.MASTER:
-                return [*self._give_up(), *self._enter(State.FAULT, "; ".join(sorted(faults)))]
+                report = self._end_split("this router is in FAULT")
+                return [*self._give_up(), *report, *self._enter(State.FAULT, "; ".join(sorted(faults)))]
             case _:
                 return self._enter(State.FAULT, "; ".join(sorted(faults)))
 
@@ -287,8 +310,11 @@ class Router:
         in_time = now - event.spoke_at < configuration.down_timer_adverts * configuration.advertisement_interval
         if before is State.MASTER and in_time and not self.faults:
             refresh = configuration.announcing.master_refresh
+            elsewhere = configuration.announcing.elsewhere
             self.phase = Master(
-                advert_at=now + configuration.advertisement_interval, refresh_at=now + refresh if refresh else None
+                advert_at=now + configuration.advertisement_interval,
+                refresh_at=now + refresh if refresh else None,
+                elsewhere_at=now + elsewhere if elsewhere else None,
             )
             return [SendAdvert(self.priority), HoldAddresses()]
         if before is State.BACKUP and not self.faults:
@@ -303,11 +329,12 @@ class Router:
     def _stop(self, release: bool, handover_until: float | None, now: float) -> list[Action]:
         if not isinstance(self.phase, Master) or not release:
             return [*self._end_leaving(), *self._enter(State.STOP, "stopped")]
+        report = self._end_split("this router stops")
         if handover_until is None:
-            return [*self._give_up(), *self._enter(State.STOP, "stopped")]
+            return [*self._give_up(), *report, *self._enter(State.STOP, "stopped")]
         longest = self.skew_time + self.configuration.advertisement_interval
         self.phase = Leaving(until=min(now + longest, handover_until))
-        return [SendAdvert(GIVING_UP)]
+        return [SendAdvert(GIVING_UP), *report]
 
     def _overlap(self) -> float:
         further = len(self.configuration.virtual_addresses) + len(self.configuration.excluded_addresses) - 1
@@ -331,6 +358,14 @@ class Router:
                 return []
 
     def _hear_as_backup(self, backup: Backup, advert: Advertisement, now: float) -> list[Action]:
+        restored = (
+            self._be_owner_again(f"{advert.source} has priority {advert.priority}")
+            if (self.lowered and advert.priority < OWNER)
+            else []
+        )
+        return [*restored, *self._judge_as_backup(backup, advert, now)]
+
+    def _judge_as_backup(self, backup: Backup, advert: Advertisement, now: float) -> list[Action]:
         if advert.priority == GIVING_UP:
             backup.master_down_at = now + self.skew_time
             backup.heard_at = now
@@ -393,19 +428,21 @@ class Router:
     def _become_master(self, reason: str, now: float) -> list[Action]:
         announcing = self.configuration.announcing
         self.master_advertisement_interval = self.configuration.advertisement_interval
+        restored = self._be_owner_again(reason) if self.lowered else []
         entered = self._enter(State.MASTER, reason)
         self.master = None
         self.phase = Master(
             advert_at=now + self.configuration.advertisement_interval,
             announce_again_at=now + announcing.master_delay if announcing.master_delay else None,
             refresh_at=now + announcing.master_refresh if announcing.master_refresh else None,
+            elsewhere_at=now + announcing.elsewhere if announcing.elsewhere else None,
         )
-        return [SendAdvert(self.priority), HoldAddresses(), Announce(announcing.master_repeat), *entered]
+        return [*restored, SendAdvert(self.priority), HoldAddresses(), Announce(announcing.master_repeat), *entered]
 
     def _hear_as_master(self, master: Master, advert: Advertisement, now: float) -> list[Action]:
         if advert.priority == GIVING_UP:
             master.advert_at = now + self.configuration.advertisement_interval
-            return [SendAdvert(self.priority)]
+            return [SendAdvert(self.priority), *self._end_split(f"{advert.source} gave up")]
         if master.slept:
             return self._yield_after_sleep(advert, master.slept, now)
         equal = advert.priority == self.priority
@@ -413,6 +450,8 @@ class Router:
             return self._yield_to(advert, now)
         if advert.source_number == self.source_number:
             return [Complain("warning", f"Received an advert with our own source address {advert.source}")]
+        if equal and self.priority == OWNER:
+            return self._contend(master, advert, now)
         return self._assert_against(master, advert, now)
 
     def _yield_to(self, advert: Advertisement, now: float) -> list[Action]:
@@ -428,9 +467,11 @@ class Router:
         self.phase = Backup(master_down_at=now + self.master_down_interval, heard_at=now, expects=advert.source)
         return [*before, *actions]
 
-    def _doubt(self, gap: float) -> list[Action]:
+    def _doubt(self, gap: float, now: float) -> list[Action]:
         if isinstance(self.phase, Master):
             self.phase.slept = gap
+            if self._gives_way_after(gap):
+                return self._leave_master(f"did not run for {gap:.2f} s (timer_expired_backup)", now)
         return [Complain("warning", f"this process did not run for {gap:.2f} s")]
 
     def _stop_doubting(self) -> list[Action]:
@@ -443,27 +484,95 @@ class Router:
         actions = self._leave_master(f"did not run for {gap:.2f} s, and {advert.source} took over", now)
         return [*actions, *self._hear(advert, now)]
 
+    def _gives_way_after(self, late: float) -> bool:
+        """timer_expired_backup: a router of that priority has presumed this one dead meanwhile."""
+        configuration = self.configuration
+        if configuration.timer_expired_backup is None:
+            return False
+        interval = configuration.advertisement_interval
+        skew = skew_time(configuration.version, configuration.timer_expired_backup, interval)
+        return late > (configuration.down_timer_adverts - 1) * interval + skew
+
     def _leave_master(self, reason: str, now: float) -> list[Action]:
+        report = self._end_split("this router yields")
         entered = self._enter(State.BACKUP, reason)
         self.phase = Backup(master_down_at=now + self.master_down_interval, heard_at=now, expects="anyone")
-        return [ReleaseAddresses(), *entered]
+        return [ReleaseAddresses(), *entered, *report]
 
     def _lose_addresses(self, reason: str, now: float) -> list[Action]:
         """What keepalived does: MASTER again after skew_time, unless another router speaks before."""
+        report = self._end_split("this router yields")
         entered = self._enter(State.BACKUP, reason)
         self.phase = Backup(master_down_at=now + self.skew_time, heard_at=now, expects="anyone")
-        return [*self._give_up(), *entered]
+        return [*self._give_up(), *entered, *report]
 
     def _assert_against(self, master: Master, advert: Advertisement, now: float) -> list[Action]:
-        announcing = self.configuration.announcing
         actions: list[Action] = []
         if not self.configuration.lower_prio_no_advert:
             actions.append(SendAdvert(self.priority))
-        if announcing.lower_prio_repeat:
-            actions.append(Announce(announcing.lower_prio_repeat))
-            if announcing.lower_prio_delay:
-                master.lower_priority_again_at = now + announcing.lower_prio_delay
+        actions += self._announce_against(master, now)
+        patience = 3.0 * max(advert.interval, self.configuration.advertisement_interval)
+        split = self._note_other(master, advert.source, now, patience)
+        split.adverts += 1
+        if split.adverts == 2:
+            actions.append(Complain("warning", f"{advert.source} is MASTER too"))
         return [*actions, TellLowerPriority(advert)]
+
+    def _announce_against(self, master: Master, now: float) -> list[Action]:
+        announcing = self.configuration.announcing
+        if not announcing.lower_prio_repeat:
+            return []
+        if announcing.lower_prio_delay:
+            master.lower_priority_again_at = now + announcing.lower_prio_delay
+        if now - master.asserted_at < announcing.lower_prio_pause:
+            return []
+        master.asserted_at = now
+        return [Announce(announcing.lower_prio_repeat)]
+
+    # two MASTERs
+
+    @staticmethod
+    def _note_other(master: Master, other: str, now: float, patience: float) -> Split:
+        """One sign may be a packet that crossed ours; from the second on it is a split."""
+        if master.split is None:
+            master.split = Split(other, now, now, now + patience)
+        else:
+            master.split.go_on(other, now, patience)
+        return master.split
+
+    def _end_split(self, outcome: str) -> list[Action]:
+        if not isinstance(self.phase, Master) or self.phase.split is None:
+            return []
+        split, self.phase.split = self.phase.split, None
+        return [ReportSplit(split.other, split.seconds, outcome)] if split.signs > 1 else []
+
+    def _take_claim(self, address: str, by: str, now: float) -> list[Action]:
+        master = self.phase
+        if not isinstance(master, Master) or master.slept:
+            return []
+        said: list[Action] = []
+        if master.defence.at is None:
+            said = [Complain("warning", f"{by} claims {address} too; unless it takes over, it is announced again")]
+        master.defence.claimed(now, self.configuration.advertisement_interval)
+        self._note_other(master, by, now, CLAIMS_FOR)
+        return said
+
+    def _contend(self, master: Master, advert: Advertisement, now: float) -> list[Action]:
+        """Another owner with a lower address should yield; when it does not hear that, this one does."""
+        longer = max(advert.interval, self.configuration.advertisement_interval)
+        if master.contest_until is None or now > master.contest_until + 3 * longer:
+            master.contest_until = now + 1.1 * longer
+            twice: list[Action] = [SendAdvert(OWNER), SendAdvert(OWNER)]
+            return [*twice, Complain("warning", f"{advert.source} has priority {OWNER} too, which only one may have")]
+        if now < master.contest_until:
+            return []
+        self.lowered, self.priority = True, OWNER - 1
+        reason = f"{advert.source} insists on priority {OWNER}"
+        return [ChangePriority(OWNER, self.priority, reason), *self._yield_to(advert, now)]
+
+    def _be_owner_again(self, reason: str) -> list[Action]:
+        old, self.lowered, self.priority = self.priority, False, OWNER
+        return [ChangePriority(old, OWNER, reason)]
 
     def _fall_due_as_master(self, master: Master, now: float) -> list[Action]:
         configuration, announcing = self.configuration, self.configuration.announcing
@@ -482,13 +591,28 @@ class Router:
         if master.refresh_at is not None and master.refresh_at <= now:
             master.refresh_at = now + announcing.master_refresh if announcing.master_refresh else None
             actions.append(Announce(announcing.master_refresh_repeat))
+        return [*actions, *self._heal(master, now)]
+
+    def _heal(self, master: Master, now: float) -> list[Action]:
+        """What is due beside the announcements of a MASTER that is alone."""
+        actions: list[Action] = []
+        elsewhere = self.configuration.announcing.elsewhere
+        if master.elsewhere_at is not None and master.elsewhere_at <= now:
+            master.elsewhere_at = now + elsewhere if elsewhere else None
+            actions.append(Announce(1, elsewhere=True))
+        if master.defence.at is not None and master.defence.at <= now:
+            master.defence.announced(now)
+            actions.append(Announce(1))
+        if master.split is not None and master.split.over_at <= now:
+            actions += self._end_split("it is silent")
         return actions
 
     # any state
 
     def _take_priority(self, priority: int, reason: str) -> list[Action]:
-        if priority == self.priority:
+        if priority == self.priority or (self.lowered and priority == OWNER):
             return []
+        self.lowered = False
         old, self.priority = self.priority, priority
         return [ChangePriority(old, priority, reason)]
 
@@ -507,6 +631,9 @@ class Router:
                 refresh = configuration.announcing.master_refresh
                 if refresh != old.announcing.master_refresh:
                     master.refresh_at = now + refresh if refresh else None
+                elsewhere = configuration.announcing.elsewhere
+                if elsewhere != old.announcing.elsewhere:
+                    master.elsewhere_at = now + elsewhere if elsewhere else None
                 held = (old.virtual_addresses, old.excluded_addresses)
                 if held != (configuration.virtual_addresses, configuration.excluded_addresses):
                     return [HoldAddresses(), Announce(configuration.announcing.master_repeat)]
@@ -522,11 +649,14 @@ class Router:
                 return at
             case Master() as master:
                 moments = (
-                    master.advert_at,
                     master.announce_again_at,
                     master.refresh_at,
                     master.lower_priority_again_at,
+                    master.elsewhere_at,
+                    master.defence.at,
+                    master.split.over_at if master.split is not None else None,
                 )
-                return min(moment for moment in moments if moment is not None)
+                master.others_at = min((moment for moment in moments if moment is not None), default=inf)
+                return min(master.advert_at, master.others_at)
             case _:
                 return None

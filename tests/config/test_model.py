@@ -15,13 +15,14 @@ from kad.track.items import TrackItem
 from kad.vrrp.keywords import (
     Announcing,
     Authentication,
+    GarpGroup,
     SyncGroup,
     UnicastPeer,
     VirtualAddress,
     VrrpInstance,
     VrrpSlice,
 )
-from tests.config.hosts import a_host, judged
+from tests.config.hosts import a_host, judged, said
 
 S = TypeVar("S", bound=msgspec.Struct)
 SLICES = {VrrpSlice: "vrrp", RunnerSlice: "runner", IpvsSlice: "ipvs", CheckerSlice: "checker"}
@@ -47,6 +48,25 @@ def changed(**fields: object) -> VrrpInstance:
 
 def announcing(**fields: object) -> Announcing:
     return msgspec.structs.replace(Announcing(), **fields)
+
+
+def test_groups_of_interfaces_that_announce_in_turn() -> None:
+    groups = (
+        "garp_group {\ngarp_interval 0.5\ninterface eth0\n}\n",
+        "garp_group {\ngna_interval 0.25\ngarp_interval 1\ninterfaces {\neth0 eth1\n}\n}\n",
+        "garp_group {\ninterfaces {\neth1\n}\n}\n",
+    )
+    text = "".join(groups) + f"vrrp_instance A {{\n{MINIMAL}}}\n"
+    assert sliced(text, VrrpSlice).garp_groups == (
+        GarpGroup(interfaces=("eth0",), garp_interval=0.5),
+        GarpGroup(interfaces=("eth1",), garp_interval=1.0, gna_interval=0.25),
+    )
+    assert [line for line in said(judged(text)) if "garp_group" in line] == [
+        "warning 5 eth0 is in a garp_group already; it is ignored in this one",
+        "warning 12 eth1 is in a garp_group already; it is ignored in this one",
+        "warning 12 the garp_group has neither garp_interval nor gna_interval; it is ignored"
+        " -> add garp_interval SECONDS",
+    ]
 
 
 def test_an_instance_of_nothing_but_what_it_must_have() -> None:
@@ -112,7 +132,9 @@ def test_an_instance_of_nothing_but_what_it_must_have() -> None:
         (
             "garp_master_repeat 2",
             "vrrp_garp_master_repeat 3\nvrrp_garp_lower_prio_repeat 0\nvrrp_garp_interval 0.001",
-            changed(announcing=announcing(master_repeat=2, lower_prio_repeat=0, garp_interval=0.001)),
+            changed(
+                announcing=announcing(master_repeat=2, lower_prio_repeat=0, lower_prio_pause=0.0, garp_interval=0.001)
+            ),
         ),
         (
             "garp_master_refresh 60\ngarp_master_refresh_repeat 2",
@@ -126,6 +148,12 @@ def test_an_instance_of_nothing_but_what_it_must_have() -> None:
                 announcing=announcing(master_delay=0.0, master_repeat=1, lower_prio_delay=0.0, lower_prio_repeat=1)
             ),
         ),
+        ("", "vrrp_garp_extra_if all 7", changed(announcing=announcing(elsewhere=7.0, elsewhere_all=True))),
+        ("garp_extra_if 9", "vrrp_garp_extra_if all 7", changed(announcing=announcing(elsewhere=9.0))),
+        ("garp_lower_prio_repeat 5", "", changed(announcing=announcing(lower_prio_pause=0.0))),
+        ("nopreempt\ntimer_expired_backup 90", "", changed(preempt=False, timer_expired_backup=90)),
+        ("nopreempt\ntimer_expired_backup", "", changed(preempt=False, timer_expired_backup=254)),
+        ("timer_expired_backup", "", PLAIN),
         ("garp_master_repeat 0", "", changed(announcing=announcing(master_repeat=1, lower_prio_repeat=1))),
         ("down_timer_adverts 5", "vrrp_down_timer_adverts 4", changed(down_timer_adverts=5)),
         ("", "vrrp_down_timer_adverts 4", changed(down_timer_adverts=4)),

@@ -84,6 +84,20 @@ class Announcing(msgspec.Struct, frozen=True, kw_only=True):
     master_refresh_repeat: int = 1
     lower_prio_delay: float = 5.0
     lower_prio_repeat: int = 5
+    lower_prio_pause: float = 1.0
+    """Seconds from one burst after lower adverts to the next; 0 where the number or the delay of them is written."""
+    elsewhere: float = 0.0
+    """Seconds from message to message on interfaces of addresses other than the instance's (garp_extra_if)."""
+    elsewhere_all: bool = False
+    """On all of them, not on virtual MACs alone."""
+    garp_interval: float = 0.0
+    gna_interval: float = 0.0
+
+
+class GarpGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Interfaces that announce in turn: seconds from one message to the next on any of them, by kind of message."""
+
+    interfaces: tuple[str, ...]
     garp_interval: float = 0.0
     gna_interval: float = 0.0
 
@@ -129,6 +143,8 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True):
     old_unicast_checksum: str = "auto"
     """auto, always or never."""
     owner_ignore_adverts: bool = False
+    timer_expired_backup: int | None = None
+    """A MASTER that did not run for as long as a router of this priority waits gives way to it."""
     accept: bool = True
     strict: bool = False
     promote_secondaries: bool = False
@@ -170,8 +186,11 @@ class VrrpSlice(msgspec.Struct, frozen=True, kw_only=True):
     """Routes, then rules, that are there whatever the state of the instances is."""
     link_delays: tuple[InterfaceDelay, ...] = ()
     polled_links: tuple[Linkbeat, ...] = ()
+    garp_groups: tuple[GarpGroup, ...] = ()
     startup_delay: float = 0.0
     """Seconds after the start during which adverts are discarded."""
+    delay_after_boot: float = 0.0
+    """Likewise, seconds after the boot; the later moment of both counts."""
     log_unknown_vrids: bool = False
     restore_addresses: bool = True
     """What somebody removes from a MASTER is put back; False: keepalived's answer, BACKUP."""

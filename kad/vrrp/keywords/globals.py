@@ -79,7 +79,7 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
         bool | None, keyword(boolean(), "the FIFO gets priorities", default="false")
     ] = None
     vrrp_delay_after_boot: Annotated[
-        float | None, keyword(seconds(0), "the same, counted from the boot", default="0", effect=False)
+        float | None, keyword(seconds(0), "the same, counted from the boot", default="0")
     ] = None
     vrrp_garp_extra_if: Annotated[
         ExtraAnnouncing | None,
@@ -88,7 +88,6 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
             "announces on the other interfaces of addresses",
             deprecated=("vrrp_vmac_garp_intvl",),
             default="off",
-            effect=False,
             missing=Complaint.GENERAL,
         ),
     ] = None

@@ -71,7 +71,6 @@ class AnnouncingWords(Block, frozen=True, kw_only=True):
             "announces on the other interfaces of addresses",
             deprecated=("vmac_garp_intvl",),
             default="vrrp_garp_extra_if",
-            effect=False,
             missing=Complaint.GENERAL,
         ),
     ] = None
@@ -171,7 +170,6 @@ class ProtocolWords(Block, frozen=True, kw_only=True):
             optional(integer(1, 254), 254),
             "a late advert makes it yield",
             deprecated=("thread_timer_expired",),
-            effect=False,
         ),
     ] = None
 

@@ -14,6 +14,7 @@ from kad.vrrp.keywords import Announcing, Authentication, UnicastPeer, VirtualAd
 from kad.vrrp.keywords.addresses import AddressLine
 from kad.vrrp.keywords.authentication import HmacResolver
 from kad.vrrp.keywords.consistency import OWNER
+from kad.vrrp.keywords.devices import ExtraAnnouncing
 from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.instance import InstanceBlock
 
@@ -110,6 +111,7 @@ class InstanceResolver:
             old_unicast_checksum=first("auto", said.old_unicast_checksum),
             owner_ignore_adverts=self._strict
             or first(False, said.owner_ignore_adverts, defaults.vrrp_owner_ignore_adverts),
+            timer_expired_backup=self._timer_expired_backup(),
             accept=said.accept or not (said.no_accept or self._strict),
             strict=self._strict,
             promote_secondaries=block.promote_secondaries,
@@ -284,6 +286,13 @@ class InstanceResolver:
             return True
         return False
 
+    def _timer_expired_backup(self) -> int | None:
+        said = self._said.timer_expired_backup
+        if said is not None and not self._said.nopreempt:
+            self._warn("timer_expired_backup", "timer_expired_backup needs nopreempt; it is ignored", "add nopreempt")
+            return None
+        return said
+
     def _preempt_delay(self, state: str) -> float:
         delay = first(0.0, self._said.preempt_delay)
         if not delay:
@@ -327,6 +336,9 @@ class InstanceResolver:
         repeat = first(1 if least else 5, said.garp_master_repeat, defaults.vrrp_garp_master_repeat)
         lower_delay = first(delay, said.garp_lower_prio_delay, defaults.vrrp_garp_lower_prio_delay)
         lower_repeat = first(repeat, said.garp_lower_prio_repeat, defaults.vrrp_garp_lower_prio_repeat)
+        said_of_lower = [said.garp_lower_prio_delay, said.garp_lower_prio_repeat]
+        said_of_lower += [defaults.vrrp_garp_lower_prio_delay, defaults.vrrp_garp_lower_prio_repeat]
+        elsewhere = first(ExtraAnnouncing(interval=0), said.garp_extra_if, defaults.vrrp_garp_extra_if)
         return Announcing(
             master_delay=float(delay),
             master_repeat=repeat,
@@ -334,6 +346,9 @@ class InstanceResolver:
             master_refresh_repeat=first(1, said.garp_master_refresh_repeat, defaults.vrrp_garp_master_refresh_repeat),
             lower_prio_delay=0.0 if self._strict else float(lower_delay),
             lower_prio_repeat=0 if self._strict else lower_repeat,
+            lower_prio_pause=1.0 if all(word is None for word in said_of_lower) else 0.0,
+            elsewhere=float(elsewhere.interval),
+            elsewhere_all=elsewhere.all_interfaces,
             garp_interval=first(0.0, defaults.vrrp_garp_interval),
             gna_interval=first(0.0, defaults.vrrp_gna_interval),
         )

@@ -70,6 +70,7 @@ class Routers:
             instances=tuple(made.values()),
             groups=tuple(synced),
             startup_delay=defaults.vrrp_startup_delay or 0.0,
+            delay_after_boot=defaults.vrrp_delay_after_boot or 0.0,
             log_unknown_vrids=defaults.log_unknown_vrids,
             restore_addresses=defaults.vrrp_restore_addresses is not False,
             fifo_states_on_reload=defaults.fifo_write_vrrp_states_on_reload,

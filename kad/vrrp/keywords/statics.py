@@ -10,7 +10,7 @@ from kad.config.build import Scope
 from kad.config.keyword import Block, Head, block, entries, keyword
 from kad.config.tree import Complaint, Place
 from kad.config.values import seconds, text, texts
-from kad.vrrp.keywords import StaticAddress, VrrpInstance
+from kad.vrrp.keywords import GarpGroup, StaticAddress, VrrpInstance
 from kad.vrrp.keywords.addresses import AddressLine, address_line
 from kad.vrrp.keywords.devices import interface_delay, linkbeat
 from kad.vrrp.keywords.links import InterfaceDelay, Linkbeat
@@ -61,7 +61,7 @@ class StaticWords(Block, frozen=True, kw_only=True):
     static_rules: Annotated[tuple[RuleLine, ...], entries(rule_line(), "rules that are always there")] = ()
     garp_group: Annotated[
         tuple[GarpGroupBlock, ...],
-        block(GarpGroupBlock, "interfaces that announce in turn", collected=True, effect=False),
+        block(GarpGroupBlock, "interfaces that announce in turn", collected=True),
     ] = ()
     linkbeat_interfaces: Annotated[
         tuple[Linkbeat, ...], entries(linkbeat(), "interfaces that are asked each second")
@@ -156,6 +156,28 @@ class Statics:
                 self._interface(line.name, place, Complaint.HOST)
         for announcing in self._words.garp_group:
             self._announcing(announcing)
+
+    def garp_groups(self) -> tuple[GarpGroup, ...]:
+        """Those that can have an effect; an interface is in the first one that names it."""
+        groups: list[GarpGroup] = []
+        taken: set[str] = set()
+        for words in self._words.garp_group:
+            named = [words.interface] if words.interface is not None else []
+            named += [name for line in words.interfaces for name in line]
+            for name in [name for name in named if name in taken]:
+                place = self._scope.places.of(words)
+                self._scope.report.warning(place, f"{name} is in a garp_group already; it is ignored in this one")
+            own = tuple(dict.fromkeys(name for name in named if name not in taken))
+            taken.update(own)
+            if own and (words.garp_interval or words.gna_interval):
+                groups.append(
+                    GarpGroup(
+                        interfaces=own,
+                        garp_interval=words.garp_interval or 0.0,
+                        gna_interval=words.gna_interval or 0.0,
+                    )
+                )
+        return tuple(groups)
 
     def _interface(self, name: str | None, place: Place, klass: Complaint = Complaint.GENERAL) -> None:
         known = self._scope.host.interfaces

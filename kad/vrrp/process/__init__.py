@@ -38,6 +38,7 @@ from kad.vrrp.group import SyncGroup
 from kad.vrrp.keywords import VrrpInstance, VrrpSlice
 from kad.vrrp.process import news
 from kad.vrrp.process.announcing import Announcing
+from kad.vrrp.process.claims import Claims
 from kad.vrrp.process.conversations import Conversations
 from kad.vrrp.process.course import Course
 from kad.vrrp.process.deeds import Deeds
@@ -89,9 +90,10 @@ class Room:
         self._link_states = LinkStates(mux, log, self.network, self._course.at, self._reconsider)
         self._tracking = Tracking(self.network, self._link_states.is_up)
         self._telling = Telling(say)
-        announcing = Announcing(mux, log, FrameSender.open())
+        self._announcing = announcing = Announcing(mux, log, FrameSender.open(), self.network)
         self._deeds = Deeds(mux, say, log, self._conversations, self._holding, self._routing, announcing, self._telling)
         self._course.begin(self._conversations, self._deeds)
+        self._claims = Claims(mux, log, self.network, self._course.turn, self._course.tell)
         mux.watch(self.network.fileno(), self._read_network, "reading what the kernel says of interfaces")
 
     # configuration
@@ -127,13 +129,16 @@ class Room:
         self._form_groups()
         self._surroundings = Surroundings(self.instances, self._statics)
         self._routing.follow([*self.instances, *self._statics.holders], partial(self._course.turn, self._read_routing))
+        self._announcing.take_turns(new.garp_groups)
+        self._claims.listen_for(self.instances)
         # What was removed is told with the generation before.
         self._deeds.then(partial(self._telling.follow, new, generation))
         self._conversations.log_unknown = new.log_unknown_vrids
-        if first and new.startup_delay:
+        delay = max(new.startup_delay, new.delay_after_boot - time.clock_gettime(time.CLOCK_BOOTTIME))
+        if first and delay > 0:
             self._conversations.deaf = True
-            self._starts_at = self._mux.now() + new.startup_delay
-            self._log.info(f"Delaying startup for {new.startup_delay:g} seconds")
+            self._starts_at = self._mux.now() + delay
+            self._log.info(f"Delaying startup for {delay:.6g} seconds")
             self._mux.at(self._starts_at, self._end_startup_delay)
         self._promote()
         self._link_states.follow(new.link_delays, new.polled_links)

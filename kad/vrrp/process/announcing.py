@@ -3,61 +3,113 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 from kad.linux.batch import Datagram
 from kad.linux.frame import FrameSender
+from kad.linux.link import Link
+from kad.linux.network import Network
 from kad.log import Logger
 from kad.mux import Mux
+from kad.vrrp.events import Announce
+from kad.vrrp.keywords import GarpGroup
 from kad.vrrp.process.instance import Instance
-from kad.vrrp.process.layout import Layout
+from kad.vrrp.process.layout import Announcement, Layout, announcement
 
 _AT_ONCE = 256
 """Frames a system call."""
+_STACKED = ("macvlan", "ipvlan")
+"""Kinds of interfaces whose frames leave by the one below."""
+
+Lane = tuple[object, bool]
+"""Messages that wait for one another: those of an interface or a garp_group, of one kind (IPv6 or not)."""
+
+
+class Queued(NamedTuple):
+    """A message that waits for its turn, and the seconds of silence that follow it."""
+
+    instance: Instance
+    frame: Datagram
+    pause: float
 
 
 class Announcing:
     """The only sender of announcements."""
 
-    def __init__(self, mux: Mux, log: Logger, frames: FrameSender) -> None:
+    def __init__(self, mux: Mux, log: Logger, frames: FrameSender, network: Network) -> None:
         self._mux = mux
         self._log = log
         self._frames = frames
-        self._paced: dict[int, deque[tuple[float, Datagram]]] = {}
-        """By interface: what waits for its turn, each with the seconds of silence that follow it."""
+        self._network = network
+        self._groups: dict[str, GarpGroup] = {}
+        self._paced: dict[Lane, deque[Queued]] = {}
 
-    def announce(self, instance: Instance, layout: Layout, repeat: int) -> Iterator[None]:
+    def take_turns(self, groups: Iterable[GarpGroup]) -> None:
+        """These interfaces share their pace."""
+        self._groups = {name: group for group in groups for name in group.interfaces}
+
+    def announce(self, instance: Instance, layout: Layout, action: Announce) -> Iterator[None]:
         """One message for every address, then the remaining rounds, as keepalived orders them."""
-        settings = instance.configuration.announcing
+        wanted = layout.announcements
+        if action.elsewhere:
+            wanted = tuple(each for each in wanted if self._is_elsewhere(instance, each.link))
         at_once: list[Datagram] = []
-        for round_ in range(repeat):
-            for each in layout.announcements:
+        for round_ in range(action.repeat):
+            for each in wanted:
                 if not round_:
                     kind = "unsolicited neighbour advertisements" if each.ipv6 else "gratuitous ARPs"
                     self._log.debug(f"({instance.name}) Sending/queueing {kind} on {each.link.name} for {each.address}")
-                pause = settings.gna_interval if each.ipv6 else settings.garp_interval
+                lane, pause = self._pace_of(instance, each)
                 if pause:
-                    self._pace(each.link.index, pause, each.frame)
+                    self._queue(lane, Queued(instance, each.frame, pause))
                 else:
                     at_once.append(each.frame)
         for start in range(0, len(at_once), _AT_ONCE):
             self._frames.send(at_once[start : start + _AT_ONCE])
             yield
 
-    def _pace(self, index: int, pause: float, frame: Datagram) -> None:
-        queue = self._paced.get(index)
-        if queue is None:
-            self._paced[index] = deque([(pause, frame)])
-            self._send_paced(index)
-        else:
-            queue.append((pause, frame))
-
-    def _send_paced(self, index: int) -> None:
-        queue = self._paced[index]
-        if not queue:
-            del self._paced[index]
+    def announce_source(self, instance: Instance) -> None:
+        """Where its own address is, once."""
+        link = self._network.link(instance.configuration.interface)
+        if link is None or instance.source is None or not link.arp or link.loopback:
             return
-        pause, frame = queue.popleft()
-        self._frames.send([frame])
-        self._mux.at(self._mux.now() + pause, partial(self._send_paced, index))
+        self._log.info(f"({instance.name}) sending gratuitous ARP for {instance.source}")
+        self._frames.send([announcement(link, instance.source, forwards=False).frame])
+
+    def _is_elsewhere(self, instance: Instance, link: Link) -> bool:
+        configuration = instance.configuration
+        if link.name == configuration.interface:
+            return False
+        return configuration.announcing.elsewhere_all or link.kind in _STACKED
+
+    def _pace_of(self, instance: Instance, each: Announcement) -> tuple[Lane, float]:
+        link: Link | None = each.link
+        while link is not None and link.kind in _STACKED:
+            link = self._network.link_at(link.lower)
+        name = link.name if link is not None else each.link.name
+        pace = self._groups.get(name)
+        if pace is not None:
+            return (pace.interfaces, each.ipv6), pace.gna_interval if each.ipv6 else pace.garp_interval
+        announcing = instance.configuration.announcing
+        return (name, each.ipv6), announcing.gna_interval if each.ipv6 else announcing.garp_interval
+
+    def _queue(self, lane: Lane, queued: Queued) -> None:
+        waiting = self._paced.get(lane)
+        if waiting is None:
+            self._paced[lane] = deque([queued])
+            self._send_next(lane)
+        else:
+            waiting.append(queued)
+
+    def _send_next(self, lane: Lane) -> None:
+        waiting = self._paced[lane]
+        while waiting:
+            queued = waiting.popleft()
+            # Whoever is no longer MASTER must not draw the traffic back to this host.
+            if queued.instance.router.holds_addresses:
+                self._frames.send([queued.frame])
+                self._mux.at(self._mux.now() + queued.pause, partial(self._send_next, lane))
+                return
+        del self._paced[lane]

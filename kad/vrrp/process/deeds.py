@@ -14,12 +14,14 @@ from kad.vrrp.advert import GIVING_UP
 from kad.vrrp.events import (
     Action,
     Announce,
+    AnnounceSource,
     ChangeGroupState,
     ChangePriority,
     ChangeState,
     Complain,
     HoldAddresses,
     ReleaseAddresses,
+    ReportSplit,
     SendAdvert,
     State,
     TellLowerPriority,
@@ -120,8 +122,12 @@ class Deeds:
                 return chain(self._holding.hold(instance), self._routing.hold(instance))
             case ReleaseAddresses():
                 return self._release(instance)
-            case Announce(repeat):
-                return self._announcing.announce(instance, self._holding.layout(instance), repeat)
+            case Announce():
+                return self._announcing.announce(instance, self._holding.layout(instance), action)
+            case AnnounceSource():
+                self._announcing.announce_source(instance)
+            case ReportSplit(other, seconds, outcome):
+                self._report_split(instance, other, seconds, outcome)
             case ChangeState():
                 self._change_state(instance, action)
             case ChangeGroupState(group, _, new, reason):
@@ -129,6 +135,7 @@ class Deeds:
                 self._telling.group_state(action)
             case ChangePriority(old, priority, reason):
                 because = f": {reason}" if reason else ""
+                instance.expect_anew()
                 self._log.info(f"({instance.name}) Changing effective priority from {old} to {priority}{because}")
                 self._telling.priority(instance)
             case TellLowerPriority(advert):
@@ -151,6 +158,13 @@ class Deeds:
         self._log.info(f"({instance.name}) Entering {change.new.value} STATE{because}")
         self._say(instance.state_message())
         self._telling.state(instance, change)
+
+    def _report_split(self, instance: Instance, other: str, seconds: float, outcome: str) -> None:
+        instance.counters["splits"] += 1
+        instance.counters["split_ms"] += round(seconds * 1000)
+        text = f"two MASTERs for {seconds:.2f} s, {other} was the other one: {outcome}"
+        self._log.warning(f"({instance.name}) {text}")
+        self.remember("split", instance.name, text)
 
     def _tell_lower_priority(self, instance: Instance, source: str, priority: int) -> None:
         now = self._mux.now()

@@ -20,7 +20,7 @@ from kad.vrrp.group import SyncGroup
 from kad.vrrp.guard import AddressGuard
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.process.layout import Layout, addresses_of
-from kad.vrrp.router import Backup, Router
+from kad.vrrp.router import Backup, Master, Router
 
 _KEEPALIVED_COUNTERS = {
     "packet_len_err": (Finding.TRUNCATED, Finding.LENGTH, Finding.TOTAL_LENGTH),
@@ -237,10 +237,21 @@ class Instance:
                 "next_in": None if router.deadline is None else max(0.0, router.deadline - now),
             },
             "statistics": self._statistics(),
+            "splits": self._splits(now),
             "discarded": {finding.value: count for finding, count in self.discarded.items()},
             "virtual_routes": [each.text for each in configuration.routes],
             "virtual_rules": [each.text for each in configuration.rules],
             "configuration": _for_readers(configuration),
+        }
+
+    def _splits(self, now: float) -> dict[str, Any]:
+        """How often and how long another router was MASTER too, and whether it is so now."""
+        phase = self.router.phase
+        split = phase.split if isinstance(phase, Master) and phase.split and phase.split.signs > 1 else None
+        return {
+            "count": self.counters["splits"],
+            "seconds": self.counters["split_ms"] / 1000,
+            "now": {"with": split.other, "for": now - split.since} if split else None,
         }
 
     def _statistics(self) -> dict[str, int]:

@@ -85,13 +85,15 @@ def lay_out(configuration: VrrpInstance, found: tuple[Surface, ...]) -> Layout:
             continue
         placed.append(_place(link.index, each))
         if link.arp and not link.loopback:
-            ipv6 = ":" in each.address
-            if ipv6:
-                frame = unsolicited_advertisement(link.mac, each.address, router=surface.forwards)
-            else:
-                frame = gratuitous_arp(link.mac, each.address)
-            announcements.append(Announcement(each.address, ipv6, link, on_interface(link.index, frame)))
+            announcements.append(announcement(link, each.address, forwards=surface.forwards))
     return Layout(found, tuple(placed), tuple(announcements), tuple(homeless))
+
+
+def announcement(link: Link, address: str, *, forwards: bool) -> Announcement:
+    """That the address is on this interface; `forwards`: as a router (IPv6)."""
+    ipv6 = ":" in address
+    frame = unsolicited_advertisement(link.mac, address, router=forwards) if ipv6 else gratuitous_arp(link.mac, address)
+    return Announcement(address, ipv6, link, on_interface(link.index, frame))
 
 
 def _place(index: int, address: VirtualAddress) -> Placed:

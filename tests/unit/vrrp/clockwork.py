@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ import pytest
 
 from kad.linux.address import Address
 from kad.linux.batch import Datagram, Unsent
+from kad.linux.claims import Claim
 from kad.linux.link import Link
 from kad.linux.network import Change
 from kad.linux.routing import Key
@@ -18,7 +19,7 @@ from kad.messages import Message
 from kad.page import Page
 from kad.vrrp import process
 from kad.vrrp.keywords import SyncGroup, VrrpInstance, VrrpSlice
-from kad.vrrp.process import Room, conversations, routing
+from kad.vrrp.process import Room, claims, conversations, routing
 from kad.vrrp.process.instance import Instance
 
 
@@ -223,6 +224,28 @@ class Frames:
         return []
 
 
+class Listener:
+    """A kad.linux.claims listener."""
+
+    def __init__(self, family: int) -> None:
+        self.family = family
+        self.addresses: set[str] = set()
+        self.waiting: list[Claim] = []
+
+    def fileno(self) -> int:
+        return 990 + self.family
+
+    def listen_for(self, addresses: Iterable[str]) -> None:
+        self.addresses = set(addresses)
+
+    def receive(self) -> list[Claim]:
+        heard, self.waiting = self.waiting, []
+        return heard
+
+    def close(self) -> None:
+        pass
+
+
 def link(name: str, index: int, *, up: bool = True, enabled: bool | None = None, mac: str = "020000000001") -> Link:
     flags = 0x1043 if up else 0x1002
     return Link(
@@ -263,6 +286,9 @@ class House:
         monkeypatch.setattr(routing, "RoutingMonitor", lambda: self.routing)
         monkeypatch.setattr(process.FrameSender, "open", lambda: self.frames)
         monkeypatch.setattr(conversations, "Segment", Segment)
+        self.listeners = {4: Listener(4), 6: Listener(6)}
+        monkeypatch.setattr(claims, "ArpListener", lambda: self.listeners[4])
+        monkeypatch.setattr(claims, "NeighbourListener", lambda: self.listeners[6])
         self.log = Logger("test", Destination(syslog=False))
         monkeypatch.setattr(self.log, "write", lambda level, text: self.lines.append(text))
         mux: Any = self.mux
@@ -296,6 +322,13 @@ class House:
         callback = self.mux.watched.get(segment.fileno())
         if callback is not None:
             callback()
+
+    def claim(self, address: str, mac: str, index: int = 1) -> None:
+        """Another host says that it has that address."""
+        listener = self.listeners[6 if ":" in address else 4]
+        if address in listener.addresses:
+            listener.waiting.append(Claim(index, address, bytes.fromhex(mac.replace(":", ""))))
+            self.mux.watched[listener.fileno()]()
 
     def tell(self, *changes: Change) -> None:
         """The kernel says that something changed; the network has it already."""

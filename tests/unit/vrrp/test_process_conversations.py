@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from kad.linux.network import LinkChanged
+from kad.vrrp import process
 from kad.vrrp.events import State
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.process import conversations
@@ -351,6 +353,22 @@ def test_nothing_counts_during_the_startup_delay(house: House) -> None:
     house.run(5.0)
     house.arrive(advert())
     assert (one.received, one.router.state) == (1, State.BACKUP)
+
+
+@pytest.mark.parametrize(
+    ("startup", "boot", "delay"), [(0.0, 30.0, 5.0), (7.0, 30.0, 7.0), (7.0, 20.0, 7.0), (0.0, 25.0, 0.0)]
+)
+def test_the_delay_after_the_boot(
+    house: House, monkeypatch: pytest.MonkeyPatch, startup: float, boot: float, delay: float
+) -> None:
+    monkeypatch.setattr(process.time, "clock_gettime", lambda clock: {time.CLOCK_BOOTTIME: 25.0}[clock])
+    house.commit(instance(), startup_delay=startup, delay_after_boot=boot)
+    (one,) = house.instances
+    if delay:
+        house.run(delay - 0.1)
+        assert one.router.state is State.INIT
+        house.run(0.1)
+    assert one.router.state is State.BACKUP
 
 
 def test_groups_are_joined_and_left(house: House) -> None:

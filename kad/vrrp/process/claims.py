@@ -1,0 +1,80 @@
+"""Virtual addresses that another host says it has: from what the listeners hear to the routers that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
+
+from kad.linux.claims import ArpListener, Claim, NeighbourListener
+from kad.linux.network import Network
+from kad.linux.refused import Refused
+from kad.log import Logger
+from kad.mux import Mux
+from kad.vrrp.events import AddressClaimed
+from kad.vrrp.process.instance import Instance
+
+_Listener = ArpListener | NeighbourListener
+
+
+class Claims:
+    """Has a listener for each family in which there are virtual addresses."""
+
+    def __init__(
+        self,
+        mux: Mux,
+        log: Logger,
+        network: Network,
+        turn: Callable[[Callable[[], object]], None],
+        tell: Callable[[Instance, AddressClaimed], None],
+    ) -> None:
+        self._mux = mux
+        self._log = log
+        self._network = network
+        self._turn = turn
+        self._tell = tell
+        self._listeners: dict[int, _Listener] = {}
+        self._by_address: dict[str, list[Instance]] = {}
+
+    def listen_for(self, instances: Iterable[Instance]) -> None:
+        """Their addresses from now on, and no others."""
+        self._by_address = {}
+        for instance in instances:
+            for each in instance.addresses:
+                self._by_address.setdefault(each.address, []).append(instance)
+        for family in (4, 6):
+            self._arrange(family, [each for each in self._by_address if (":" in each) == (family == 6)])
+
+    def _arrange(self, family: int, addresses: Collection[str]) -> None:
+        listener = self._listeners.get(family)
+        if not addresses:
+            if listener is not None:
+                self._mux.unwatch(listener.fileno())
+                del self._listeners[family]
+                listener.close()
+            return
+        try:
+            if listener is None:
+                listener = self._listeners[family] = ArpListener() if family == 4 else NeighbourListener()
+                self._mux.watch(listener.fileno(), partial(self._read, family), "hearing who claims an address")
+            listener.listen_for(addresses)
+        except Refused as refused:
+            self._log.warning(f"claims of virtual addresses by other hosts go unnoticed: {refused}")
+
+    def _read(self, family: int) -> None:
+        claims = self._listeners[family].receive()
+        if claims:
+            self._turn(partial(self._take, claims))
+
+    def _take(self, claims: Iterable[Claim]) -> None:
+        own = {link.mac for link in self._network.links()}
+        for claim in dict.fromkeys(claims):
+            if claim.mac in own:
+                continue
+            for instance in self._by_address.get(claim.address, ()):
+                if instance.router.holds_addresses and self._is_there(instance, claim):
+                    self._tell(instance, AddressClaimed(claim.address, claim.mac.hex(":")))
+
+    @staticmethod
+    def _is_there(instance: Instance, claim: Claim) -> bool:
+        """Whether the address is held on the interface on which the claim was heard."""
+        return any((each.address, each.index) == (claim.address, claim.interface) for each in instance.placed)
