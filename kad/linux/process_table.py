@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 _DEAD = (b"Z", b"X", b"x")
+_KERNEL_THREAD = 0x00200000
 
 
 class Executable(NamedTuple):
@@ -21,7 +22,8 @@ class Executable(NamedTuple):
 class Process:
     """One process at one moment; what is asked later than it lived is empty."""
 
-    def __init__(self, pid: int, name: str, started: int) -> None:
+    def __init__(self, pid: int, name: str, started: int, flags: int = 0) -> None:
+        self._flags = flags
         self.pid = pid
         self.name = name
         """At most 15 bytes; of threads of the kernel more."""
@@ -35,6 +37,11 @@ class Process:
         if not content:
             return ()
         return tuple(os.fsdecode(word) for word in content.removesuffix(b"\0").split(b"\0"))
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Its arguments were asked for and are not there, as in the middle of an exec: the name changes before them."""
+        return self.__dict__.get("arguments") == () and not self._flags & _KERNEL_THREAD
 
     @cached_property
     def executable(self) -> Executable | None:
@@ -84,7 +91,7 @@ def look(pid: int) -> Process | None:
     fields = rest.split(None, 20)
     if len(fields) < 20 or fields[0] in _DEAD:
         return None
-    return Process(pid, os.fsdecode(name), int(fields[19]))
+    return Process(pid, os.fsdecode(name), int(fields[19]), int(fields[6]))
 
 
 def _read(pid: int, name: str) -> bytes:

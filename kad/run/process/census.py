@@ -28,6 +28,10 @@ _SETTLE = 0.1
 """Seconds between lost events and the look that makes up for them: they come in storms."""
 _LAST_WORDS = 0.001
 """Seconds for which an end waits for the news how it came about."""
+_EXEC = 0.1
+"""Seconds for which a process without arguments may be in the middle of an exec; beyond that it has none."""
+_EXEC_LOOK = 0.002
+"""Seconds until it is looked at again."""
 _TRUST = 5.0
 """Seconds for which the kernel's silence is believed when somebody asks for a process that is not there."""
 
@@ -92,6 +96,8 @@ class Census:
         self._pidfds = 0
         self._missed: set[int] = set()
         """Who was gone before the news of it was read: what it left behind is looked at."""
+        self._unfinished: dict[int, float] = {}
+        """Who is perhaps in the middle of an exec, and since when."""
         self._unexplained: set[int] = set()
         """Who ended, and it is not known yet how."""
         self._second_look: Moment | None = None
@@ -288,6 +294,10 @@ class Census:
 
     def _place(self, process: Process) -> None:
         matching = {watch for watch in self._watches_for(process.name) if watch.pattern.means(process)}
+        if not process.is_unfinished:
+            self._unfinished.pop(process.pid, None)
+        elif self._is_soon_finished(process.pid):
+            return
         if matching and process.pid not in self._members and not self._join(process):
             return
         for watch in self._watches.values():
@@ -296,6 +306,22 @@ class Census:
                 self._changed.add(watch)
             elif watch not in matching and process.pid in watch.pids:
                 self._leave(watch, process.pid)
+
+    def _is_soon_finished(self, pid: int) -> bool:
+        """Its arguments may still come: they are looked at again in a moment, and nothing is concluded before."""
+        now = self._mux.now()
+        if pid not in self._unfinished:
+            self._unfinished = {one: since for one, since in self._unfinished.items() if now - since < 2 * _EXEC}
+        if now - self._unfinished.setdefault(pid, now) >= _EXEC:
+            return False
+
+        def look() -> None:
+            if self._watches:
+                self._examine(pid)
+                self._tell()
+
+        self._mux.at(now + _EXEC_LOOK, look)
+        return True
 
     def _join(self, process: Process) -> bool:
         """Hear of its death; False when it has died already."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from kad.linux import process_table
 from kad.linux.proc_events import ProcessEvents
 from kad.linux.refused import Refused
 from kad.mux import Mux
@@ -233,6 +234,59 @@ def test_a_process_that_runs_another_program_is_another_one(bench: Bench, events
     bench.run(lambda: bench.census.look_again(new))
     assert new.pids == {process.pid}
     bench.run(lambda: not bench.census.look_again(old))
+
+
+@pytest.fixture
+def hidden(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Processes whose arguments are not there yet, as between the two steps of an exec."""
+    found: set[int] = set()
+    real = process_table._read
+    monkeypatch.setattr(
+        process_table, "_read", lambda pid, name: b"" if name == "cmdline" and pid in found else real(pid, name)
+    )
+    return found
+
+
+@pytest.mark.parametrize("means", [False, True])
+def test_nothing_is_concluded_in_the_middle_of_an_exec(
+    bench: Bench, hidden: set[int], monkeypatch: pytest.MonkeyPatch, means: bool
+) -> None:
+    """The kernel changes the name first and the arguments last."""
+    monkeypatch.setattr(ProcessEvents, "open", refuse)
+    long = f"kad-of-a-long-name-{os.getpid()}"
+    watch = bench.watch(KillallName(name=long if means else long[:15] + "-and-another-end"))
+    bench.ready(events=False)
+    process = bench.start(long)
+    hidden.add(process.pid)
+    time.sleep(0.03)
+    assert not bench.census.look_again(watch)
+    hidden.clear()
+    bench.run(lambda: bool(watch.pids) is means)
+    time.sleep(0.03)
+    assert bench.census.look_again(watch) is means
+
+
+def test_who_is_known_stays_so_while_it_runs_another_program(bench: Bench, hidden: set[int], events: bool) -> None:
+    watch = bench.watch(PidofName(name=NAME))
+    process = bench.start()
+    bench.ready(events=events)
+    bench.run(lambda: bench.census.look_again(watch))
+    hidden.add(process.pid)
+    time.sleep(0.03)
+    assert bench.census.look_again(watch)
+    assert watch.pids == {process.pid}
+
+
+def test_what_has_no_arguments_for_good_counts_by_its_name(
+    bench: Bench, hidden: set[int], events: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_EXEC", 0.02)
+    process = bench.start()
+    hidden.add(process.pid)
+    watch = bench.watch(PidofName(name=NAME))
+    bench.ready(events=events)
+    assert not watch.pids
+    bench.run(lambda: watch.pids == {process.pid})
 
 
 def test_lost_events_make_it_look_at_everything(bench: Bench, events: bool, monkeypatch: pytest.MonkeyPatch) -> None:
