@@ -30,7 +30,13 @@ class Errand:
         self._done = done
         self._terminated = False
         self.deadline = time.monotonic() + timeout
-        self._spawned = spawn(program.argv, os.environ, user=program.user, group=program.group, output=False)
+        self._spawned = spawn(
+            program.argv,
+            os.environ,
+            user=program.user,
+            group=program.group,
+            supplementary_groups=program.supplementary_groups,
+        )
         watchdog.watch(self._spawned.pidfd, selectors.EVENT_READ, self._end)
 
     @property

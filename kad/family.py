@@ -64,6 +64,7 @@ KINDS = {
                     messages.FifoMade,
                     messages.Mail,
                     messages.MailKept,
+                    messages.NotifyKept,
                 )
             ),
             "runner.pid",

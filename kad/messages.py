@@ -259,10 +259,26 @@ class Notified(Message, frozen=True, kw_only=True):
     """Exit status; 128 + number for a signal; None: it could not be started."""
     output: str
     duration: float
+    transient: bool = False
+    """It could not be started for a reason that will pass, and nothing can be learned from that."""
 
     @property
     def key(self) -> str:
         return f"{self.object}/{self.program}"
+
+
+class NotifyKept(Message, frozen=True, kw_only=True):
+    """runner to its next life: this program waits for its turn."""
+
+    KIND: ClassVar[int] = 46
+    IS_STATE: ClassVar[bool] = True
+    notify: Notify
+    deleted: bool = False
+    """It has been started, or is no longer to be run."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.notify.object}/{self.notify.sequence}"
 
 
 class CheckState(msgspec.Struct, frozen=True, kw_only=True):

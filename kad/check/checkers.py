@@ -20,6 +20,7 @@ from kad.check.misc import Courier
 from kad.check.smtp import SmtpConversation
 from kad.check.stream import StreamAttempt
 from kad.check.tls import Contexts
+from kad.linux.check_socket import Unreachable
 from kad.mux import Mux
 
 
@@ -49,8 +50,10 @@ class Checkers:
                 return udp.begin(self._mux, check, ended)
             case PingCheck():
                 return ping.begin(self._mux, check, ended)
-            case MiscCheck():
+            case MiscCheck(impossible=""):
                 return self._courier.begin(check, ended)
+            case MiscCheck():
+                raise Unreachable(check.impossible)
 
 
 def kind(check: Question | FileCheck) -> str:

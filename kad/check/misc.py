@@ -11,8 +11,8 @@ from kad.check.keywords import MiscCheck
 from kad.messages import Message, Notified, Notify
 from kad.mux import Mux
 
-PATIENCE = 6.0
-"""Seconds after its timeout within which a program has been killed and its end was told."""
+PATIENCE = 2.0
+"""Seconds after its timeout within which the runner has told of it, if any runner knows of it."""
 _WEIGHTLESS = 2
 """Exit statuses below it set no weight."""
 _KILLED = frozenset(128 + number for number in (4, 6, 7, 8, 9, 11, 15))
@@ -24,7 +24,7 @@ def judge(check: MiscCheck, answer: Notified) -> Outcome:
     """What the end of the program means."""
     status = answer.status
     if status is None:
-        return Outcome(False, f"the program could not be run: {answer.output}", is_void=True)
+        return Outcome(False, f"the program could not be run: {answer.output}", is_void=answer.transient)
     if answer.duration >= check.timeout and status in _KILLED:
         return Outcome(False, f"the program timed out after {check.timeout:g} s")
     lines = answer.output.strip().splitlines()
@@ -95,8 +95,8 @@ class MiscAttempt:
         self._end(judge(self.check, message))
 
     def expire(self) -> None:
-        """A program that not even SIGKILL ends, or a runner that was replaced and knows nothing of the order."""
-        self._end(Outcome(False, f"the program did not end within {self.check.timeout + PATIENCE:g} s"))
+        """A runner that was replaced knows nothing of the order."""
+        self._end(Outcome(False, "the process that ran the program was replaced", is_void=True))
 
     def cancel(self) -> None:
         self.deadline = None

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from kad.check.keywords import CheckedServer, CheckerSlice, FileCheck
+from kad.check.keywords import CheckedServer, CheckerSlice, FileCheck, MiscCheck
 from kad.check.keywords.inherit import Inheritance
 from kad.check.keywords.judge import Checks
 from kad.config.build import Builder, Scope
@@ -420,12 +420,18 @@ def _runner(
     if checker is not None:
         checks = (check for server in checker.servers for check in server.checks)
         items |= {("file", check.name) for check in checks if isinstance(check, FileCheck)}
+    forbidden = {
+        check.program
+        for server in (checker.servers if checker is not None else ())
+        for check in server.checks
+        if isinstance(check, MiscCheck) and check.impossible
+    }
     objects = {instance.name for instance in vrrp.instances} | {f"group:{group.name}" for group in vrrp.groups}
     wanted = {
         program.id: program
         for program in programs.made
         if program.id.rpartition("/")[0] in objects
-        or (checker is not None and program.id.startswith(("check:", "service:")))
+        or (checker is not None and program.id not in forbidden and program.id.startswith(("check:", "service:")))
     }
     processes, files = tracked
     return RunnerSlice(

@@ -48,18 +48,10 @@ class Programs:
         place: Place,
         user: Command | None = None,
         klass: Complaint = Complaint.NONE,
-        *,
-        native: bool = False,
     ) -> Program | None:
-        """The program, or None when it cannot run, which has then been said; `klass` is that of a missing one.
-
-        With `native` a command that only asks whether something lives is answered without running anything.
-        """
+        """The program, or None when it cannot run, which has then been said; `klass` is that of a missing one."""
         self._klass, self._need, self._tracked = klass, "the program is not run", False
         name, group = self._names(command, user)
-        probe = recognise(command.text) if native else None
-        if probe is not None:
-            return self._asking(probe, command, identity, place, (name, group))
         if not self._exists(name, group, place):
             return None
         words = split(command.text)
@@ -72,9 +64,10 @@ class Programs:
     def make_check(
         self, command: Command, identity: str, place: Place, user: Command | None, *, native: bool, tracked: bool
     ) -> tuple[Program, str]:
-        """The program of a vrrp_script, whatever stands in its way, and why it must never be run, if so.
+        """The program of a vrrp_script or MISC_CHECK, whatever stands in its way, and why it must never be run, if so.
 
         A program that is missing now is tried again and again: until it is there, its check has failed.
+        With `native` a command that only asks whether something lives is answered without running anything.
         """
         self._klass, self._need, self._tracked = Complaint.GENERAL, "its check fails until it can be run", tracked
         name, group = self._names(command, user)

@@ -1,9 +1,9 @@
-"""Decides in which order the notify programs run: one at a time for each object, and the latest state wins."""
+"""Decides in which order the programs of one object run: one at a time, and the latest state wins."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kad.messages import Notified, Notify
 from kad.run.script import GRACE, STUBBORN, DeadlineReached, Report, Signal, how_it_ended
@@ -13,6 +13,8 @@ LIMIT = 60.0
 
 keepalived knows no limit, and a program that nothing waits for has none here either.
 """
+TERMINATED = 128 + 15
+"""The status of a program that its timeout ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class ProgramEnded:
     job: int
     status: int | None
     output: str
+    transient: bool = False
+    """It could not be started for a reason that will pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,16 @@ class Answer:
     message: Notified
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A life after this one is to run it too, or no longer, as long as no program was started for it."""
+
+    message: Notify
+    wanted: bool = True
+
+
 Event = Asked | ProgramEnded | DeadlineReached
-Action = RunProgram | SignalProgram | Answer | Report
+Action = RunProgram | SignalProgram | Answer | Keep | Report
 
 
 @dataclass(slots=True)
@@ -67,112 +79,139 @@ class Job:
     since: float
     signalled_at: float | None = None
     kills: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A message that waits; from `impatient_at` on it runs beside what still runs."""
-
-    message: Notify
-    impatient_at: float | None
+    is_answered: bool = False
 
 
 @dataclass(slots=True)
-class Line:
-    """What one object waits for."""
+class Pending:
+    """A message that waits; from `impatient_at` on it runs beside what still runs, at `late_at` it is too late."""
 
-    running: dict[int, Job] = field(default_factory=dict)
-    waiting: deque[Pending] = field(default_factory=deque)
-    last_sequence: int = -1
+    message: Notify
+    impatient_at: float | None
+    late_at: float | None
+    is_kept: bool = False
 
 
-class NotifyQueue:
-    """All notify programs of the daemon."""
+class NotifyLine:
+    """The programs that are to be told of one object."""
 
     def __init__(self) -> None:
-        self.lines: dict[str, Line] = {}
+        self.running: dict[int, Job] = {}
+        self.waiting: deque[Pending] = deque()
+        self.last_sequence = -1
         self._next_job = 0
 
     @property
     def deadline(self) -> float | None:
         """Monotonic seconds."""
-        moments = [moment for line in self.lines.values() for moment in _moments(line)]
+        moments = [moment for job in self.running.values() if (moment := self._until(job)) is not None]
+        moments += [entry.late_at for entry in self.waiting if entry.late_at is not None]
+        if self.waiting and self.waiting[0].impatient_at is not None:
+            moments.append(self.waiting[0].impatient_at)
         return min(moments, default=None)
 
     @property
     def awaited(self) -> bool:
         """Somebody waits for the end of a program."""
-        return any(
-            message.awaited_until is not None
-            for line in self.lines.values()
-            for message in [job.message for job in line.running.values()] + [entry.message for entry in line.waiting]
-        )
+        messages = [job.message for job in self.running.values()] + [entry.message for entry in self.waiting]
+        return any(message.awaited_until is not None for message in messages)
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """The actions are to be done in their order."""
         match event:
             case Asked(message):
                 return self._ask(message, now)
-            case ProgramEnded(job, status, output):
-                return self._end(job, status, output, now)
+            case ProgramEnded(job, status, output, transient):
+                return self._end(job, status, output, transient, now)
             case DeadlineReached():
-                return [action for line in self.lines.values() for action in self._late(line, now)]
+                return self._late(now)
 
     def _ask(self, message: Notify, now: float) -> list[Action]:
-        line = self.lines.setdefault(message.object, Line())
-        if message.sequence <= line.last_sequence:
+        if message.sequence <= self.last_sequence:
             return []
-        line.last_sequence = message.sequence
+        self.last_sequence = message.sequence
         actions: list[Action] = []
-        for entry in list(line.waiting):
+        for entry in list(self.waiting):
             # Whoever stops has no use for what was to be told of the states before.
             if entry.message.program == message.program or message.awaited_until is not None:
-                line.waiting.remove(entry)
-                actions.append(Answer(_answer(entry.message, None, f"overtaken by {message.program}", 0.0)))
+                self.waiting.remove(entry)
+                actions += self._drop(entry, f"overtaken by {message.program}")
         half = None if message.awaited_until is None else now + message.awaited_until / 2
-        line.waiting.append(Pending(message, half))
-        return actions + self._advance(line, now)
-
-    def _end(self, number: int, status: int | None, output: str, now: float) -> list[Action]:
-        for line in self.lines.values():
-            job = line.running.pop(number, None)
-            if job is None:
-                continue
-            actions: list[Action] = []
-            if job.message.timeout is None:
-                actions += _complaint(job.message.program, status, output)
-            actions.append(Answer(_answer(job.message, status, output, now - job.since)))
-            return actions + self._advance(line, now)
-        return []
-
-    def _advance(self, line: Line, now: float) -> list[Action]:
-        """Start what may start."""
-        actions: list[Action] = []
-        while line.waiting:
-            impatient = line.waiting[0].impatient_at
-            if line.running and (impatient is None or now < impatient):
-                break
-            message = line.waiting.popleft().message
-            self._next_job += 1
-            line.running[self._next_job] = Job(self._next_job, message, now)
-            actions.append(RunProgram(self._next_job, message))
+        late = None if message.timeout is None else now + message.timeout
+        asked = Pending(message, half, late)
+        self.waiting.append(asked)
+        actions += self._advance(now)
+        # A check that is lost with this process is asked for again anyway.
+        if asked in self.waiting and message.timeout is None:
+            asked.is_kept = True
+            actions.append(Keep(message))
         return actions
 
-    def _late(self, line: Line, now: float) -> list[Action]:
+    def _end(self, number: int, status: int | None, output: str, transient: bool, now: float) -> list[Action]:
+        job = self.running.pop(number, None)
+        if job is None:
+            return []
         actions: list[Action] = []
-        for job in line.running.values():
-            until = _until(line, job)
+        if job.message.timeout is None:
+            actions += _complaint(job.message.program, status, output)
+        if not job.is_answered:
+            actions.append(Answer(_answer(job.message, status, output, now - job.since, transient)))
+        return actions + self._advance(now)
+
+    def _advance(self, now: float) -> list[Action]:
+        """Start what may start."""
+        actions: list[Action] = []
+        while self.waiting:
+            impatient = self.waiting[0].impatient_at
+            if self.running and (impatient is None or now < impatient):
+                break
+            entry = self.waiting.popleft()
+            self._next_job += 1
+            self.running[self._next_job] = Job(self._next_job, entry.message, now)
+            actions.append(RunProgram(self._next_job, entry.message))
+            if entry.is_kept:
+                actions.append(Keep(entry.message, wanted=False))
+        return actions
+
+    def _late(self, now: float) -> list[Action]:
+        actions: list[Action] = []
+        for entry in list(self.waiting):
+            if entry.late_at is not None and entry.late_at <= now:
+                self.waiting.remove(entry)
+                actions += self._drop(entry, "the run before it has not ended")
+        for job in self.running.values():
+            until = self._until(job)
             if until is None or until > now:
                 continue
             if job.signalled_at is None:
-                if job.message.timeout is None:
-                    actions.append(Report(f"{job.message.program} has run for {now - job.since:.0f} s: ending it"))
-                actions.append(SignalProgram(job.number, Signal.TERM))
+                actions += self._give_up(job, now)
             else:
                 job.kills += 1
                 actions.append(SignalProgram(job.number, Signal.KILL))
             job.signalled_at = now
-        return actions + self._advance(line, now)
+        return actions + self._advance(now)
+
+    def _give_up(self, job: Job, now: float) -> list[Action]:
+        """It has run for too long. Who set a timeout is told when it is over, not when the program has died of it."""
+        ran = now - job.since
+        signal = SignalProgram(job.number, Signal.TERM)
+        if job.message.timeout is None:
+            return [Report(f"{job.message.program} has run for {ran:.0f} s: ending it"), signal]
+        job.is_answered = True
+        return [signal, Answer(_answer(job.message, TERMINATED, "", ran))]
+
+    def _drop(self, entry: Pending, why: str) -> list[Action]:
+        """It is not run."""
+        answer = Answer(_answer(entry.message, None, why, 0.0))
+        return [answer, Keep(entry.message, wanted=False)] if entry.is_kept else [answer]
+
+    def _until(self, job: Job) -> float | None:
+        """When this job is to be signalled."""
+        if job.signalled_at is not None:
+            return job.signalled_at + (STUBBORN if job.kills > 1 else GRACE)
+        if job.message.timeout is not None:
+            return job.since + job.message.timeout
+        return job.since + LIMIT if self.waiting else None
 
 
 def _complaint(program: str, status: int | None, output: str) -> list[Action]:
@@ -182,23 +221,7 @@ def _complaint(program: str, status: int | None, output: str) -> list[Action]:
     return [Report(f"{program} failed ({how_it_ended(status)}){said}")] if status else []
 
 
-def _until(line: Line, job: Job) -> float | None:
-    """When this job is to be signalled."""
-    if job.signalled_at is not None:
-        return job.signalled_at + (STUBBORN if job.kills > 1 else GRACE)
-    if job.message.timeout is not None:
-        return job.since + job.message.timeout
-    return job.since + LIMIT if line.waiting else None
-
-
-def _moments(line: Line) -> list[float]:
-    moments = [until for job in line.running.values() if (until := _until(line, job)) is not None]
-    if line.waiting and line.waiting[0].impatient_at is not None:
-        moments.append(line.waiting[0].impatient_at)
-    return moments
-
-
-def _answer(message: Notify, status: int | None, output: str, duration: float) -> Notified:
+def _answer(message: Notify, status: int | None, output: str, duration: float, transient: bool = False) -> Notified:
     return Notified(
         program=message.program,
         object=message.object,
@@ -206,4 +229,5 @@ def _answer(message: Notify, status: int | None, output: str, duration: float) -
         status=status,
         output=output,
         duration=duration,
+        transient=transient,
     )

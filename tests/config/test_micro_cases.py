@@ -192,6 +192,8 @@ CASES: list[tuple[str, int, list[str]]] = [
     (check("HTTP_GET {\nurl {\npath /\n}\ntls_compliant\n}"), 5, []),
     (check("HTTP_GET {\n}"), 5, []),
     (check('MISC_CHECK {\nmisc_path "/bin/true"\n}'), 6, []),
+    (check('MISC_CHECK {\nmisc_path "/bin/nope"\n}'), 5, []),
+    (check('MISC_CHECK {\nmisc_path "killall -0 nope"\n}'), 6, []),
     (check("MISC_CHECK {\n}"), 5, []),
     (check("FILE_CHECK {\ntrack_file nope\n}"), 5, []),
     (check("BFD_CHECK {\nname nope\n}"), 5, []),

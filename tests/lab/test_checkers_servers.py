@@ -311,8 +311,9 @@ def test_a_program_that_hangs_is_ended_and_not_started_twice(pair: tuple[Lab, No
     text = configuration("MISC_CHECK {\nmisc_path /etc/keepalived/hang.sh\nmisc_timeout 1\n}")
     kad = lab.start_kad(client, text)
     line = kad.wait_log("real_server .* is failed: MISC_CHECK .*: the program timed out after 1 s")
-    assert len(client.read_run("started").split()) <= 2
-    assert line.time - kad.started > 3.5
+    # Its time was over long before it was dead.
+    assert line.time - kad.started < 4
+    assert len(client.read_run("started").split()) == 1
     assert kad.stop() == 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 import pytest
@@ -58,6 +60,19 @@ def test_every_change_is_notified_once_with_the_arguments_of_keepalived(pair: Pa
         "INSTANCE VI_1 MASTER 150",
         "INSTANCE VI_1 STOP 150",
     ]
+
+
+def test_what_waits_behind_a_program_is_told_once_and_in_order_by_the_next_runner(pair: Pair) -> None:
+    lab, a, _ = pair
+    a.write("record.sh", RECORD.replace("out=", "sleep 1; out="), 0o755)
+    daemon = lab.start_kad(a, global_defs() + instance(priority=150, more=NOTIFIES))
+    lab.wait_holder(VIP, a, seconds=5)
+    (line,) = daemon.dump("runner")["notifications"]
+    assert (line["running"], line["waiting"]) == (["VI_1/notify_backup"], ["VI_1/notify_master", "VI_1/notify"])
+    os.kill(daemon.child("runner"), signal.SIGKILL)
+    lab.hub.until(lambda: len(recorded(a, "general")) == 1, 8, "what was told last is told")
+    assert recorded(a, "special") == ["backup", "master"]
+    assert recorded(a, "general") == ["INSTANCE VI_1 MASTER 150"]
 
 
 def tracking(script: str, *, weight: int, more: str = "") -> str:

@@ -174,6 +174,20 @@ def test_everything_at_the_end_happens_in_keepalived_s_order(pair: Pair) -> None
     assert a.processes() == {}
 
 
+def test_programs_are_in_the_other_groups_of_their_user_where_that_is_asked(pair: Pair) -> None:
+    lab, a, _ = pair
+    a.write("group", "nogroup:x:65534:\nroot:x:0:\nadm:x:4:nobody\nkadlab:x:4242:nobody\n")
+    a.run("mount", "--bind", "/etc/keepalived/group", "/etc/group")
+    a.write("groups.sh", "#!/bin/sh\nid -G >>/run/groups\n", 0o755)
+    (a.files / "run" / "groups").touch(0o666)
+    (a.files / "run" / "groups").chmod(0o666)
+    words = ('startup_script "/etc/keepalived/groups.sh" nobody', "set_supplementary_groups")
+    daemon = lab.start_kad(a, global_defs(*words) + instance(more="notify_master /etc/keepalived/groups.sh nobody"))
+    settle(lab, daemon, a)
+    groups = "65534 4 4242"
+    lab.hub.until(lambda: recorded(a, "groups") == [groups, groups], 3, lambda: f"both are in: {recorded(a, 'groups')}")
+
+
 def test_term_while_it_starts_ends_it(pair: Pair) -> None:
     lab, a, _ = pair
     for delay in (0.0, 0.05, 0.1, 0.2, 0.25, 0.3, 0.35):

@@ -18,6 +18,7 @@ def samples() -> Iterator[messages.Message]:
     earlier = messages.Earlier(state=STATE, spoke_at=5.5, sent=1, received=2)
     alert = messages.Mail(object="VI_1", state="M", subject="s", body="b", reason="r", when=1.5, sequence=7)
     values = {
+        "notify": messages.Notify(program="VI_1/notify", object="VI_1", generation=1, sequence=7),
         "mail": alert,
         "routers": (earlier,),
         "environment": {"KAD_STATE": "MASTER"},

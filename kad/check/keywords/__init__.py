@@ -171,6 +171,8 @@ class MiscCheck(Value, frozen=True, kw_only=True, tag="MISC_CHECK"):
     timeout: float
     dynamic: bool = False
     """The exit status sets the weight."""
+    impossible: str = ""
+    """Why it must never be run: it has failed then."""
 
 
 class FileCheck(Value, frozen=True, kw_only=True, tag="FILE_CHECK"):

@@ -314,6 +314,10 @@ class MiscBlock(Block, frozen=True, kw_only=True):
         int | None, keyword(integer(0, 4294), "seconds until it is signalled", default="delay_loop")
     ] = None
     misc_dynamic: Annotated[bool, keyword(flag(), "the exit status sets the weight")] = False
+    native: Annotated[
+        bool | None,
+        keyword(boolean(), "kad itself answers a command that only asks whether something lives", default="true"),
+    ] = None
     user: Annotated[
         Command | None,
         keyword(user_and_group(), "who runs it", default="script_user", missing=Complaint.GENERAL),

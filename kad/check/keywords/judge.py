@@ -48,9 +48,10 @@ from kad.check.keywords.defaults import ClientBlock
 from kad.check.keywords.inherit import Inheritance, first
 from kad.config.build import Scope
 from kad.config.programs import Programs
-from kad.config.tree import Complaint, Place
+from kad.config.tree import Place
 from kad.config.values import family_of
 from kad.track.items import Weight
+from kad.track.native import recognise
 
 _ANY_STATUS = ((200, 299),)
 _HTTP_RETRY_DELAY = 3.0
@@ -255,13 +256,16 @@ class Checks:
                 text = f"{above.address} has more than one misc_dynamic; the first one sets the weight"
                 self.scope.report.note(self.scope.places.of(block, "misc_dynamic"), text)
                 dynamic = False
-            klass = Complaint.GENERAL if block.user is not None else Complaint.NONE
             owner = " ".join(name for name in (block.user.user, block.user.group) if name) if block.user else ""
-            identity = f"check:{block.misc_path.text}{f' as {owner}' if owner else ''}/misc_path"
+            native = block.native is not False and not dynamic
+            # One command can be a probe in one check and a program in another.
+            itself = "" if native or recognise(block.misc_path.text) is None else " itself"
+            how = f"{f' as {owner}' if owner else ''}{itself}"
+            identity = f"check:{block.misc_path.text}{how}/misc_path"
             at = self.scope.places.of(block, "misc_path")
-            program = self.programs.make(block.misc_path, identity, at, block.user, klass, native=not dynamic)
-            if program is None:
-                continue
+            _, impossible = self.programs.make_check(
+                block.misc_path, identity, at, block.user, native=native, tracked=True
+            )
             has_dynamic = has_dynamic or dynamic
             timing = above.timing(block.timing, retry=0, from_start=True)
             yield MiscCheck(
@@ -270,6 +274,7 @@ class Checks:
                 text=block.misc_path.text,
                 timeout=float(block.misc_timeout or timing.delay_loop),
                 dynamic=dynamic,
+                impossible=impossible,
             )
 
     def _udp(self, block: UdpBlock, above: Inheritance) -> UdpCheck:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from kad.log import Logger
-from kad.messages import FifoLine, FifoMade, Mail, MailKept, Message, Notify, Observation
+from kad.messages import FifoLine, FifoMade, Mail, MailKept, Message, Notify, NotifyKept, Observation
 from kad.mux import Mux
 from kad.run.keywords import RunnerSlice
 from kad.run.process.census import Census
@@ -93,6 +93,8 @@ class Room:
                 return
             case Notify():
                 self._notifications.ask(message)
+            case NotifyKept():
+                self._notifications.remember(message)
             case FifoLine():
                 self._fifos.write(message)
             case FifoMade():

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from errno import EAGAIN, EMFILE, ENFILE, ENOMEM
 
+from kad.linux.refused import Refused
 from kad.log import Logger
-from kad.messages import Event, Message, Notified, Notify
+from kad.messages import Event, Message, Notified, Notify, NotifyKept
 from kad.mux import Mux
 from kad.run import notify
 from kad.run.keywords import Program
-from kad.run.notify import NotifyQueue
+from kad.run.notify import NotifyLine
 from kad.run.process.probes import OpenProbe, Probes
 from kad.run.process.programs import Execution, Programs
 from kad.run.process.schedule import Schedule
 from kad.run.script import DeadlineReached, Report
 from kad.track.native import Probe
+
+_PASSING = (EAGAIN, ENOMEM, EMFILE, ENFILE)
+"""This host lacks something at the moment."""
 
 
 class Notifications:
@@ -38,8 +43,11 @@ class Notifications:
         self._probes = probes
         self._schedule = schedule
         self._advanced = advanced
-        self._queue = NotifyQueue()
-        self._jobs: dict[int, Execution] = {}
+        self._lines: dict[str, NotifyLine] = {}
+        """By the object that programs are told of."""
+        self._jobs: dict[tuple[str, int], Execution] = {}
+        self._kept: list[Notify] = []
+        """What the life before this one had not started."""
         self.known: dict[str, Program] = {}
         """By id: no other program is ever run."""
         self._known_before: dict[str, Program] = {}
@@ -50,7 +58,11 @@ class Notifications:
     @property
     def awaited(self) -> bool:
         """Somebody waits for the end of a program."""
-        return self._queue.awaited
+        return any(line.awaited for line in self._lines.values())
+
+    def remember(self, message: NotifyKept) -> None:
+        """An earlier life of this process had not started it yet."""
+        self._kept.append(message.notify)
 
     def configure(self, generation: int, programs: tuple[Program, ...]) -> None:
         """These may be run from now on."""
@@ -59,11 +71,15 @@ class Notifications:
         kept = {program.probe for known in (self._known_before, self.known) for program in known.values()}
         for probe in self._open.keys() - kept:
             self._open.pop(probe).close()
+        inherited, self._kept = self._kept, []
+        for message in sorted(inherited, key=lambda one: one.sequence):
+            self._say(NotifyKept(notify=message, deleted=True))
+            self.ask(message)
 
     def ask(self, message: Notify) -> None:
         """Run it when its turn comes."""
         if self._program(message) is not None:
-            self._do(self._queue.handle(notify.Asked(message), self._mux.now()))
+            self._feed(message.object, notify.Asked(message))
             return
         text = f"{message.program} is not configured"
         self._log.warning(text)
@@ -75,6 +91,7 @@ class Notifications:
                 status=None,
                 output=text,
                 duration=0.0,
+                transient=True,
             )
         )
 
@@ -86,22 +103,27 @@ class Notifications:
                 "waiting": [entry.message.program for entry in line.waiting],
                 "last_sequence": line.last_sequence,
             }
-            for name, line in self._queue.lines.items()
+            for name, line in self._lines.items()
         ]
 
-    def _do(self, actions: list[notify.Action]) -> None:
-        for action in actions:
+    def _feed(self, name: str, event: notify.Event) -> None:
+        line = self._lines.get(name)
+        if line is None:
+            line = self._lines[name] = NotifyLine()
+        for action in line.handle(event, self._mux.now()):
             match action:
                 case notify.RunProgram(job, message):
                     self._run(job, message)
                 case notify.SignalProgram(job, which):
-                    self._programs.signal(self._jobs.get(job), which)
+                    self._programs.signal(self._jobs.get((name, job)), which)
                 case notify.Answer(message):
                     self._say(message)
+                case notify.Keep(message, wanted):
+                    self._say(NotifyKept(notify=message, deleted=not wanted))
                 case Report(text):
                     self._log.warning(text)
                     self._say(Event(when=time.time(), kind="notify", object="notify", text=text))
-        self._schedule.watch(self._queue, lambda now: self._do(self._queue.handle(DeadlineReached(), now)))
+        self._schedule.watch(line, lambda _now: self._feed(name, DeadlineReached()))
         self._advanced()
 
     def _program(self, message: Notify) -> Program | None:
@@ -110,14 +132,14 @@ class Notifications:
         return self._known_before.get(message.program, now) if message.generation < self._generation else now
 
     def _run(self, job: int, message: Notify) -> None:
-        program = self._program(message)
+        program, name = self._program(message), message.object
 
-        def ended(status: int | None, output: str) -> None:
-            self._jobs.pop(job, None)
-            self._do(self._queue.handle(notify.ProgramEnded(job, status, output), self._mux.now()))
+        def ended(status: int | None, output: str, transient: bool = False) -> None:
+            self._jobs.pop((name, job), None)
+            self._feed(name, notify.ProgramEnded(job, status, output, transient))
 
         if program is None:
-            self._mux.loop.call_soon(ended, None, "no longer configured")
+            self._mux.loop.call_soon(ended, None, "no longer configured", True)
             return
         if program.probe is not None and message.timeout is not None:
             if program.probe not in self._open:
@@ -125,6 +147,7 @@ class Notifications:
             answer = self._open[program.probe].ask()
             self._mux.loop.call_soon(ended, 0 if answer.good else 1, answer.reason)
             return
-        execution = self._programs.start(program, message.arguments, message.environment, ended)
-        if execution is not None:
-            self._jobs[job] = execution
+        try:
+            self._jobs[name, job] = self._programs.try_start(program, message.arguments, message.environment, ended)
+        except Refused as refused:
+            self._mux.loop.call_soon(ended, None, str(refused), refused.errno in _PASSING)

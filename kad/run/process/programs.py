@@ -48,18 +48,24 @@ class Programs:
     ) -> Execution | None:
         """Start it; None when that failed, and `ended(None, text)` follows in the next turn of the loop."""
         try:
-            spawned = spawn(
-                [*program.argv, *arguments],
-                os.environ | environment,
-                user=program.user,
-                group=program.group,
-                supplementary_groups=program.supplementary_groups,
-                output=True,
-            )
+            return self.try_start(program, arguments, environment, ended)
         except Refused as error:
             # Not at once: whoever starts a program is not yet ready for its end.
             self._mux.loop.call_soon(ended, None, str(error))
             return None
+
+    def try_start(
+        self, program: Program, arguments: tuple[str, ...], environment: dict[str, str], ended: Ended
+    ) -> Execution:
+        """Start it; raises Refused."""
+        spawned = spawn(
+            [*program.argv, *arguments],
+            os.environ | environment,
+            user=program.user,
+            group=program.group,
+            supplementary_groups=program.supplementary_groups,
+            output=True,
+        )
         execution = Execution(spawned, ended, spawned.output_fd)
         if execution.output_fd is not None:
             self._mux.watch(execution.output_fd, lambda: self._read(execution))

@@ -126,9 +126,19 @@ def test_where_no_reply_is_required_none_decides() -> None:
     assert udp.judge(UdpCheck(connection=HERE, timing=Timing()), b"anything") is None
 
 
-def program(status: int | None, duration: float = 0.5, output: str = "", *, dynamic: bool = False) -> Outcome:
+def program(
+    status: int | None, duration: float = 0.5, output: str = "", *, dynamic: bool = False, transient: bool = False
+) -> Outcome:
     check = MiscCheck(timing=Timing(), program="p", text="/bin/p", timeout=3.0, dynamic=dynamic)
-    answer = Notified(program="p", object="o", sequence=1, status=status, output=output, duration=duration)
+    answer = Notified(
+        program="p",
+        object="o",
+        sequence=1,
+        status=status,
+        output=output,
+        duration=duration,
+        transient=transient,
+    )
     return judge_program(check, answer)
 
 
@@ -138,7 +148,8 @@ def test_the_exit_status_decides() -> None:
     assert program(7) == Outcome(False, "exited with status 7")
     assert program(143, 3.2) == Outcome(False, "the program timed out after 3 s")
     assert program(137, 5.2) == Outcome(False, "the program timed out after 3 s")
-    assert program(None, output="no such file").is_void
+    assert program(None, output="no such file") == Outcome(False, "the program could not be run: no such file")
+    assert program(None, output="no memory", transient=True).is_void
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,18 @@ def test_programs_of_equal_checks_are_one_program() -> None:
     assert (two.program, two.dynamic) == (one.program, False)
 
 
+def test_a_probe_is_the_program_itself_where_that_is_asked() -> None:
+    text = 'MISC_CHECK {\nmisc_path "killall -0 nginx"\nMORE\n}\n'
+    slices = checked(text.replace("MORE", "") + text.replace("MORE", "native no"))
+    native, itself = slices.servers[0].checks
+    assert isinstance(native, MiscCheck)
+    assert isinstance(itself, MiscCheck)
+    assert (native.program, itself.program) == (
+        "check:killall -0 nginx/misc_path",
+        "check:killall -0 nginx itself/misc_path",
+    )
+
+
 def test_a_program_without_misc_timeout_has_delay_loop() -> None:
     check = only("MISC_CHECK {\nmisc_path /bin/true\nmisc_timeout 0\n}", service="delay_loop 8")
     assert isinstance(check, MiscCheck)

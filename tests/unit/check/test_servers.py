@@ -360,7 +360,7 @@ def test_others_are_served_while_one_floods(stage: Stage, servers: Servers) -> N
 # Programs.
 
 
-def answer(stage: Stage, order: Notify, status: int | None, output: str = "") -> None:
+def answer(stage: Stage, order: Notify, status: int | None, output: str = "", *, transient: bool = False) -> None:
     stage.room.receive(
         Notified(
             program=order.program,
@@ -369,6 +369,7 @@ def answer(stage: Stage, order: Notify, status: int | None, output: str = "") ->
             status=status,
             output=output,
             duration=0.01,
+            transient=transient,
         )
     )
 
@@ -399,11 +400,41 @@ def test_a_program_is_ordered_and_its_answer_decides(stage: Stage) -> None:
     assert "Misc check by [/bin/p] failed: exited with status 1: no" in stage.log.lines
 
 
-def test_a_runner_that_cannot_run_it_says_nothing_of_the_server(stage: Stage) -> None:
+def test_a_program_that_cannot_be_run_fails_the_server(stage: Stage) -> None:
+    stage.check(MiscCheck(timing=SOON, program="check:/bin/p/misc_path", text="/bin/p", timeout=3.0))
+    stage.until(lambda: [one for one in stage.said if isinstance(one, Notify)])
+    answer(stage, next(one for one in stage.said if isinstance(one, Notify)), None, "no such file")
+    told = stage.health()
+    assert (told.healthy, told.known) == (False, True)
+    assert told.reason == "MISC_CHECK /bin/p: the program could not be run: no such file"
+
+
+def test_a_program_that_must_not_be_run_fails_the_server_and_is_not_ordered(stage: Stage) -> None:
+    stage.check(MiscCheck(timing=SOON, program="p", text="/bin/p", timeout=3.0, impossible="it is forbidden"))
+    assert not stage.verdict().healthy
+    assert stage.health().reason == "MISC_CHECK /bin/p: it is forbidden"
+    assert not [one for one in stage.said if isinstance(one, Notify)]
+
+
+def test_a_runner_that_was_replaced_says_nothing_of_the_server_and_is_asked_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kad.check.misc.PATIENCE", 0.02)
+    check = MiscCheck(timing=SOON, program="check:/bin/p/misc_path", text="/bin/p", timeout=0.1)
+    stage.check(check)
+    orders = lambda: [one for one in stage.said if isinstance(one, Notify)]  # noqa: E731
+    stage.until(lambda: len(orders()) == 2)
+    assert (stage.health().healthy, stage.health().known) == (True, False)
+    answer(stage, orders()[1], 0)
+    assert (stage.health().healthy, stage.health().known) == (True, True)
+
+
+def test_a_runner_that_cannot_run_anything_says_nothing_of_the_server(stage: Stage) -> None:
     check = MiscCheck(timing=SOON, program="check:/bin/p/misc_path", text="/bin/p", timeout=3.0)
     stage.check(check)
     stage.until(lambda: [one for one in stage.said if isinstance(one, Notify)])
-    answer(stage, next(one for one in stage.said if isinstance(one, Notify)), None, "no such file")
+    order = next(one for one in stage.said if isinstance(one, Notify))
+    answer(stage, order, None, "no memory", transient=True)
     told = [one for one in stage.said if isinstance(one, ServerHealth)][-1]
     assert (told.healthy, told.known) == (True, False)
-    assert "a check cannot be made: the program could not be run: no such file" in stage.log.lines
+    assert "a check cannot be made: the program could not be run: no memory" in stage.log.lines

@@ -1,4 +1,4 @@
-"""Notify programs as plays: order for each object, the latest state wins, nothing runs twice."""
+"""Notify programs as plays: one after the other, the latest state wins, nothing runs twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from kad.run.notify import (
     Asked,
     DeadlineReached,
     Event,
-    NotifyQueue,
+    Keep,
+    NotifyLine,
     ProgramEnded,
     Report,
     RunProgram,
@@ -35,65 +36,87 @@ def answer(keyword: str, sequence: int, status: int | None, output: str, duratio
     )
 
 
-def play(queue: NotifyQueue, *lines: tuple[float, Event, list[Action]]) -> None:
+def play(line: NotifyLine, *lines: tuple[float, Event, list[Action]]) -> None:
     for now, event, expected in lines:
-        assert queue.handle(event, now) == expected, f"at {now}: {event}"
+        assert line.handle(event, now) == expected, f"at {now}: {event}"
 
 
 def test_programs_of_one_object_run_one_after_the_other() -> None:
-    queue = NotifyQueue()
+    line = NotifyLine()
     master, generic = ask("notify_master", 1), ask("notify", 2)
     play(
-        queue,
+        line,
         (0.0, Asked(master), [RunProgram(1, master)]),
-        (0.0, Asked(generic), []),
-        (0.5, ProgramEnded(1, 0, "done"), [answer("notify_master", 1, 0, "done", 0.5), RunProgram(2, generic)]),
+        (0.0, Asked(generic), [Keep(generic)]),
+        (
+            0.5,
+            ProgramEnded(1, 0, "done"),
+            [
+                answer("notify_master", 1, 0, "done", 0.5),
+                RunProgram(2, generic),
+                Keep(generic, wanted=False),
+            ],
+        ),
         (0.75, ProgramEnded(2, 0, ""), [answer("notify", 2, 0, "", 0.25)]),
     )
-    assert queue.deadline is None
+    assert line.deadline is None
 
 
-def test_programs_of_two_objects_run_beside_each_other() -> None:
-    queue = NotifyQueue()
-    one, group = ask("notify_master", 1), ask("notify_master", 1, name="group:G")
-    play(queue, (0.0, Asked(one), [RunProgram(1, one)]), (0.0, Asked(group), [RunProgram(2, group)]))
-
-
-def test_a_queue_that_is_behind_keeps_the_latest_of_each_program_in_the_order_of_asking() -> None:
-    queue = NotifyQueue()
+def test_a_line_that_is_behind_keeps_the_latest_of_each_program_in_the_order_of_asking() -> None:
+    line = NotifyLine()
     first = ask("notify_backup", 1)
     second, third, fourth = ask("notify_master", 2), ask("notify_backup", 3), ask("notify_master", 4)
     play(
-        queue,
+        line,
         (0.0, Asked(first), [RunProgram(1, first)]),
-        (1.0, Asked(second), []),
-        (2.0, Asked(third), []),
-        (3.0, Asked(fourth), [answer("notify_master", 2, None, "overtaken by VI_1/notify_master", 0.0)]),
-        (4.0, ProgramEnded(1, 0, ""), [answer("notify_backup", 1, 0, "", 4.0), RunProgram(2, third)]),
-        (5.0, ProgramEnded(2, 0, ""), [answer("notify_backup", 3, 0, "", 1.0), RunProgram(3, fourth)]),
+        (1.0, Asked(second), [Keep(second)]),
+        (2.0, Asked(third), [Keep(third)]),
+        (
+            3.0,
+            Asked(fourth),
+            [
+                answer("notify_master", 2, None, "overtaken by VI_1/notify_master", 0.0),
+                Keep(second, wanted=False),
+                Keep(fourth),
+            ],
+        ),
+        (
+            4.0,
+            ProgramEnded(1, 0, ""),
+            [answer("notify_backup", 1, 0, "", 4.0), RunProgram(2, third), Keep(third, wanted=False)],
+        ),
+        (
+            5.0,
+            ProgramEnded(2, 0, ""),
+            [answer("notify_backup", 3, 0, "", 1.0), RunProgram(3, fourth), Keep(fourth, wanted=False)],
+        ),
     )
 
 
 def test_a_repeat_is_ignored() -> None:
-    queue = NotifyQueue()
+    line = NotifyLine()
     master, generic = ask("notify_master", 7), ask("notify", 8)
     play(
-        queue,
+        line,
         (0.0, Asked(master), [RunProgram(1, master)]),
-        (0.0, Asked(generic), []),
+        (0.0, Asked(generic), [Keep(generic)]),
         (0.1, Asked(master), []),
         (0.1, Asked(generic), []),
-        (0.2, ProgramEnded(1, 0, ""), [answer("notify_master", 7, 0, "", 0.2), RunProgram(2, generic)]),
+        (
+            0.2,
+            ProgramEnded(1, 0, ""),
+            [answer("notify_master", 7, 0, "", 0.2), RunProgram(2, generic), Keep(generic, wanted=False)],
+        ),
         (0.3, ProgramEnded(2, 0, ""), [answer("notify", 8, 0, "", 0.3 - 0.2)]),
         (0.4, Asked(generic), []),
     )
 
 
 def test_a_failure_is_reported_with_its_output_and_a_signal_counts_from_128() -> None:
-    queue = NotifyQueue()
+    line = NotifyLine()
     one, two, three = ask("notify_fault", 1), ask("notify_fault", 2), ask("notify_fault", 3)
     play(
-        queue,
+        line,
         (0.0, Asked(one), [RunProgram(1, one)]),
         (
             1.0,
@@ -122,18 +145,18 @@ def test_a_failure_is_reported_with_its_output_and_a_signal_counts_from_128() ->
 
 
 def test_a_program_that_nothing_waits_for_has_no_limit() -> None:
-    queue = NotifyQueue()
-    queue.handle(Asked(ask("notify_master", 1)), 0.0)
-    assert queue.deadline is None
+    line = NotifyLine()
+    line.handle(Asked(ask("notify_master", 1)), 0.0)
+    assert line.deadline is None
 
 
 def test_a_program_that_holds_up_a_newer_one_is_ended_after_a_minute() -> None:
-    queue = NotifyQueue()
+    line = NotifyLine()
     master, backup = ask("notify_master", 1), ask("notify_backup", 2)
-    play(queue, (0.0, Asked(master), [RunProgram(1, master)]), (10.0, Asked(backup), []))
-    assert queue.deadline == 60.0
+    play(line, (0.0, Asked(master), [RunProgram(1, master)]), (10.0, Asked(backup), [Keep(backup)]))
+    assert line.deadline == 60.0
     play(
-        queue,
+        line,
         (
             60.0,
             DeadlineReached(),
@@ -142,9 +165,9 @@ def test_a_program_that_holds_up_a_newer_one_is_ended_after_a_minute() -> None:
         (62.0, DeadlineReached(), [SignalProgram(1, Signal.KILL)]),
         (64.0, DeadlineReached(), [SignalProgram(1, Signal.KILL)]),
     )
-    assert queue.deadline == 74.0
+    assert line.deadline == 74.0
     play(
-        queue,
+        line,
         (
             65.0,
             ProgramEnded(1, 137, ""),
@@ -152,35 +175,71 @@ def test_a_program_that_holds_up_a_newer_one_is_ended_after_a_minute() -> None:
                 Report("VI_1/notify_master failed (due to signal 9)"),
                 answer("notify_master", 1, 137, "", 65.0),
                 RunProgram(2, backup),
+                Keep(backup, wanted=False),
             ],
         ),
     )
 
 
 def test_a_farewell_overtakes_what_waits_and_does_not_wait_for_ever() -> None:
-    queue = NotifyQueue()
+    line = NotifyLine()
     master, backup, stop = ask("notify_master", 1), ask("notify_backup", 2), ask("notify_stop", 3, awaited=1.0)
     play(
-        queue,
+        line,
         (0.0, Asked(master), [RunProgram(1, master)]),
-        (1.0, Asked(backup), []),
-        (2.0, Asked(stop), [answer("notify_backup", 2, None, "overtaken by VI_1/notify_stop", 0.0)]),
+        (1.0, Asked(backup), [Keep(backup)]),
+        (
+            2.0,
+            Asked(stop),
+            [
+                answer("notify_backup", 2, None, "overtaken by VI_1/notify_stop", 0.0),
+                Keep(backup, wanted=False),
+                Keep(stop),
+            ],
+        ),
     )
-    assert queue.awaited
-    assert queue.deadline == 2.5
-    play(queue, (2.5, DeadlineReached(), [RunProgram(2, stop)]))
-    play(queue, (2.6, ProgramEnded(2, 0, ""), [answer("notify_stop", 3, 0, "", 2.6 - 2.5)]))
-    assert not queue.awaited
+    assert line.awaited
+    assert line.deadline == 2.5
+    play(line, (2.5, DeadlineReached(), [RunProgram(2, stop), Keep(stop, wanted=False)]))
+    play(line, (2.6, ProgramEnded(2, 0, ""), [answer("notify_stop", 3, 0, "", 2.6 - 2.5)]))
+    assert not line.awaited
 
 
-def test_a_program_with_a_timeout_is_ended_by_it_and_nobody_but_the_asker_speaks_of_it() -> None:
-    queue = NotifyQueue()
-    message = Notify(program="check:x/misc_path", object="x", generation=1, sequence=1, timeout=3.0)
-    assert queue.handle(Asked(message), 10.0) == [RunProgram(1, message)]
-    assert queue.deadline == 13.0
-    assert queue.handle(DeadlineReached(), 13.0) == [SignalProgram(1, Signal.TERM)]
-    assert queue.deadline == 15.0
-    assert queue.handle(DeadlineReached(), 15.0) == [SignalProgram(1, Signal.KILL)]
-    (answer,) = queue.handle(ProgramEnded(1, 137, "late"), 15.5)
-    assert isinstance(answer, Answer)
-    assert (answer.message.status, answer.message.duration) == (137, 5.5)
+def check(sequence: int) -> Notify:
+    return Notify(program="check:x/misc_path", object="x", generation=1, sequence=sequence, timeout=3.0)
+
+
+def test_a_program_with_a_timeout_has_its_verdict_when_the_time_is_over_and_the_runner_says_nothing() -> None:
+    line = NotifyLine()
+    message = check(1)
+    assert line.handle(Asked(message), 10.0) == [RunProgram(1, message)]
+    assert line.deadline == 13.0
+    (terminate, verdict) = line.handle(DeadlineReached(), 13.0)
+    assert terminate == SignalProgram(1, Signal.TERM)
+    assert isinstance(verdict, Answer)
+    assert (verdict.message.status, verdict.message.duration) == (143, 3.0)
+    assert line.deadline == 15.0
+    assert line.handle(DeadlineReached(), 15.0) == [SignalProgram(1, Signal.KILL)]
+    assert line.handle(ProgramEnded(1, 137, "late"), 15.5) == []
+
+
+def test_a_check_behind_one_that_does_not_die_is_answered_too_and_never_run() -> None:
+    line = NotifyLine()
+    line.handle(Asked(check(1)), 10.0)
+    line.handle(DeadlineReached(), 13.0)
+    assert line.handle(Asked(check(2)), 14.0) == []
+    line.handle(DeadlineReached(), 15.0)
+    (verdict, kill) = line.handle(DeadlineReached(), 17.0)
+    assert isinstance(verdict, Answer)
+    assert (verdict.message.sequence, verdict.message.status) == (2, None)
+    assert (verdict.message.output, verdict.message.transient) == ("the run before it has not ended", False)
+    assert kill == SignalProgram(1, Signal.KILL)
+    assert line.handle(ProgramEnded(1, 137, ""), 18.0) == []
+
+
+def test_what_could_not_be_started_for_a_passing_reason_is_told_so() -> None:
+    line = NotifyLine()
+    line.handle(Asked(check(1)), 10.0)
+    (verdict,) = line.handle(ProgramEnded(1, None, "Cannot allocate memory", transient=True), 10.0)
+    assert isinstance(verdict, Answer)
+    assert verdict.message.transient
