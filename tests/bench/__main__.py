@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from statistics import median
 
-from tests.bench import load, start
+from tests.bench import load, probes, start
 from tests.lab import takeover
 from tests.lab.hub import Late
 from tests.lab.namespaces import missing
@@ -58,7 +58,22 @@ def loads(rounds: int) -> None:
             row(f"{what}, {instances} instance{'s' * (instances > 1)}", unit, medians)
 
 
-MEASURES = {"takeover": takeovers, "start": starts, "load": loads}
+def scripts(rounds: int) -> None:
+    row("CPU of 100 killall -0 each second, 500 processes", "%", both(probes.cost))
+    times = max(3, rounds)
+    row("death of a process until its check has failed", "ms", both(lambda it: probes.discovery(it, times) * 1000))
+    quiet, busy = (delays(number) for number in (0, 500))
+    for what in probes.Delay._fields:
+        each = {name: (getattr(busy[name], what) - getattr(quiet[name], what)) * 1000 for name in PROGRAMS}
+        row(f"{what} lateness of adverts by 500 scripts a second", "ms", each)
+
+
+def delays(number: int) -> dict[str, probes.Delay]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return {program: probes.delay(program, number) for program in PROGRAMS}
+
+
+MEASURES = {"takeover": takeovers, "start": starts, "load": loads, "scripts": scripts}
 
 
 def main() -> int:

@@ -120,7 +120,7 @@ def test_a_death_is_known_within_milliseconds(bench: Bench, events: bool) -> Non
     bench.ready(events=events)
     assert watch.pids == {process.pid}
     delays = []
-    for _ in range(5):
+    for _ in range(7):
         bench.changes.clear()
         moment = bench.end(process)
         bench.run(lambda: not watch.pids)
@@ -134,7 +134,9 @@ def test_a_death_is_known_within_milliseconds(bench: Bench, events: bool) -> Non
         process = bench.start()
         bench.run(lambda: bench.census.look_again(watch))
     # 5 ms is the promise; on a busy machine the median of a few is what can be held.
-    assert sorted(delays)[2] < 0.02, delays
+    # A busy machine may hold up some of them, but not all.
+    assert min(delays) < 0.005, delays
+    assert sorted(delays)[3] < 0.02, delays
 
 
 def test_a_zombie_is_dead(bench: Bench, events: bool) -> None:
