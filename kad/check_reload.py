@@ -17,6 +17,7 @@ from kad.ipvs.keywords import IpvsSlice
 from kad.rollout import refusals
 from kad.run.keywords import RunnerSlice
 from kad.vrrp.keywords import VrrpSlice
+from kad.vrrp.keywords.routing import RoutingEntry
 
 _SLICES: dict[str, type[msgspec.Struct]] = {
     "vrrp": VrrpSlice,
@@ -77,4 +78,11 @@ def _lines(each: Difference) -> Iterator[str]:
 
 
 def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(_readable(value)).decode()
+
+
+def _readable(value: Any) -> Any:
+    """What is put to the kernel is named, not shown."""
+    if isinstance(value, RoutingEntry):
+        return value.text
+    return [_readable(each) for each in value] if isinstance(value, tuple) else value

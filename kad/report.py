@@ -185,6 +185,8 @@ def _json_data(instance: Plain, commands: Mapping[str, str]) -> dict[str, object
     lists = {
         "vips": [_address(address, instance) for address in instance["virtual_addresses"]],
         "evips": [_address(address, instance) for address in instance["excluded_addresses"]],
+        "vroutes": instance.get("virtual_routes", []),
+        "vrules": instance.get("virtual_rules", []),
         "track_ifp": _tracked(instance, "interface"),
         "track_script": [commands.get(f"script:{name}/script", name) for name in _tracked(instance, "script")],
         "track_process": _tracked(instance, "process"),
@@ -281,6 +283,10 @@ def _address_lines(instance: Plain) -> Iterator[str]:
     if instance["excluded_addresses"]:
         yield "Virtual IP Excluded :"
         yield from (f"  {_address(address, instance)}" for address in instance["excluded_addresses"])
+    for name in ("routes", "rules"):
+        if entries := instance.get(f"virtual_{name}"):
+            yield f"Virtual {name.capitalize()} :"
+            yield from (f"  {each}" for each in entries)
     if peers := instance["configuration"].get("unicast_peers"):
         yield "Unicast Peer :"
         yield from (f"  {peer['address']}" for peer in peers)

@@ -14,6 +14,7 @@ DEEPEST = 6
 _INTERFACE = re.compile(r"\binterface (\S+)")
 _MEMBER = re.compile(r"sync group \S+: (\S+) is (?:in )?(MASTER|BACKUP|FAULT)")
 _ADDRESS = re.compile(r"its addresses are removed")
+_ROUTING = "its routes or rules are removed"
 _JUST_BEFORE = 5.0
 """Seconds in which a reload or the replacement of a process explains what follows."""
 
@@ -93,6 +94,8 @@ class Why:
                 yield from self._latest(before, kind="pause")
             if _ADDRESS.search(text):
                 yield from self._latest(before, kind="address")
+            if _ROUTING in text:
+                yield from self._latest(before, kind="routing", object=f"instance/{name}")
             if "process was replaced" in text:
                 yield from self._ends_of_process(before)
             if event["details"].get("new") == "MASTER" and "priority" in text:

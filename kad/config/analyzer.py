@@ -246,7 +246,7 @@ def _polled(file: File, vrrp: VrrpSlice) -> list[str]:
     return found
 
 
-def _encode_route(route: Route) -> tuple[bytes, bytes, tuple[tuple[int, int, str], ...]]:
+def _encode_route(route: Route) -> tuple[bytes, bytes, tuple[tuple[int, str], ...]]:
     # The encoder loads pyroute2, which is worth its time only where a route is configured.
     from kad.linux.route import encode_route
 

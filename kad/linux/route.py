@@ -21,7 +21,8 @@ _UNICAST = 1
 _ONLINK = 4
 _RTA_OIF = 4
 _RTA_MULTIPATH = 9
-_HEADER = 16 + 12  # struct nlmsghdr, struct rtmsg
+_NLMSG = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+_HEADER = _NLMSG.size + 12  # and struct rtmsg
 _NEXTHOP = struct.Struct("=HBBi")  # length, flags, weight - 1, index
 _METRICS = {
     "mtu": "RTAX_MTU",
@@ -105,18 +106,28 @@ class _Route(_Lacking, rtmsg):  # type: ignore[misc]
     pass
 
 
-def encode_route(route: Route) -> tuple[bytes, bytes, tuple[tuple[int, int, str], ...]]:
+def encode_route(route: Route) -> tuple[bytes, bytes, tuple[tuple[int, str], ...]]:
     """The requests that add and remove it, and where in them the indexes of interfaces belong, which are 0 now."""
-    common, extra = _common(route), _extra(route)
+    common = _common(route)
     placement = _PLACEMENT[route.placement] if route.type == _UNICAST else NLM_F_EXCL
-    add = _message(route, RTM_NEWROUTE, NLM_F_CREATE | placement, [*common, *extra])
-    delete = _message(route, RTM_DELROUTE, 0, common)
-    return add, delete, _indexes(route, add, delete)
+    add = _message(route, NLM_F_CREATE | placement, [*common, *_extra(route)])
+    delete = _deletion(add, len(common))
+    return add, delete, _indexes(route, add)
 
 
-def _message(route: Route, kind: int, flags: int, attributes: _Attributes) -> bytes:
+def _deletion(add: bytes, count: int) -> bytes:
+    """The request that deletes what that one adds: it has the first `count` attributes alone."""
+    ends = [end for _, _, end in spans(add, _HEADER)]
+    end = (ends[count - 1] + 3) & ~3 if count else _HEADER
+    _, _, _, sequence, port = _NLMSG.unpack_from(add)
+    return _NLMSG.pack(end, RTM_DELROUTE, NLM_F_REQUEST | NLM_F_ACK, sequence, port) + add[_NLMSG.size : end].ljust(
+        end - _NLMSG.size, b"\0"
+    )
+
+
+def _message(route: Route, flags: int, attributes: _Attributes) -> bytes:
     message = _Route()
-    message["header"]["type"] = kind
+    message["header"]["type"] = RTM_NEWROUTE
     message["header"]["flags"] = flags | NLM_F_REQUEST | NLM_F_ACK
     message["family"] = AF_INET6 if route.family == 6 else AF_INET
     message["dst_len"], message["src_len"] = route.prefix, route.source_prefix
@@ -203,13 +214,12 @@ def _encap(encap: Encap | None) -> _Attributes:
     ]
 
 
-def _indexes(route: Route, add: bytes, delete: bytes) -> tuple[tuple[int, int, str], ...]:
+def _indexes(route: Route, add: bytes) -> tuple[tuple[int, str], ...]:
     found = []
     if route.device:
-        found.append((_place(add, _RTA_OIF), _place(delete, _RTA_OIF), route.device))
+        found.append((_place(add, _RTA_OIF), route.device))
     if route.nexthops:
-        places = zip(_hops(add), _hops(delete), route.nexthops, strict=True)
-        found += [(one, other, hop.device) for one, other, hop in places if hop.device]
+        found += [(place, hop.device) for place, hop in zip(_hops(add), route.nexthops, strict=True) if hop.device]
     return tuple(found)
 
 

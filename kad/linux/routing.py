@@ -87,7 +87,7 @@ def release(network: Network, entries: Sequence[RoutingEntry]) -> list[str]:
 def _request(network: Network, entries: Sequence[RoutingEntry], adds: bool, harmless: tuple[int, ...]) -> list[str]:
     complaints, requests, asked = [], [], []
     for entry in entries:
-        missing = [name for _, _, name in entry.indexes if network.link(name) is None]
+        missing = [name for _, name in entry.indexes if network.link(name) is None]
         if missing and adds:
             complaints.append(f"cannot add the {entry.kind} {entry.text}: interface {missing[0]} does not exist")
         elif not missing:
@@ -105,10 +105,10 @@ def _filled(network: Network, entry: RoutingEntry, adds: bool) -> bytes:
     if not entry.indexes:
         return entry.add if adds else entry.delete
     message = bytearray(entry.add if adds else entry.delete)
-    for in_add, in_delete, name in entry.indexes:
+    for place, name in entry.indexes:
         link = network.link(name)
         assert link is not None
-        _U32.pack_into(message, in_add if adds else in_delete, link.index)
+        _U32.pack_into(message, place, link.index)
     return bytes(message)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from socket import AF_INET, AF_INET6
 from typing import Any
 
@@ -13,19 +14,21 @@ from kad.vrrp.keywords.routing import Rule
 RTM_NEWRULE = 32
 RTM_DELRULE = 33
 
+_TYPE_AND_FLAGS = struct.Struct("=HH")
 _INVERT = 2
 _ALL_BITS = 0xFFFFFFFF
 
 
 def encode_rule(rule: Rule) -> tuple[bytes, bytes]:
     """The requests that add and remove it."""
-    return _message(rule, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL), _message(rule, RTM_DELRULE, 0)
+    add = _addition(rule)
+    return add, add[:4] + _TYPE_AND_FLAGS.pack(RTM_DELRULE, NLM_F_REQUEST | NLM_F_ACK) + add[8:]
 
 
-def _message(rule: Rule, kind: int, flags: int) -> bytes:
+def _addition(rule: Rule) -> bytes:
     message = fibmsg()
-    message["header"]["type"] = kind
-    message["header"]["flags"] = flags | NLM_F_REQUEST | NLM_F_ACK
+    message["header"]["type"] = RTM_NEWRULE
+    message["header"]["flags"] = NLM_F_CREATE | NLM_F_EXCL | NLM_F_REQUEST | NLM_F_ACK
     message["family"] = AF_INET6 if rule.family == 6 else AF_INET
     message["dst_len"], message["src_len"] = rule.destination_prefix, rule.source_prefix
     message["tos"], message["action"] = rule.tos, rule.action

@@ -239,7 +239,12 @@ def test_nothing_is_lost_to_hands_crashes_and_reloads_and_nothing_stays(lab: Lab
     node.run("ip", "route", "del", "198.51.100.0/24")
     back(lab, node, kad)
     # A reload touches what changed.
-    kad.reload(CARE.replace("198.51.101.0/24 dev eth0 src 10.77.0.100", "198.51.102.0/24 dev eth0"))
+    changed = CARE.replace("198.51.101.0/24 dev eth0 src 10.77.0.100", "198.51.102.0/24 dev eth0")
+    node.write("changed.conf", changed)
+    foretold = kad.ask("--check-reload", "/etc/keepalived/changed.conf").stdout
+    assert '"198.51.101.0/24 dev eth0 src 10.77.0.100"] -> [' in foretold
+    assert '"198.51.102.0/24 dev eth0"]' in foretold
+    kad.reload(changed)
     lab.hub.until(
         lambda: held(node) == EVERYTHING - {"198.51.101.0/24"} and "198.51.102.0" in told(node, "route"),
         5,

@@ -213,6 +213,14 @@ def test_data_has_the_lines_that_exporters_read() -> None:
     assert "abcd" not in text
 
 
+def test_routes_and_rules_are_told_as_they_were_written() -> None:
+    told = instance(virtual_routes=["198.51.100.0/24 dev eth0"], virtual_rules=["from 10.0.0.1 table 7"])
+    text = report.data(snapshot(told), RUNNER)
+    assert "   Virtual Routes :\n     198.51.100.0/24 dev eth0\n   Virtual Rules :\n     from 10.0.0.1" in text
+    written = report.json_dump(snapshot(told), RUNNER)
+    assert '"vroutes":["198.51.100.0\\/24 dev eth0"],"vrules":["from 10.0.0.1 table 7"]' in written
+
+
 def test_data_of_a_version_3_backup_names_its_master() -> None:
     backup = instance(
         version=3,

@@ -17,8 +17,8 @@ class RoutingEntry(msgspec.Struct, frozen=True, kw_only=True):
     """As the operator wrote it."""
     add: bytes
     delete: bytes
-    indexes: tuple[tuple[int, int, str], ...] = ()
-    """Where an interface's index belongs: its place in `add`, in `delete`, and the name of the interface."""
+    indexes: tuple[tuple[int, str], ...] = ()
+    """Where an interface's index belongs: its place in `add` and in `delete`, and the name of the interface."""
     device: str | None = None
     """The interface without which it is worth nothing."""
     tracked: bool = True

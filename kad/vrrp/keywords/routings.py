@@ -16,7 +16,7 @@ from kad.vrrp.keywords.names import Names
 from kad.vrrp.keywords.routes import RouteLine, RuleLine
 from kad.vrrp.keywords.routing import Route, RoutingEntry, Rule
 
-EncodeRoute = Callable[[Route], tuple[bytes, bytes, tuple[tuple[int, int, str], ...]]]
+EncodeRoute = Callable[[Route], tuple[bytes, bytes, tuple[tuple[int, str], ...]]]
 EncodeRule = Callable[[Rule], tuple[bytes, bytes]]
 Dependents = Mapping[str, tuple[str, ...]]
 """Instances by track_group."""

@@ -117,7 +117,7 @@ class Routing:
         """An interface that went down took it along, which is a matter of the interface."""
         if not entry.tracked or routing.key(entry.delete) not in removed:
             return False
-        links = [self._network.link(name) for _, _, name in entry.indexes]
+        links = [self._network.link(name) for _, name in entry.indexes]
         return all(link is not None and link.enabled for link in links)
 
     def _defend(self, instance: Instance, lost: list[RoutingEntry]) -> None:

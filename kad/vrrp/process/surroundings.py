@@ -81,7 +81,7 @@ class Surroundings:
         for address in instance.addresses:
             self.with_address_on.add(address.device or configuration.interface, instance)
         for entry in (*configuration.routes, *configuration.rules):
-            for name in {entry.device or configuration.interface, *(name for _, _, name in entry.indexes)}:
+            for name in {entry.device or configuration.interface, *(name for _, name in entry.indexes)}:
                 self.with_address_on.add(name, instance)
 
     def concerns(self, name: str) -> bool:

@@ -20,7 +20,7 @@ def test_a_route_with_a_place_for_the_index() -> None:
     body = "02 18 00 00 fe 12 00 01 00000000 0800 0100 c6336400 0800 0500 0a4d0002 0800 0400 00000000"
     assert add == hexed("34000000 1800 0504 00000000 00000000" + body)
     assert delete == hexed("34000000 1900 0500 00000000 00000000" + body)
-    assert indexes == ((48, 48, "eth0"),)
+    assert indexes == ((48, "eth0"),)
 
 
 def test_metrics_locks_and_what_pyroute2_does_not_know() -> None:
@@ -48,7 +48,7 @@ def test_several_ways_each_with_its_own_place() -> None:
     hops = (Nexthop(gateway="10.77.0.2", device="eth0"), Nexthop(gateway="10.77.0.3", device="eth1", weight=256))
     add, _, indexes = encode_route(Route(family=4, type=1, destination="198.51.100.0", prefix=24, nexthops=hops))
     assert add[36:] == hexed("2400 0900 1000 00 00 00000000 0800 0500 0a4d0002 1000 00 ff 00000000 0800 0500 0a4d0003")
-    assert indexes == ((44, 44, "eth0"), (60, 60, "eth1"))
+    assert indexes == ((44, "eth0"), (60, "eth1"))
 
 
 def test_tunnels() -> None:

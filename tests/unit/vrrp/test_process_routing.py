@@ -36,7 +36,7 @@ def entry(kind: str, number: int, device: str | None = None, **fields: Any) -> R
     if device is not None:
         body += bytes.fromhex("0800040000000000")
     add, delete = (24, 25) if kind == "route" else (32, 33)
-    indexes = ((40, 40, device),) if device is not None else ()
+    indexes = ((40, device),) if device is not None else ()
     return RoutingEntry(
         kind=kind,
         text=f"{kind} {number}",
