@@ -51,7 +51,7 @@ def judge(base: int, items: Iterable[TrackItem], lookup: Lookup) -> Verdict:
         if item.kind == "file":
             change, fault = _of_number(item, value.number)
         else:
-            change, fault = _of_condition(item, good=bool(value.number) != item.reverse)
+            change, fault = _of_condition(item, good=bool(value.number))
         if fault:
             faults.add(value.reason)
         if change:
@@ -62,11 +62,11 @@ def judge(base: int, items: Iterable[TrackItem], lookup: Lookup) -> Verdict:
 
 
 def _of_condition(item: TrackItem, *, good: bool) -> tuple[int, bool]:
+    """A weight moves the priority, up while the thing is good or down while it fails; reversed, the other way."""
     if item.weight == 0:
-        return 0, not good
-    if item.weight > 0:
-        return (item.weight if good else 0), False
-    return (0 if good else item.weight), False
+        return 0, good is item.reverse
+    change = item.weight if good is (item.weight > 0) else 0
+    return (-change if item.reverse else change), False
 
 
 def _of_number(item: TrackItem, number: int) -> tuple[int, bool]:

@@ -315,9 +315,9 @@ def test_a_group_tracks_for_its_members() -> None:
     assert found.groups == (SyncGroup(name="G", members=("A", "B"), notifies=("notify_master",), tracking_weight=True),)
 
 
-def test_weights_do_not_count_inside_a_group() -> None:
+def test_the_weights_of_a_member_do_not_count_inside_a_group_but_those_of_the_group_do() -> None:
     found = sliced(GROUPED % "", VrrpSlice)
-    assert [instance.tracks for instance in found.instances] == [(LINK,), (LINK,)]
+    assert [instance.tracks for instance in found.instances] == [(LINK, SCRIPT), (LINK, SCRIPT)]
 
 
 def test_the_runner_is_given_programs_and_tracked_scripts() -> None:

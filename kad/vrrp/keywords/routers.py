@@ -204,9 +204,8 @@ class Routers:
         )
 
     def _joined(self, instance: VrrpInstance, block: GroupBlock, own: tuple[TrackItem, ...]) -> VrrpInstance:
-        """The member with what the group tracks; weights count only where the group says so."""
-        known = {(item.kind, item.name) for item in instance.tracks}
-        tracks = [*instance.tracks, *(item for item in own if (item.kind, item.name) not in known)]
+        """The member with what the group tracks; its own weights count only where the group says so."""
+        tracks = list(instance.tracks)
         if not block.sync_group_tracking_weight:
             weighted = [item.name for item in tracks if item.weight]
             if weighted:
@@ -216,6 +215,8 @@ class Routers:
                     proposal="add sync_group_tracking_weight",
                 )
             tracks = [item for item in tracks if not item.weight]
+        known = {(item.kind, item.name) for item in tracks}
+        tracks += (item for item in own if (item.kind, item.name) not in known)
         tells = instance.notify_priority_changes
         if block.notify_priority_changes is not None and instance.name not in self._say_for_themselves:
             tells = block.notify_priority_changes

@@ -48,6 +48,7 @@ from kad.vrrp.process.linkstates import LinkStates
 from kad.vrrp.process.needs import lacking
 from kad.vrrp.process.promotion import Promotion
 from kad.vrrp.process.routing import Routing
+from kad.vrrp.process.snapshot import plain_groups, plain_instances, plain_interfaces
 from kad.vrrp.process.standing import Ground, ground, standing
 from kad.vrrp.process.statics import Statics
 from kad.vrrp.process.surroundings import Surroundings
@@ -436,18 +437,13 @@ class Room:
             self._say_state(instance)
 
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
-        held = {
-            (address.address, address.prefix)
-            for link in self.network.links()
-            for address in self.network.addresses(link.index)
-        }
         instances = []
-        for instance in self.instances:
-            plain = instance.snapshot(self._mux.now(), held)
-            for track in plain["tracks"]:
-                value = self._tracking.value(track["kind"], track["name"])
-                track["value"], track["reason"] = value.number, value.reason
-            instances.append(msgspec.Raw(msgspec.json.encode(plain)))
+        for instance, plain in zip(
+            self.instances,
+            plain_instances(self.instances, self.network, self._tracking, self._mux.now),
+            strict=True,
+        ):
+            instances.append(plain)
             if clear_statistics:
                 instance.forget_statistics()
             # However long this takes, no advert waits for it.
@@ -455,14 +451,8 @@ class Room:
         counters = {**self._conversations.counters, **self._course.counters}
         return {
             "instances": instances,
-            "groups": [
-                {"name": group.name, "state": group.state.value, "members": [each.name for each in group.members]}
-                for group in self._groups.values()
-            ],
-            "interfaces": [
-                {"name": link.name, "index": link.index, "up": link.up, "mac": link.mac.hex(":")}
-                for link in self.network.links()
-            ],
+            "groups": plain_groups(self._groups.values()),
+            "interfaces": plain_interfaces(self.network, self._link_states.is_up),
             "static": self._statics.snapshot(),
             "counters": {**counters, "netlink_overruns": self.network.overruns},
         }
@@ -474,8 +464,8 @@ class Room:
             self._course.tell(instance, Stopped(release, until))
         self._course.finish()
         await self._leaving
-        self._promotion.ask(())
         if release:
+            self._promotion.ask(())
             for _ in self._statics.release():
                 pass
 
