@@ -85,6 +85,46 @@ CASES: list[tuple[str, int, list[str]]] = [
         ["warning 2 there is no interface nope on this host"],
     ),
     (
+        instance("virtual_routes {\n198.51.100.0/24 dev eth9\n}"),
+        5,
+        ["warning 6 A: there is no interface eth9 on this host -> did you mean eth1?"],
+    ),
+    (
+        instance("virtual_routes {\n198.51.100.0/24 dev eth1 table nope\n}"),
+        5,
+        ["warning 6 A: 198.51.100.0/24 dev eth1 table nope: there is no table nope; it is ignored"],
+    ),
+    (
+        instance("virtual_routes {\n198.51.100.0/24 via 192.0.2.9\n}"),
+        5,
+        [
+            "warning 6 198.51.100.0/24: without dev no link is looked at for the route; write dev or no_track;"
+            " the route is kept"
+        ],
+    ),
+    (
+        instance("virtual_rules {\nfrom 198.51.100.0/24 table 7 preference 9 track_group G\n}"),
+        5,
+        ["warning 6 A: track_group is for static routes and rules; it is ignored"],
+    ),
+    (instance("virtual_routes {\n198.51.100.0/24 dev eth1 encap ip dst 192.0.2.9 ttl 9\n}"), 0, []),
+    (
+        instance(vip="virtual_ipaddress { 192.0.2.9 peer 2001:db8::1 }"),
+        5,
+        ["warning 6 192.0.2.9: the peer 2001:db8::1 is not of the family of 192.0.2.9; the address is kept without it"],
+    ),
+    (
+        "static_ipaddress {\n192.0.2.9/24 dev eth0\n198.51.100.9/24 dev eth1\n}\n" + instance(),
+        0,
+        ["note 2 static_ipaddress: 192.0.2.9 comes and goes with A; it is ignored here"],
+    ),
+    (
+        "interface_up_down_delays {\neth0 3\n}\n" + instance(),
+        0,
+        ["note 2 eth0: after 3 s without adverts a peer has taken over; 2 s are used"],
+    ),
+    ("static_routes {\n198.51.100.0/24 dev eth1\n}\n", 0, []),
+    (
         instance("nopreempt\npriority 100", state="MASTER"),
         5,
         ["warning 5 A: nopreempt does not go with state MASTER; it is ignored -> write state BACKUP"],
