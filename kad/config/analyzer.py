@@ -30,6 +30,7 @@ from kad.config.root import ScriptGlobals, to_watchdog
 from kad.config.tree import Complaint, Diagnostic, Place, Report
 from kad.ipvs.keywords import IpvsSlice, RealServer, VirtualServer
 from kad.ipvs.keywords.lines import ServerName
+from kad.ipvs.keywords.prerequisites import Prerequisites
 from kad.ipvs.keywords.served import to_sync_daemon, to_timeouts
 from kad.ipvs.keywords.service import ServiceGroupBlock
 from kad.ipvs.keywords.services import Services
@@ -302,6 +303,7 @@ def _services(
     alerts = mail.smtp_alert if mail.smtp_alert_checker is None else mail.smtp_alert_checker
     judge = Services(scope, programs, groups, alerts, mails)
     checks = Checks(scope, programs, weights["file"], [block.name for block in file.bfd_instance], file.SSL)
+    prerequisites = Prerequisites(scope)
     services, servers = [], []
     for block in file.virtual_server:
         service = judge.judge(block)
@@ -310,6 +312,8 @@ def _services(
             for server in block.real_server
         ]
         if service is not None:
+            is_checked = any(server.checks for server in checked)
+            prerequisites.look(service, scope.places.of(block), is_checked=is_checked)
             served = list(_served(service, judge.servers, zip(block.real_server, checked, strict=True)))
             services.append(_presumed(service, served))
             servers += served

@@ -82,6 +82,10 @@ class Services:
             text = f"virtual_server {label} stands here twice; the first one counts"
             self.scope.report.note(place, text, proposal="put all real servers into one block")
             return None
+        if name.group is not None and name.group not in self.groups:
+            text = f"there is no virtual_server_group {name.group} with a member; the virtual_server is ignored"
+            self.scope.report.note(place, text)
+            return None
         identity = f"service:{label}"
         notifies = self._make_programs(identity, words, ("quorum_up", "quorum_down"))
         self._tell_conflict(name, words, family)
@@ -125,8 +129,8 @@ class Services:
 
     def _unique(self, name: ServiceName, words: ServiceWords, family: int | None) -> str:
         """The text, and what else tells it from others: DNS is served by UDP and TCP at one address."""
-        is_marked = name.fwmark is not None or self._is_marked(name)
-        protocol = "" if is_marked or words.protocol == "TCP" else f" {words.protocol or 'UDP'}"
+        has_address = name.address is not None or bool(self._members(name))
+        protocol = f" {words.protocol or 'UDP'}" if has_address and words.protocol != "TCP" else ""
         return f"{name.text}{protocol}{' inet6' if name.address is None and family == 6 else ''}"
 
     def _sorry_server(self, name: ServiceName, words: ServiceWords) -> RealServer | None:
