@@ -61,7 +61,7 @@ WORDS = "lb_algo rr\nlb_kind NAT\nprotocol TCP\n"
         (
             "group web",
             "lb_algo rr\nlb_kind NAT",
-            "group web",
+            "group web UDP",
             [
                 Member(first="192.0.2.40", last="192.0.2.40", port=80),
                 Member(first="192.0.2.44", last="192.0.2.46", port=81),
