@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from kad import VERSION, configtest, control, report
+from kad import VERSION, configtest, control, report, server_report
 from kad.configtest import Reading
 from kad.control import ControlError
 from kad.linux.daemon import detach, have_standard_streams
@@ -106,7 +106,11 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--dump", nargs="?", const="", metavar="SECTION", help="print the running daemon's state as JSON")
     p.add_argument("--why", metavar="INSTANCE", help="print why an instance is what it is, cause by cause")
-    p.add_argument("--status", action="store_true", help="one line an instance; the exit status is for monitoring")
+    p.add_argument(
+        "--status",
+        action="store_true",
+        help="one line an instance and virtual server; exit status for monitoring",
+    )
     p.add_argument("--reload", action="store_true", help="let the running daemon read its configuration again")
     p.add_argument(
         "--drain",
@@ -190,8 +194,9 @@ def _ask(options: argparse.Namespace) -> int:
             control.ask(runtime_directory(options), {"verb": "reload"})
             return EXIT_OK
         if options.status:
-            vrrp = control.ask(runtime_directory(options), {"verb": "status"})["dump"].get("vrrp", {"instances": []})
-            text, status = report.status(vrrp)
+            dump = control.ask(runtime_directory(options), {"verb": "status"})["dump"]
+            instances = report.status(dump.get("vrrp", {"instances": []}))
+            text, status = server_report.together(instances, server_report.status(dump.get("ipvs", {})))
             print(text, end="")
             return status
         if options.why is not None:

@@ -399,6 +399,14 @@ class Draining(Message, frozen=True, kw_only=True):
         return f"{self.service}/{self.address} {self.port}"
 
 
+class IpvsLeft(Message, frozen=True, kw_only=True):
+    """Parent to ipvs: what a daemon that did not end in order had put into the table."""
+
+    KIND: ClassVar[int] = 36
+    slice: bytes
+    """msgpack of kad.ipvs.keywords.IpvsSlice."""
+
+
 class FifoLine(Message, frozen=True, kw_only=True):
     """Any child to runner: one line for every FIFO that gets the events of this source."""
 

@@ -292,6 +292,7 @@ class Reload:
     def _be_ready(self) -> None:
         watchdog = self._watchdog
         watchdog.sweep.remember()
+        watchdog.left_behind.remember()
         if self.current is None or self.current.generation > 1:
             self._end("applied", "")
             self._reschedule()

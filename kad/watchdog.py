@@ -18,6 +18,7 @@ from kad.errand import Errand
 from kad.family import KINDS, Member
 from kad.inquiry import Inquiries
 from kad.journal import Journal
+from kad.left_behind import LeftBehind
 from kad.linux.channel import Channel, ChannelLost
 from kad.linux.pidfile import PidFile, write_child_pid
 from kad.linux.process import processor_time
@@ -88,6 +89,7 @@ class Watchdog:
         self.inquiries = Inquiries(self)
         self.reload = Reload(self)
         self.sweep = Sweep(self)
+        self.left_behind = LeftBehind(self)
 
     def run(self) -> int:
         """Start, serve, stop; returns the exit status."""
@@ -398,6 +400,7 @@ class Watchdog:
         for (kind, _), frame in self._latest.items():
             if kind in member.kind.hears:
                 self._pass_on(member, frame, state=True)
+        self.left_behind.tell(member)
         if configuration is not None and member.name in configuration.slices:
             self.reload.send_prepare(member, configuration)
             if earlier:
@@ -483,6 +486,7 @@ class Watchdog:
         listener.close()
         self.inquiries.guard_by(None)
         self.sweep.forget()
+        self.left_behind.forget()
         control.socket_path(self.options.runtime_directory).unlink(missing_ok=True)
         self._pid_file.remove()
         self.log.info(f"Stopped kad v{VERSION}")

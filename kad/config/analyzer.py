@@ -213,12 +213,13 @@ def _slices(
         slices["vrrp"] = msgspec.structs.replace(vrrp, feeds_fifo=fed)
     if services and options.checker:
         fed = any("lvs" in fifo.sources for fifo in fifos)
+        old = {block.name: each for block in file.vrrp_instance if (each := block.devices.lvs_sync_daemon_interface)}
         slices["ipvs"] = IpvsSlice(
             virtual_servers=tuple(services),
             timeouts=to_timeouts(defaults.ipvs.lvs_timeouts),
             flush=defaults.ipvs.lvs_flush,
             flush_on_stop=defaults.ipvs.lvs_flush_on_stop or "",
-            sync_daemon=to_sync_daemon(defaults.ipvs.lvs_sync_daemon, vrrp.instances),
+            sync_daemon=to_sync_daemon(defaults.ipvs.lvs_sync_daemon, vrrp.instances, old),
             init_notifies=bool(defaults.ipvs.rs_init_notifies),
             feeds_fifo=fed,
         )

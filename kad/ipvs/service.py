@@ -369,7 +369,7 @@ class Service:
 
     # the table
 
-    def keys(self) -> Iterator[ServiceKey]:
+    def service_keys(self) -> Iterator[ServiceKey]:
         """Each service of the kernel that belongs to it."""
         for member in self.configured.members:
             yield from _keys(member, self.configured.protocol)

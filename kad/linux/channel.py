@@ -27,15 +27,27 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return ends
 
 
+class _Unsent:
+    """A frame that waits for room; without data it was replaced by a later one."""
+
+    __slots__ = ("data", "descriptor", "key")
+
+    def __init__(self, key: tuple[int, str] | None, data: bytes, descriptor: int | None) -> None:
+        self.key = key
+        self.data = data
+        self.descriptor = descriptor
+
+
 class Channel:
     """One end; `send` queues and tries, `flush` tries again when the socket can be written."""
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
         self._assembler = Assembler()
-        self._queue: deque[tuple[tuple[int, str] | None, bytes, int | None]] = deque()
+        self._queue: deque[_Unsent] = deque()
+        self._states: dict[tuple[int, str], _Unsent] = {}
+        """Of the queue, what a later state of the same object replaces."""
         self._backlog = 0
-        self._partly_sent = False
         self.descriptors: deque[int] = deque()
         """Received descriptors, in the order of the frames that they came with."""
 
@@ -51,41 +63,41 @@ class Channel:
 
     def send(self, frame: Frame, *, state: bool = False, descriptor: int | None = None) -> None:
         """Queue a frame and send what goes; an unsent state of the same object is replaced. Raises ChannelLost."""
-        key = (frame.kind, frame.key) if state else None
-        if key is not None and self._queue:
-            self._drop_unsent(key)
         data = frame.encode()
-        self._queue.append((key, data, descriptor))
+        unsent = _Unsent((frame.kind, frame.key) if state else None, data, descriptor)
+        if unsent.key is not None:
+            self._drop_unsent(unsent.key)
+            self._states[unsent.key] = unsent
+        self._queue.append(unsent)
         self._backlog += len(data)
         if self._backlog > LARGEST_BACKLOG:
             raise ChannelLost(f"{self._backlog} bytes wait for a reader that does not read")
         self.flush()
 
     def _drop_unsent(self, key: tuple[int, str]) -> None:
-        first = 1 if self._partly_sent else 0
-        for index in range(first, len(self._queue)):
-            if self._queue[index][0] == key:
-                self._backlog -= len(self._queue[index][1])
-                del self._queue[index]
-                return
+        replaced = self._states.pop(key, None)
+        if replaced is not None:
+            self._backlog -= len(replaced.data)
+            replaced.data = b""
 
     def flush(self) -> None:
         """Send what the socket takes now. Raises ChannelLost."""
         while self._queue:
-            key, data, descriptor = self._queue[0]
-            try:
-                sent = self._send_some(data, descriptor)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                raise ChannelLost(error.strerror or str(error)) from error
-            self._backlog -= sent
-            if sent == len(data):
+            first = self._queue[0]
+            if first.data:
+                try:
+                    sent = self._send_some(first.data, first.descriptor)
+                except (BlockingIOError, InterruptedError):
+                    return
+                except OSError as error:
+                    raise ChannelLost(error.strerror or str(error)) from error
+                self._backlog -= sent
+                # What has begun must be sent to its end.
+                if first.key is not None and self._states.get(first.key) is first:
+                    del self._states[first.key]
+                first.data, first.descriptor = first.data[sent:], None
+            if not first.data:
                 self._queue.popleft()
-                self._partly_sent = False
-            else:
-                self._queue[0] = (key, data[sent:], None)
-                self._partly_sent = True
 
     def flush_waiting(self) -> None:
         """Send all that is queued before the process leaves, waiting a second at most. Raises ChannelLost."""

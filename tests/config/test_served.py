@@ -185,6 +185,8 @@ def test_what_holds_for_the_whole_table() -> None:
         True,
     )
     assert found.sync_daemon == SyncDaemon(interface="eth1", instance="VI", id=51, maxlen=1400, group="224.0.0.82")
+    spoken = instance.replace("interface eth0", "interface eth0\nlvs_sync_daemon_interface eth1")
+    assert ipvs(f"{spoken}{block(WORDS)}").sync_daemon == SyncDaemon(interface="eth1", instance="VI", id=51)
     other = ipvs(f"global_defs {{\nlvs_sync_daemon eth1 id 9\n}}\n{block(WORDS)}")
     assert other.sync_daemon == SyncDaemon(interface="eth1", id=9)
     assert (other.timeouts, other.flush, other.flush_on_stop, other.init_notifies) == (None, False, "", False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
@@ -88,10 +88,16 @@ class Router(Protocol):
     def virtual_router_id(self) -> int: ...
 
 
-def to_sync_daemon(line: SyncDaemonLine | None, routers: Iterable[Router]) -> SyncDaemon | None:
-    """lvs_sync_daemon for the ipvs process; its id is that of the instance where none is given."""
+def to_sync_daemon(line: SyncDaemonLine | None, routers: Sequence[Router], old: Mapping[str, str]) -> SyncDaemon | None:
+    """lvs_sync_daemon for the ipvs process; its id is that of the instance where none is given.
+
+    `old`: the interface of each instance that says lvs_sync_daemon_interface; the first that runs counts.
+    """
     if line is None:
-        return None
+        first = next((router.name for router in routers if router.name in old), None)
+        if first is None:
+            return None
+        line = SyncDaemonLine(interface=old[first], instance=first)
     known = {router.name: router.virtual_router_id for router in routers}
     number = line.id if line.id is not None else known.get(line.instance or "", 0)
     return SyncDaemon(

@@ -31,7 +31,7 @@ from kad.ipvs.table import DestinationKey, ServiceKey
 from kad.ipvs.telling import Occasion, Telling
 from kad.linux.refused import Refused
 from kad.log import Logger
-from kad.messages import Draining, DrainWanted, IpvsMemory, Message, QuorumState, RouterState, ServerHealth
+from kad.messages import Draining, DrainWanted, IpvsLeft, IpvsMemory, Message, QuorumState, RouterState, ServerHealth
 from kad.messages import Event as Happened
 from kad.mux import Mux
 
@@ -137,7 +137,7 @@ class Room:
         for number, configured in enumerate(servers):
             self._breathe(number)
             service = self._services[configured.name]
-            keys = self._keys[configured.name] = tuple(service.keys())
+            keys = self._keys[configured.name] = tuple(service.service_keys())
             for key in keys:
                 if key in owners:
                     other = owners[key].configured.name
@@ -201,8 +201,21 @@ class Room:
                 self._daemons.hear(message)
             case QuorumState() if not self._generation and not message.deleted:
                 self._quorums[message.service] = message
+            case IpvsLeft() if not self._generation:
+                self._take_over(message)
             case IpvsMemory() if not self._generation:
                 self._memory = message
+
+    def _take_over(self, left: IpvsLeft) -> None:
+        """What the daemon before this one served is ours; a table that it cannot have made is not."""
+        try:
+            earlier = msgspec.msgpack.decode(left.slice, type=IpvsSlice)
+        except msgspec.DecodeError:
+            return
+        for configured in earlier.virtual_servers:
+            service = Service(configured)
+            for key in service.service_keys():
+                self._programming.left.setdefault(key, set()).update(service.named(key.port))
 
     def _take_health(self, told: ServerHealth) -> None:
         key = (told.service, DestinationKey(told.address, told.port))

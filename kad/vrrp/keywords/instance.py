@@ -199,7 +199,7 @@ class DeviceWords(Block, frozen=True, kw_only=True):
         bool, keyword(flag(), "its link is asked each second", instead="linkbeat_interfaces")
     ] = False
     lvs_sync_daemon_interface: Annotated[
-        str | None, keyword(text("IFNAME"), "where its sync daemon speaks", effect=False, instead="lvs_sync_daemon")
+        str | None, keyword(text("IFNAME"), "where its sync daemon speaks", instead="lvs_sync_daemon")
     ] = None
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
-from kad.ipvs.keywords import Member, RealServer, SyncDaemon, Timeouts
+from kad.ipvs.keywords import IpvsSlice, Member, RealServer, SyncDaemon, Timeouts
 from kad.ipvs.process import kernel as kernel_module
 from kad.ipvs.table import (
     Connections,
@@ -18,7 +19,7 @@ from kad.ipvs.table import (
     SyncDaemonSettings,
     TimeoutSettings,
 )
-from kad.messages import DrainAnswered, Draining, DrainWanted, QuorumState, RouterState
+from kad.messages import DrainAnswered, Draining, DrainWanted, IpvsLeft, QuorumState, RouterState
 from tests.unit.ipvs.room import WEB, A, B, Kernel, Stage, web
 
 FOREIGN = ServiceKey(4, "TCP", "198.51.100.1", 9)
@@ -278,3 +279,15 @@ def test_a_drain_ends_with_its_server(stage: Stage, kernel: Kernel) -> None:
 def test_a_drain_of_nobody_is_refused(stage: Stage, service: str, server: str, error: str) -> None:
     stage.configure(web(*(RealServer(address="10.0.0.1", port=port) for port in (80, 81))))
     assert drain(stage, service, server).error == error
+
+
+def test_what_a_daemon_that_was_killed_left_is_ours(stage: Stage, kernel: Kernel) -> None:
+    stage.configure(web(), web(address="192.0.2.10"))
+    kernel.table[FOREIGN] = Entry(ServiceSettings())
+    earlier = msgspec.msgpack.encode(IpvsSlice(virtual_servers=(web(), web(address="192.0.2.10"))))
+    after = Stage(kernel)
+    after.room.receive(IpvsLeft(slice=b"rubbish"))
+    after.room.receive(IpvsLeft(slice=earlier))
+    after.configure(web(RealServer(address="10.0.0.2", port=80)))
+    assert set(kernel.table) == {WEB, FOREIGN}
+    assert kernel.weights() == {"10.0.0.2": 1}

@@ -249,7 +249,7 @@ def test_a_group_is_served_at_every_address() -> None:
     )
     routed = msgspec.structs.replace(SERVER_A, method="DR")
     service = begun(web(members=members, real_servers=(routed, SERVER_B), persistence_timeout=50, netmask=0xFFFFFF00))
-    assert list(service.keys()) == [
+    assert list(service.service_keys()) == [
         ServiceKey(4, "TCP", "10.9.0.1", 81),
         ServiceKey(4, "TCP", "10.9.0.2", 81),
         ServiceKey(6, "TCP", "2001:db8::ff", 82),
