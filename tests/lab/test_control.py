@@ -25,6 +25,7 @@ pytestmark = pytest.mark.lab
 VIP = "10.77.0.100"
 LOOK = (("--dump",), ("--status",), ("--dump", "vrrp"), ("--dump", "memory"))
 ACT = (("--reload",), ("--check-reload", "/etc/keepalived/keepalived.conf"))
+DRAIN = ("--drain", "192.0.2.9:80", "192.0.2.20:80")
 NOBODY, KAD = 65534, 4321
 
 # The command is loaded while it still may be; then it becomes somebody else.
@@ -61,6 +62,8 @@ def daemon(lab: Lab) -> Kad:
 def test_root_may_look_and_act(daemon: Kad) -> None:
     for words in (*LOOK, *ACT):
         assert ask_as(daemon, 0, words).returncode == 0, words
+    told = ask_as(daemon, 0, DRAIN)
+    assert told.stderr == "kad: no virtual server is served\n"
 
 
 @pytest.mark.parametrize(("uid", "groups"), [(NOBODY, f"7,{KAD}"), (KAD, "")], ids=["member", "own group"])
@@ -69,7 +72,7 @@ def test_the_group_may_look_and_not_act(daemon: Kad, uid: int, groups: str) -> N
         told = ask_as(daemon, uid, words, groups)
         assert told.returncode == 0, told.stderr
         assert told.stdout
-    for words in ACT:
+    for words in (*ACT, DRAIN):
         told = ask_as(daemon, uid, words, groups)
         assert told.returncode == 1
         assert "no permission for" in told.stderr
