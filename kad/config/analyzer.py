@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -213,6 +213,7 @@ def _slices(
         slices["vrrp"] = msgspec.structs.replace(vrrp, feeds_fifo=fed)
     if services and options.checker:
         fed = any("lvs" in fifo.sources for fifo in fifos)
+        _tell_unknown_instance(defaults, [instance.name for instance in vrrp.instances], scope)
         old = {block.name: each for block in file.vrrp_instance if (each := block.devices.lvs_sync_daemon_interface)}
         slices["ipvs"] = IpvsSlice(
             virtual_servers=tuple(services),
@@ -259,6 +260,14 @@ def _encode_rule(rule: Rule) -> tuple[bytes, bytes]:
     from kad.linux.rule import encode_rule
 
     return encode_rule(rule)
+
+
+def _tell_unknown_instance(defaults: GlobalsBlock, names: Sequence[str], scope: Scope) -> None:
+    """A sync daemon that nobody makes MASTER only listens."""
+    line = defaults.ipvs.lvs_sync_daemon
+    if line is not None and line.instance is not None and line.instance not in names:
+        text = f"lvs_sync_daemon follows {line.instance}, which is no vrrp_instance that runs: it stays backup"
+        scope.report.note(scope.places.of(defaults.ipvs, "lvs_sync_daemon"), text)
 
 
 def _weights(file: File, scripts: dict[str, VrrpScript], scope: Scope) -> dict[str, dict[str, Weight]]:

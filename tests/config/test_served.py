@@ -190,3 +190,9 @@ def test_what_holds_for_the_whole_table() -> None:
     other = ipvs(f"global_defs {{\nlvs_sync_daemon eth1 id 9\n}}\n{block(WORDS)}")
     assert other.sync_daemon == SyncDaemon(interface="eth1", id=9)
     assert (other.timeouts, other.flush, other.flush_on_stop, other.init_notifies) == (None, False, "", False)
+
+
+def test_a_sync_daemon_that_follows_nobody_is_told() -> None:
+    text = f"global_defs {{\nlvs_sync_daemon eth1 NOBODY\n}}\n{block(WORDS)}"
+    told = "note 2 lvs_sync_daemon follows NOBODY, which is no vrrp_instance that runs: it stays backup"
+    assert told in said(judged(text))

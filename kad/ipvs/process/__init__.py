@@ -77,10 +77,11 @@ class Room:
         """A virtual server that is equal in both generations is not touched."""
         assert self._prepared is not None
         wanted, self._prepared = self._prepared, None
+        follows = self._memory.flushed and not self._generation
         changed = self._drop({server.name: server for server in wanted.virtual_servers})
         self._slice, self._generation = wanted, generation
         self._telling.follow(wanted, generation)
-        changed += self._take_up(wanted.virtual_servers)
+        changed += self._take_up(wanted.virtual_servers, follows=follows)
         self._arrange(wanted.virtual_servers)
         self._programming.begin()
         if wanted.flush:
@@ -112,8 +113,8 @@ class Room:
             changed.append((name, [one for one in actions if one not in removed]))
         return changed
 
-    def _take_up(self, servers: Iterable[VirtualServer]) -> list[tuple[str, list[Action]]]:
-        """What is new starts with what is known of its servers."""
+    def _take_up(self, servers: Iterable[VirtualServer], *, follows: bool) -> list[tuple[str, list[Action]]]:
+        """What is new starts with what is known of its servers; in a life that follows another it is not new."""
         begun: list[tuple[str, list[Action]]] = []
         for configured in servers:
             if configured.name in self._services:
@@ -127,7 +128,8 @@ class Room:
             self._drains.resume(service)
             said = self._quorums.get(configured.name)
             self._services[configured.name] = service
-            begun.append((configured.name, service.handle(Started(said.up if said else None), self._mux.now())))
+            quorum = said.up if said else follows or None
+            begun.append((configured.name, service.handle(Started(quorum), self._mux.now())))
         return begun
 
     def _arrange(self, servers: Iterable[VirtualServer]) -> None:

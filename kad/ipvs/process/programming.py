@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from kad.ipvs.plan import Command, DeleteService, plan_service
+from kad.ipvs.plan import AddService, Command, DeleteService, plan_service
 from kad.ipvs.process.kernel import BREATH, Done, Failure, Kernel, describe, open_or_why
 from kad.ipvs.service import Service
 from kad.ipvs.table import DestinationKey, Entry, ServiceKey
@@ -203,12 +203,15 @@ class Programming:
             self._conclude()
 
     def _conclude(self) -> None:
-        for command in self._found[:_TOLD]:
+        # What was to be added with its service need not be told apart.
+        added = {command.service for command in self._found if isinstance(command, AddService)}
+        told = [one for one in self._found if isinstance(one, AddService) or one.service not in added]
+        for command in told[:_TOLD]:
             text = f"the IPVS table was not as it shall be, somebody else changed it: had to {describe(command)}"
             self._log.warning(text)
             self._note("ipvs", text)
-        if len(self._found) > _TOLD:
-            self._log.warning(f"IPVS: {len(self._found) - _TOLD} more entries had to be healed")
+        if len(told) > _TOLD:
+            self._log.warning(f"the IPVS table had {len(told) - _TOLD} more differences of that kind")
         self.heals += len(self._found)
         self.compared()
         self._found = []

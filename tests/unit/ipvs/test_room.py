@@ -139,6 +139,16 @@ def test_a_crash_flushes_nothing_and_the_next_life_goes_on(stage: Stage, kernel:
     assert kernel.session == TimeoutSettings(900, 120, 300)
 
 
+def test_a_quorum_between_its_margins_stays_what_it_was(stage: Stage, kernel: Kernel) -> None:
+    servers = tuple(RealServer(address=f"10.0.0.{number}", port=80) for number in range(1, 4))
+    stage.configure(web(*servers, quorum=2, hysteresis=1, sorry_server=SORRY))
+    stage.health(A, False)
+    assert kernel.weights() == {"10.0.0.2": 1, "10.0.0.3": 1}
+    stage.die()
+    assert kernel.weights() == {"10.0.0.2": 1, "10.0.0.3": 1}
+    assert not [one for one in stage.said if isinstance(one, QuorumState)]
+
+
 def test_lvs_flush_clears_the_table_once(stage: Stage, kernel: Kernel) -> None:
     kernel.table[FOREIGN] = Entry(ServiceSettings())
     stage.configure(web(), flush=True)

@@ -1,0 +1,67 @@
+"""The file that tells the next daemon what this one put into the IPVS table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kad.family import KINDS, Member
+from kad.left_behind import LeftBehind
+from kad.linux.memory import write_memory_file
+from kad.messages import IpvsLeft, Message
+
+
+class Daemon(SimpleNamespace):
+    """What LeftBehind asks of the watchdog."""
+
+    def __init__(self, directory: Path, *, release: bool = True) -> None:
+        options = SimpleNamespace(runtime_directory=directory, release_ipvs_at_stop=release)
+        super().__init__(options=options, reload=SimpleNamespace(current=None), sent=[])
+
+    def send(self, member: Member, message: Message) -> None:
+        self.sent.append((member.name, message))
+
+    def run(self, content: bytes | None) -> LeftBehind:
+        """A configuration with that part for the ipvs process is in force."""
+        slices = {} if content is None else {"ipvs": write_memory_file("test", content)}
+        self.reload.current = SimpleNamespace(slices=slices)
+        daemon: Any = self
+        left = LeftBehind(daemon)
+        left.remember()
+        return left
+
+
+def told(directory: Path) -> list[tuple[str, Message]]:
+    """What the children of the next daemon hear."""
+    daemon: Any = Daemon(directory)
+    left = LeftBehind(daemon)
+    for name in KINDS:
+        left.tell(Member(KINDS[name]))
+    return list(daemon.sent)
+
+
+def test_the_next_daemon_hears_of_one_that_was_killed(tmp_path: Path) -> None:
+    assert told(tmp_path) == []
+    Daemon(tmp_path).run(b"services")
+    assert (tmp_path / "ipvs.left").stat().st_mode & 0o777 == 0o600
+    assert told(tmp_path) == [("ipvs", IpvsLeft(slice=b"services"))]
+
+
+@pytest.mark.parametrize(("release", "expected"), [(True, 0), (False, 1)])
+def test_an_end_in_order_leaves_nothing_unless_the_table_stays(tmp_path: Path, release: bool, expected: int) -> None:
+    Daemon(tmp_path, release=release).run(b"services").forget()
+    assert len(told(tmp_path)) == expected
+
+
+def test_a_configuration_in_force_ends_the_matter(tmp_path: Path) -> None:
+    Daemon(tmp_path).run(b"services")
+    daemon = Daemon(tmp_path)
+    left = daemon.run(b"others")
+    left.tell(Member(KINDS["ipvs"]))
+    assert daemon.sent == []
+    assert told(tmp_path) == [("ipvs", IpvsLeft(slice=b"others"))]
+    Daemon(tmp_path).run(None)
+    assert told(tmp_path) == []
