@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 
 from kad.ipvs.table import (
@@ -168,7 +169,8 @@ def load_module() -> None:
     except Refused:
         modprobe = shutil.which("modprobe", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if modprobe is not None:
-        subprocess.run([modprobe, "-q", "ip_vs"], check=False, timeout=10, capture_output=True)
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run([modprobe, "-q", "ip_vs"], check=False, timeout=10, capture_output=True)
 
 
 # requests: netlink's header with an empty type, which request() fills in

@@ -27,6 +27,9 @@ from kad.mux import Moment, Mux
 _LOOK = 1.0
 """Seconds between two looks at the connections of a server that is being drained."""
 
+_SHARE = 20
+"""So many times as long as a look took passes until the next one."""
+
 
 class Drains:
     """For the room: takes orders, looks whether the connections are gone, and remembers."""
@@ -46,6 +49,8 @@ class Drains:
         self._services: Mapping[str, Service] = {}
         self._keys: Mapping[str, tuple[ServiceKey, ...]] = {}
         self._next: Moment | None = None
+        self._spent = 0.0
+        """Seconds that the last look took: a group can have thousands of addresses."""
 
     def remember(self, earlier: Draining) -> None:
         """What an earlier life said."""
@@ -123,11 +128,11 @@ class Drains:
 
     def _arm(self) -> None:
         if self._next is None and any(service.is_draining for service in self._services.values()):
-            self._next = self._mux.at(self._mux.now() + _LOOK, self._look)
+            self._next = self._mux.at(self._mux.now() + max(_LOOK, _SHARE * self._spent), self._look)
 
     def _look(self) -> None:
         self._next = None
-        now = self._mux.now()
+        now = began = self._mux.now()
         for name, service in list(self._services.items()):
             if not service.is_draining:
                 continue
@@ -136,6 +141,7 @@ class Drains:
                 self._feed(name, ConnectionsSeen(seen))
             if service.deadline is not None and service.deadline <= now:
                 self._feed(name, DeadlineReached())
+        self._spent = self._mux.now() - began
         self._arm()
 
     def _connections(
