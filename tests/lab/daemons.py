@@ -96,7 +96,10 @@ class Daemon:
         os.kill(self.pid, number)
 
     def rewrite(self, text: str) -> None:
-        self.configuration.write_text(text)
+        """Whole or not at all: a reload may be reading the file."""
+        new = self.configuration.with_name(f".{self.configuration.name}")
+        new.write_text(text)
+        new.replace(self.configuration)
 
     def reload(self, text: str | None = None) -> float:
         """Send HUP, with a new text where given; the moment at which it was sent."""

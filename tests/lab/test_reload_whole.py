@@ -266,7 +266,8 @@ def test_a_child_that_dies_while_it_prepares_leaves_the_old_configuration(pair: 
     tracking = "track_script {\n watched\n}"
 
     def text(priority: int) -> str:
-        return global_defs() + watched + instance(priority=priority, advert_int=0.4, more=tracking)
+        # The analyzer must be done before the silence of the other is noticed, after 1.5 intervals.
+        return global_defs() + watched + instance(priority=priority, advert_int=1, more=tracking)
 
     daemon = lab.start_kad(a, text(100))
     settle(lab, daemon, a)

@@ -72,7 +72,8 @@ def decode_advert(arrival: float, node: str, packet: bytes) -> Advert:
         family, size, ttl, ends = socket.AF_INET, 4, packet[8], packet[12:20]
         start = (packet[0] & 0x0F) * 4 + (24 if packet[9] == 51 else 0)
         vrrp = packet[start : struct.unpack_from("!H", packet, 2)[0]]
-    version, count = vrrp[0] >> 4, vrrp[3]
+    # Rubbish may count more addresses than it holds.
+    version, count = vrrp[0] >> 4, min(vrrp[3], (len(vrrp) - 8) // size)
     seconds = float(vrrp[5]) if version == 2 else (struct.unpack_from("!H", vrrp, 4)[0] & 0x0FFF) / 100
     return Advert(
         time=arrival,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from kad import family
 from kad.family import Birth
@@ -14,7 +16,7 @@ from kad.linux.spawn import reap
 from kad.log import Logger
 from kad.messages import Event, Mail, MailKept, Message
 from kad.mux import Mux
-from kad.run import mail, mail_process
+from kad.run import mail
 from kad.run.keywords import Mailing
 from kad.run.mail import Letter, MailQueue, Outcome
 from kad.run.process.schedule import Schedule
@@ -111,7 +113,7 @@ class Mails:
         if mailing is None:
             self._mux.loop.call_soon(self._end, b"", "no server is configured any more")
             return
-        birth = self._sending = family.fork(lambda end: mail_process.live(end, mailing, letters))
+        birth = self._sending = family.fork(lambda end: _send(end, mailing, letters))
         told = bytearray()
 
         def ended() -> None:
@@ -149,3 +151,10 @@ def _read(birth: Birth, told: bytearray) -> bool:
         return False
     told += data
     return bool(data)
+
+
+def _send(end: socket.socket, mailing: Mailing, letters: Sequence[Letter]) -> NoReturn:
+    """In the new process: only one that sends mail pays for the libraries of mail, a megabyte."""
+    from kad.run import mail_process
+
+    mail_process.live(end, mailing, letters)
