@@ -12,7 +12,9 @@ from kad.machine import Deadlines
 from kad.simulation.chronicle import Birth, Held, Seat, Sent, Setting, Transition
 from kad.simulation.chronicle import Heard as HeardAdvert
 from kad.simulation.lan import Lan
-from kad.vrrp.advert import Advertisement, Expectation, examine, virtual_router_id_of
+from kad.vrrp.advert import AUTHENTICATION_HEADER, Advertisement, Expectation, examine, virtual_router_id_of
+from kad.vrrp.auth.ah import LENGTH, AuthenticationHeader
+from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.events import (
     Action,
     AdvertReceived,
@@ -33,13 +35,15 @@ from kad.vrrp.events import (
     Stopped,
     Woken,
 )
-from kad.vrrp.expectation import expectation, message
+from kad.vrrp.expectation import Seal, expectation, message, packed, seal
 from kad.vrrp.group import SyncGroup
 from kad.vrrp.keywords import VrrpInstance
 from kad.vrrp.router import Router
 
 _SOURCE = {4: slice(12, 16), 6: slice(8, 24)}
 """Where the source address stands in a datagram."""
+_EPOCH = 1.8e9
+"""What a right clock shows when the timeline begins."""
 
 
 @dataclass(slots=True)
@@ -49,6 +53,7 @@ class Place:
     router: Router
     expected: Expectation
     seat: Seat
+    seal: Seal | None = None
     group: SyncGroup | None = None
     spoke_at: float = 0.0
     """Local moment of its last advert."""
@@ -72,6 +77,10 @@ class Host:
         self.rate = rate
         self.lateness = lateness
         """Seconds by which a timer may be served late, at random."""
+        self.clock_error = 0.0
+        """Seconds by which its clock is wrong."""
+        self._sequences: dict[str, int] = {}
+        """The numbers of the process that was killed last, by router."""
         self.addresses: set[str] = set()
         """What the kernel holds; it outlives the process."""
         self.places: dict[str, Place] = {}
@@ -86,6 +95,11 @@ class Host:
     def now(self) -> float:
         """Its own clock."""
         return self.lan.now * self.rate
+
+    @property
+    def unix(self) -> float:
+        """What its clock shows."""
+        return _EPOCH + self.lan.now + self.clock_error
 
     @property
     def runs(self) -> bool:
@@ -108,7 +122,7 @@ class Host:
             router = Router(instance)
             router.handle(SourceChanged(number), self.now)
             seat = Seat(self.name, instance.name)
-            self.places[instance.name] = Place(router, expectation(instance, router.priority), seat)
+            self.places[instance.name] = Place(router, expectation(instance, router.priority), seat, seal(instance))
             self._note_setting(self.places[instance.name])
         for members in groups:
             places = [self.places[name] for name in members]
@@ -126,6 +140,7 @@ class Host:
     def kill(self) -> dict[str, Resumed]:
         """The process is gone and its addresses stay; what another one could go on from."""
         before = {name: Resumed(place.router.state, place.spoke_at) for name, place in self.places.items()}
+        self._sequences = {name: place.seal.sequence for name, place in self.places.items() if place.seal}
         self._end()
         return before
 
@@ -139,6 +154,8 @@ class Host:
         self._create(instances, groups)
         for place in self._all():
             event = before[place.router.name]
+            if place.seal is not None:
+                place.seal.sequence = self._sequences[place.router.name]
             self.lan.chronicle.started.append(Birth(self.lan.now, place.seat, event.state))
             self._tell(place, event)
         self._arm()
@@ -202,6 +219,7 @@ class Host:
             self._tell(place, PriorityChanged(instance.priority, "reload"))
             self._tell(place, Reconfigured(instance))
             place.expected = expectation(instance, place.router.priority)
+            place.seal = seal(instance, place.seal)
             self._note_setting(place)
         self._arm()
 
@@ -244,13 +262,18 @@ class Host:
 
     def _examine(self, place: Place, datagram: bytes) -> None:
         examined = examine(datagram, place.expected)
+        match place.seal:
+            case AuthenticationHeader() as header:
+                examined = header.judge(datagram, examined)
+            case HmacTrailer() as trailer:
+                examined = trailer.judge(datagram[_SOURCE[self.family]], examined, self.unix)
         advert = examined.advert
         if advert is None or examined.rejection is not None:
             self.lan.chronicle.discarded += 1
             return
         self._note_heard(place, advert)
         self._tell(place, AdvertReceived(advert))
-        if place.router.master is advert and not examined.findings:
+        if place.router.master is advert and not examined.findings and place.seal is None:
             place.known[datagram[_SOURCE[self.family]]] = (datagram, advert)
 
     # time
@@ -314,19 +337,42 @@ class Host:
                 pass
 
     def _packets(self, place: Place, priority: int) -> list[tuple[str, bytes]]:
+        if place.seal is not None:
+            return self._sealed(place, place.seal, priority)
         packets = place.adverts.get(priority)
         if packets is None:
-            configuration = place.router.configuration
-            destinations = [peer.address for peer in configuration.unicast_peers]
-            packets = []
-            for destination in destinations or [configuration.multicast_group]:
-                body = message(configuration, priority, self.address, destination, old_unicast=False)
-                if self.family == 4:
-                    header = ipv4_header(self.address, destination, len(body), 255, 0)
-                else:
-                    header = ipv6_header(self.address, destination, len(body), 255)
-                packets.append((destination, header + body))
-            place.adverts[priority] = packets
+            packets = place.adverts[priority] = [
+                (destination, self._headed(body, destination)) for destination, body in self._bodies(place, priority)
+            ]
+        return packets
+
+    def _bodies(self, place: Place, priority: int) -> list[tuple[str, bytes]]:
+        configuration = place.router.configuration
+        destinations = [peer.address for peer in configuration.unicast_peers] or [configuration.multicast_group]
+        return [
+            (destination, message(configuration, priority, self.address, destination, old_unicast=False))
+            for destination in destinations
+        ]
+
+    def _headed(self, body: bytes, destination: str) -> bytes:
+        if self.family == 4:
+            return ipv4_header(self.address, destination, len(body), 255, 0) + body
+        return ipv6_header(self.address, destination, len(body), 255) + body
+
+    def _sealed(self, place: Place, mark: Seal, priority: int) -> list[tuple[str, bytes]]:
+        packets = []
+        if isinstance(mark, HmacTrailer):
+            mark.advance(self.unix)
+        else:
+            mark.advance()
+        for destination, body in self._bodies(place, priority):
+            if isinstance(mark, HmacTrailer):
+                whole = self._headed(mark.attach(body, packed(self.address), packed(destination)), destination)
+            else:
+                length = LENGTH + len(body)
+                head = ipv4_header(self.address, destination, length, 255, mark.identification, AUTHENTICATION_HEADER)
+                whole = head + mark.header(head, body) + body
+            packets.append((destination, whole))
         return packets
 
     def _place_address(self, address: str, *, present: bool) -> None:

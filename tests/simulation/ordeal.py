@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import msgspec
 
@@ -11,7 +12,7 @@ from kad.simulation.host import Host
 from kad.simulation.lan import Lan
 from kad.simulation.verdict import Period, caused, left_behind, no_storm, one_holder, unmoved
 from kad.vrrp.events import Resumed
-from kad.vrrp.keywords import UnicastPeer, VirtualAddress, VrrpInstance
+from kad.vrrp.keywords import Authentication, AuthHmac, HmacKey, UnicastPeer, VirtualAddress, VrrpInstance
 
 SUFFERING = 40.0
 """Seconds of misfortune."""
@@ -19,6 +20,8 @@ PEACE = 15
 """Advertisement intervals over which nothing may move any more."""
 LONGEST_DELAY = 0.004
 LATENESS = 0.001
+WORST_CLOCK = 2.0
+"""Seconds by which a clock may be wrong; signatures allow a difference of five."""
 DOWN = frozenset({"interface eth0 is down"})
 
 
@@ -43,11 +46,22 @@ class Ordeal:
         self.version = random.choice((2, 3))
         self.interval = float(random.choice((1, 1, 2))) if self.version == 2 else random.choice((0.1, 0.25, 1.0, 2.0))
         self.rates: dict[str, float] = {}
-        self.machines = self._furnish(random.randint(2, 8), random.randint(1, 3))
+        # Of its own, so that what is decided here does not change the story.
+        self.authentication = self._authenticate(Random(seed))
+        self.machines = self._furnish(seed, random.randint(2, 8), random.randint(1, 3))
         self.slowest = self.interval
         self.most_delay = max(each.preempt_delay for machine in self.machines for each in machine.instances)
 
-    def _furnish(self, hosts: int, routers: int) -> list[Machine]:
+    def _authenticate(self, random: Random) -> dict[str, Any]:
+        """Nothing, a password, an authentication header, or signatures."""
+        if self.version == 2 and random.random() < 0.5:
+            return {"authentication": Authentication(type=random.choice(("PASS", "AH", "AH")), password="secret")}
+        if random.random() < 0.5:
+            return {}
+        key = HmacKey(id=1, secret=bytes(range(32)))
+        return {"auth_hmac": AuthHmac(keys=(key,), active_key=1, monotonic=random.random() < 0.3)}
+
+    def _furnish(self, seed: int, hosts: int, routers: int) -> list[Machine]:
         random = self.random
         grouped = routers > 1 and random.random() < 0.3
         unicast = random.random() < 0.2
@@ -58,6 +72,7 @@ class Ordeal:
             rate = random.uniform(0.99, 1.01)
             host = Host(f"host{number}", address, self.lan, rate=rate, lateness=LATENESS)
             self.rates[host.name] = rate
+            host.clock_error = Random(f"{seed} {address}").uniform(-WORST_CLOCK, WORST_CLOCK)
             others = [f"10.77.0.{other}" for other in range(1, hosts + 1) if other != number]
             priority = 255 if owner == number - 1 else random.choice((random.randint(1, 254), 100))
             instances = []
@@ -74,6 +89,7 @@ class Ordeal:
         preempt = priority == 255 or random.random() < 0.8
         return VrrpInstance(
             name=f"VI_{number}",
+            **self.authentication,
             interface="eth0",
             virtual_router_id=50 + number,
             version=self.version,

@@ -441,6 +441,7 @@ def rubbish() -> None:
 
 ALL = (
     election,
+    election_over_ipv6,
     owner,
     equal_priorities,
     equal_newcomer,

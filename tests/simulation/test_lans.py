@@ -7,7 +7,7 @@ from time import process_time
 
 import pytest
 
-from tests.simulation import scenarios
+from tests.simulation import authenticated, scenarios
 from tests.simulation.ordeal import Ordeal
 from tests.simulation.scenarios import BACKUP, MASTER, World
 from tests.unit.vrrp.samples import instance
@@ -15,7 +15,7 @@ from tests.unit.vrrp.samples import instance
 ORDEALS = 240
 
 
-@pytest.mark.parametrize("scenario", scenarios.ALL, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("scenario", [*scenarios.ALL, *authenticated.ALL], ids=lambda scenario: scenario.__name__)
 def test_scenario(scenario: Callable[[], None]) -> None:
     scenario()
 

@@ -9,20 +9,23 @@ import pytest
 
 from kad.vrrp.advert import Finding
 from kad.vrrp.events import Announce, ChangeState, HoldAddresses, ReleaseAddresses, SendAdvert
-from tests.rfc import rules_3768, rules_9568_packets, rules_9568_states
-from tests.simulation import faults, scenarios
+from tests.rfc import rules_3768, rules_9568_packets, rules_9568_states, rules_advice
+from tests.simulation import authenticated, faults, scenarios
+from tests.simulation import faults_of_authentication as sealed
 from tests.simulation.faults import Plant, finding_discards, finding_ignored, missing, out_of_order
 from tests.simulation.ordeal import Ordeal
 from tests.unit import test_machine as machine
 from tests.unit import test_supervision as supervision
 from tests.unit.track import test_priority as priority
+from tests.unit.vrrp import test_ah as ah
 from tests.unit.vrrp import test_group as group
+from tests.unit.vrrp import test_hmac_trailer as hmac
 from tests.unit.vrrp import test_router_life as life
 from tests.unit.vrrp import test_router_master as master
 
 Check = Callable[[], Any]
 V3_RULES = (*rules_9568_packets.RULES, *rules_9568_states.RULES)
-V2 = {row.id: row for row in rules_3768.RULES}
+V2 = {row.id: row for row in (*rules_3768.RULES, *rules_advice.RULES_3768)}
 V3 = {row.id: row for row in V3_RULES}
 KEPT_2 = {name: row.kept for name, row in V2.items() if row.kept}
 KEPT_3 = {name: row.kept for name, row in V3.items() if row.kept}
@@ -140,6 +143,74 @@ FAULTS = (
     Fault("the carry of a checksum is lost", faults.carry_lost, (KEPT_2["5.3.6-3"], KEPT_3["7.2-1"])),
     Fault("any TTL is fine", finding_ignored(Finding.TTL), (BROKEN_3["7.1-8"], BROKEN_2["7.1-1"])),
     Fault("any password is fine", finding_ignored(Finding.AUTH_FAILURE), (BROKEN_2["7.1-7"],)),
+    Fault(
+        "any ICV is fine",
+        finding_ignored(Finding.AH_ICV),
+        (BROKEN_2["5.3.6-4"], authenticated.another_password_is_not_believed),
+    ),
+    Fault(
+        "any number is fine",
+        finding_ignored(Finding.AH_SEQUENCE),
+        (BROKEN_2["5.3.6-5"], authenticated.recorded_headers_hold_nobody_back),
+    ),
+    Fault("headers are never counted", sealed.headers_never_count, (authenticated.numbers_go_round, ordeals)),
+    Fault(
+        "heard numbers do not count",
+        sealed.heard_numbers_do_not_count,
+        (authenticated.numbers_go_round, authenticated.owners_numbers_catch_up),
+    ),
+    Fault("forged numbers count", sealed.forged_numbers_count, (ah.test_another_password_is_not_believed,)),
+    Fault(
+        "the TTL of unicast is covered",
+        sealed.ttl_of_unicast_is_covered,
+        (ah.test_the_ttl_of_unicast_may_change_on_the_way,),
+    ),
+    Fault(
+        "any signature is fine",
+        finding_ignored(Finding.EXTENSION_INVALID),
+        (authenticated.another_key_is_not_believed,),
+    ),
+    Fault(
+        "no signature is fine",
+        finding_ignored(Finding.EXTENSION_MISSING),
+        (authenticated.unsigned_adverts_are_not_believed,),
+    ),
+    Fault(
+        "a signature is believed twice",
+        finding_ignored(Finding.EXTENSION_REPLAY),
+        (
+            authenticated.recorded_signatures_hold_nobody_back,
+            authenticated.recorded_signatures_hold_nobody_back_by_their_order_alone,
+        ),
+    ),
+    Fault(
+        "a signature is believed for ever",
+        finding_ignored(Finding.EXTENSION_STALE),
+        (authenticated.clocks_may_differ_a_little,),
+    ),
+    Fault(
+        "signatures are never counted",
+        sealed.signatures_never_count,
+        (hmac.TestReplay().test_an_older_one_is_refused_and_a_newer_one_is_not,),
+    ),
+    Fault(
+        "one mark for all senders",
+        sealed.one_mark_for_all_senders,
+        (hmac.TestReplay().test_four_senders_of_multicast_are_remembered,),
+    ),
+    Fault(
+        "the sender is not covered",
+        sealed.the_sender_is_not_covered,
+        (hmac.TestVectors().test_both_are_believed,),
+    ),
+    Fault(
+        "the old time is kept",
+        sealed.old_time_is_kept,
+        (hmac.TestWindow().test_a_clock_that_was_set_back_is_followed,),
+    ),
+    Fault(
+        "numbers do not come round", sealed.numbers_are_not_serial, (hmac.TestWindow().test_numbers_go_on_across_it,)
+    ),
     Fault("any type is fine", finding_ignored(Finding.TYPE), (BROKEN_3["7.1-2"], BROKEN_2["5.3.2-1"])),
     Fault("any version is fine", finding_ignored(Finding.VERSION), (BROKEN_3["7.1-1"],)),
     Fault("any length is fine", finding_ignored(Finding.LENGTH), (BROKEN_3["5.2.5-1"], BROKEN_3["7.1-3"])),

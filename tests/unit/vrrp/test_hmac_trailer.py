@@ -177,7 +177,15 @@ class TestWindow:
         theirs.advance(float(1 << 32))
         assert theirs.sequence == 0
 
-    def test_a_clock_that_was_set_back_is_followed_when_nobody_would_believe_the_old_time(self) -> None:
+    def test_numbers_go_on_across_it(self) -> None:
+        theirs, ours = trailer(monotonic=True), trailer(monotonic=True)
+        for sequence in ((1 << 64) - 1, 0, 1):
+            theirs.sequence = sequence
+            whole = theirs.attach(MESSAGE4, SOURCE4, b"")
+            assert found(ours, packet(whole[:12], whole[12:])) == ()
+
+    def test_a_clock_that_was_set_back_is_followed(self) -> None:
+        """Not at once, but when nobody would believe the old time any more."""
         ours = trailer()
         ours.advance(UNIX + 3600)
         ours.advance(UNIX + 3597)
