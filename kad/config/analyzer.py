@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from kad.check.keywords import CheckedServer, CheckerSlice, FileCheck, MiscCheck
+from kad.check.keywords import CheckedServer, CheckerSlice, FileCheck, MiscCheck, Regex
 from kad.check.keywords.inherit import Inheritance
 from kad.check.keywords.judge import Checks
 from kad.config.build import Builder, Scope
@@ -125,7 +125,7 @@ def _analyze(files: str, host: Host, options: Options) -> tuple[Analysis, File]:
     assert isinstance(defaults, GlobalsBlock)
     watchdog, slices = _slices(file, defaults, scope, options)
     _tell_if_empty(files, file, slices, report)
-    diagnostics = _finished(report, reader.sources)
+    diagnostics = _finished(report, reader)
     analysis = Analysis(
         diagnostics=diagnostics,
         exit_code=max((found.klass for found in diagnostics), default=Complaint.NONE).exit_code,
@@ -256,6 +256,13 @@ def _encode_route(route: Route) -> tuple[bytes, bytes, tuple[tuple[int, str], ..
     return encode_route(route)
 
 
+def _why_not(regex: Regex) -> str:
+    # Likewise the library of regular expressions.
+    from kad.check.http import why_not
+
+    return why_not(regex)
+
+
 def _encode_rule(rule: Rule) -> tuple[bytes, bytes]:
     from kad.linux.rule import encode_rule
 
@@ -312,7 +319,7 @@ def _services(
     mail = defaults.mail
     alerts = mail.smtp_alert if mail.smtp_alert_checker is None else mail.smtp_alert_checker
     judge = Services(scope, programs, groups, alerts, mails)
-    checks = Checks(scope, programs, weights["file"], [block.name for block in file.bfd_instance], file.SSL)
+    checks = Checks(scope, programs, weights["file"], [block.name for block in file.bfd_instance], _why_not, file.SSL)
     prerequisites = Prerequisites(scope)
     services, servers = [], []
     for block in file.virtual_server:
@@ -465,15 +472,12 @@ def _tell_if_empty(files: str, file: File, slices: dict[str, msgspec.Struct], re
         report.note(Place(files), "nothing is configured that could run")
 
 
-def _finished(report: Report, sources: dict[str, list[str]]) -> tuple[Diagnostic, ...]:
+def _finished(report: Report, reader: Preprocessor) -> tuple[Diagnostic, ...]:
     """In the order of the files and lines, each with the line that it speaks of."""
-    order = {name: number for number, name in enumerate(sources)}
+    order = {name: number for number, name in enumerate(reader.files)}
     found = sorted(
         report.diagnostics, key=lambda one: (order.get(one.place.file, -1), one.place.line, one.place.column)
     )
     return tuple(
-        msgspec.structs.replace(one, source=sources[one.place.file][one.place.line - 1].rstrip("\r"))
-        if one.place.line
-        else one
-        for one in found
+        msgspec.structs.replace(one, source=reader.source(one.place)) if one.place.line else one for one in found
     )

@@ -15,6 +15,7 @@ from kad.config.values import Clamped, Missing, Value, Wrong
 B = TypeVar("B", bound=Block)
 
 
+_REMEMBERED_LINES = 1 << 15
 _Places = dict[str, Place | list[Place]]
 """By field: a place, or one for each item of a tuple; the block itself under the empty name."""
 
@@ -76,7 +77,6 @@ class Builder:
         self._nearest = Nearest(layout)
         self._noted: set[tuple[str, str]] = set()
         self._merged: dict[Keyword, _Bags] = {}
-        self._tree: Node | None = None
         self._has_learnt = False
         self._unwritten: dict[int, Block] = {}
         self._known: dict[tuple[Keyword, str], Any] = {}
@@ -84,8 +84,9 @@ class Builder:
 
     def build(self, node: Node, layout: Layout, head: tuple[Word, ...] = (), keyword: Keyword | None = None) -> Block:
         """The struct of a block, from its lines; raises Wrong when its head is."""
-        if self._tree is None:
-            self._tree = node
+        if not self._has_learnt:
+            self._has_learnt = True
+            self._nearest.learn(node)
         bags: _Bags = {}
         if keyword is not None and keyword.merged:
             bags = self._merged.setdefault(keyword, bags)
@@ -93,7 +94,8 @@ class Builder:
         if layout.head is not None:
             name, value = layout.head
             bags[()].values[name] = value.read(head)
-        for child in node.children or ():
+        children, node.children = node.children, None
+        for child in children or ():
             entry = child.meaning
             if entry is None:
                 if layout.lines is not None and child.children is None:
@@ -116,13 +118,14 @@ class Builder:
         """The inlined struct of which nothing was written: one for all."""
         made = self._unwritten.get(id(layout))
         if made is None:
-            made = self._unwritten[id(layout)] = layout.struct()
+            inner = {name: self._shared(each) for name, each in layout.inlines}
+            made = self._unwritten[id(layout)] = layout.struct(**inner)
         return made
 
     def _make(self, layout: Layout, bags: dict[tuple[str, ...], _Bag], path: tuple[str, ...], place: Place) -> Block:
         bag = bags.get(path)
         if bag is None:
-            if path and not layout.inlines:
+            if path and not any(other[: len(path)] == path for other in bags):
                 return self._shared(layout)
             bag = _Bag()
         for name, inner in layout.inlines:
@@ -216,6 +219,8 @@ class Builder:
         found = self._report.count
         result = self._interpret(node, keyword, value, entry, layout)
         if self._report.count == found:
+            if len(self._known) >= _REMEMBERED_LINES:
+                self._known.clear()
             self._known[memo] = result
         return result
 
@@ -286,9 +291,6 @@ class Builder:
     def _unknown(self, node: Node, layout: Layout) -> None:
         if not node.keyword:
             return
-        if self._tree is not None and not self._has_learnt:
-            self._has_learnt = True
-            self._nearest.learn(self._tree)
         where = f"in {layout.context.rpartition('/')[2]}" if layout.context else "here"
         dropped = "the block is ignored" if node.children is not None else "the line is ignored"
         self._report.warning(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 import re
+import sys
 from collections.abc import Iterator
 
 from kad.config.definitions import Definitions
@@ -45,8 +46,9 @@ class Preprocessor:
         """What plain includes check, by open file; the first one is for the command line."""
         self._open: list[str] = []
         self._read = 0
-        self.sources: dict[str, list[str]] = {}
-        """The lines of each file that was read, for quoting them."""
+        self._sources: dict[str, bytes] = {}
+        self._quoted: tuple[str, list[str]] = ("", [])
+        """The file that was quoted last, and its lines."""
 
     def read(self, pattern: str) -> Iterator[Line]:
         """Every logical line of the files that match, in order; says what cannot be read."""
@@ -100,8 +102,8 @@ class Preprocessor:
         except OSError as error:
             self._cannot(place, name, f"cannot be read: {error.strerror}", "r" in checks)
             return
+        self._sources[name] = data
         lines = self._decoded(data, name)
-        self.sources[name] = lines
         self._open.append(real)
         self._checks.append(self._checks[0])
         self._definitions.enter(os.path.dirname(name))
@@ -109,7 +111,8 @@ class Preprocessor:
             plain = _PLAIN.match(raw) if len(raw) < _CERTAINLY_SHORT else None
             if plain and not self._definitions.in_value and "include" not in raw:
                 if plain[1]:
-                    yield Line("", plain[1], Place(name, number, plain.start(1) + 1))
+                    # Most lines of a large file say what others say too.
+                    yield Line("", sys.intern(plain[1]), Place(name, number, plain.start(1) + 1))
                 if plain[2]:
                     yield Line(plain[2], plain[2], Place(name, number, plain.start(2) + 1))
             else:
@@ -118,21 +121,24 @@ class Preprocessor:
         self._checks.pop()
         self._open.pop()
 
+    @property
+    def files(self) -> list[str]:
+        """Every file that was read, in order."""
+        return list(self._sources)
+
+    def source(self, place: Place) -> str:
+        """The line of the file, as it stands there."""
+        if self._quoted[0] != place.file:
+            # Most files are never quoted, so that only their bytes are kept.
+            self._quoted = (place.file, _lines(self._sources[place.file])[0])
+        return self._quoted[1][place.line - 1].rstrip("\r")
+
     def _decoded(self, data: bytes, name: str) -> list[str]:
-        """The lines as text; one that is not UTF-8 is taken for Latin-1."""
-        try:
-            return data.decode().split("\n")
-        except UnicodeDecodeError:
-            pass
-        lines = []
-        for number, raw in enumerate(data.split(b"\n"), 1):
-            try:
-                lines.append(raw.decode())
-            except UnicodeDecodeError as error:
-                lines.append(raw.decode("latin-1"))
-                if not set(b"#!") & set(raw[: error.start]):
-                    place = Place(name, number, error.start + 1)
-                    self._report.note(place, "the line is not UTF-8; it is read as Latin-1")
+        lines, foreign = _lines(data)
+        for number, start in foreign:
+            if not {"#", "!"} & set(lines[number - 1][:start]):
+                place = Place(name, number, start + 1)
+                self._report.note(place, "the line is not UTF-8; it is read as Latin-1")
         return lines
 
     def _line(self, raw: str, place: Place) -> Iterator[Line]:
@@ -220,6 +226,22 @@ class Preprocessor:
         if _WILD.search(path):
             return list(self._host.files.glob(path))
         return [path] if self._host.files.look(path) else []
+
+
+def _lines(data: bytes) -> tuple[list[str], list[tuple[int, int]]]:
+    """The lines as text; those that are not UTF-8 are taken for Latin-1, and where that begins is told."""
+    try:
+        return data.decode().split("\n"), []
+    except UnicodeDecodeError:
+        pass
+    lines, foreign = [], []
+    for number, raw in enumerate(data.split(b"\n"), 1):
+        try:
+            lines.append(raw.decode())
+        except UnicodeDecodeError as error:
+            lines.append(raw.decode("latin-1"))
+            foreign.append((number, error.start))
+    return lines, foreign
 
 
 def _braces(pattern: str) -> list[str]:

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable
 from statistics import median
 
-from tests.bench import load, probes, start
+from tests.bench import findings, load, probes, start
+from tests.config.test_planted import PLANTS
 from tests.lab import takeover
 from tests.lab.hub import Late
 from tests.lab.namespaces import missing
@@ -73,7 +74,17 @@ def delays(number: int) -> dict[str, probes.Delay]:
         return {program: probes.delay(program, number) for program in PROGRAMS}
 
 
-MEASURES = {"takeover": takeovers, "start": starts, "load": loads, "scripts": scripts}
+def reading(rounds: int) -> None:
+    """Of kad alone: what it says of files."""
+    for plant in PLANTS:
+        found = findings.planted(plant.__name__, 60 * rounds)
+        what = f"planted errors, {plant.__name__.replace('_', ' ')}"
+        print(f"{what:<52} {found.named:12.1%} named {found.proposed:12.1%} with the fix", flush=True)
+    both_judged, alike = findings.agreement(40 * rounds)
+    print(f"{'-t of damaged files, same class as keepalived':<52} {alike:12} of {both_judged}", flush=True)
+
+
+MEASURES = {"takeover": takeovers, "start": starts, "load": loads, "scripts": scripts, "reading": reading}
 
 
 def main() -> int:

@@ -64,7 +64,7 @@ def test_the_memory_is_bounded() -> None:
     tracemalloc.start()
     try:
         judged(text)
-        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+        assert tracemalloc.get_traced_memory()[1] < 22_000_000
     finally:
         tracemalloc.stop()
 

@@ -30,6 +30,16 @@ def script(more: str) -> str:
 
 
 CASES: list[tuple[str, int, list[str]]] = [
+    (
+        check("HTTP_GET {\nurl {\npath /\nregex a(b\n}\n}"),
+        0,
+        ["note 10 the regex a(b is ignored: missing closing parenthesis at character 3"],
+    ),
+    (
+        check("HTTP_GET {\nurl {\npath /\n}\nnb_get_retry 3\n}"),
+        5,
+        ["warning 11 nb_get_retry is old -> use retry"],
+    ),
     (instance(), 0, []),
     ("foo {\nbar 1\n}\n" + instance(), 5, ["warning 1 foo is no keyword here; the block is ignored"]),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -65,8 +66,6 @@ OTHERWISE = NEWER | {
     "HTTP_GET",
     "SSL_GET",
     "url",
-    # Newer ones say nothing about it.
-    "nb_get_retry",
 }
 
 INSTANCE = (
@@ -102,10 +101,16 @@ VALUES = ("", " xyzzy", " 1", " -7", " 99999999999", " on", " 1 xyzzy")
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
-    """A namespace with lo and eth0, in which keepalived runs, as a value for kad."""
     missing = [name for name in ("keepalived", "ip", "unshare") if shutil.which(name) is None]
     if missing or os.geteuid() != 0:
         pytest.skip(f"needs {' '.join(missing) or 'root'}")
+    with network() as made:
+        yield made
+
+
+@contextlib.contextmanager
+def network() -> Iterator[Host]:
+    """A namespace with lo and eth0, in which keepalived runs, as a value for kad."""
     from kad.linux.host import gather
 
     subprocess.run(["ip", "netns", "add", NETWORK], check=True)

@@ -217,6 +217,12 @@ def proposed(analysis: Analysis, lines: set[int], fix: str) -> bool:
     return any(fix in one.proposal for one in analysis.diagnostics if one.place.line in lines)
 
 
+PLANTS: tuple[Callable[[random.Random], Planted], ...] = (
+    *(without_closing_brace, without_opening_brace, without_quote),
+    *(misspelt, in_the_wrong_block, out_of_range),
+)
+
+
 @pytest.mark.parametrize(
     ("plant", "least_named", "least_proposed"),
     [

@@ -229,7 +229,7 @@ class HttpWords(Block, frozen=True, kw_only=True):
     stream: Annotated[StreamWords, Inline()]
     timing: Annotated[TimingWords, Inline()]
     own: Annotated[RequestWords, Inline()]
-    nb_get_retry: Annotated[int | None, keyword(integer(2, LARGEST), "old spelling of retry")] = None
+    nb_get_retry: Annotated[int | None, keyword(integer(2, LARGEST), "old spelling of retry", instead="retry")] = None
     virtualhost: Annotated[
         str | None,
         keyword(text("STRING"), "the Host header", default="that of the real_server", missing=Complaint.GENERAL),

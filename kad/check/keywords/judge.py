@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from base64 import b64encode
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -67,6 +67,8 @@ class Checks:
     files: Mapping[str, Weight]
     """The track_files, with the weight that each has by itself."""
     sessions: Collection[str]
+    why_not: Callable[[Regex], str]
+    """Why a regex cannot be used; empty when it can."""
     client: ClientBlock | None = None
     """SSL { }"""
     credentials: dict[str, Credentials] = field(default_factory=dict)
@@ -179,13 +181,18 @@ class Checks:
                 self._warn(self.scope.places.of(words, name), f"{name} {written} is not a whole number; it is ignored")
                 written = None
             bounds.append(None if written is None else int(written))
-        return Regex(
+        regex = Regex(
             pattern=words.regex.text,
             options=tuple(words.regex_options or ()),
             no_match=words.regex_no_match,
             first=bounds[0] or 0,
             last=bounds[1],
         )
+        if reason := self.why_not(regex):
+            # A note, since keepalived's -t finds nothing wrong with it.
+            place = self.scope.places.of(words, "regex")
+            self.scope.report.note(place, f"the regex {regex.pattern} is ignored: {reason}")
+        return regex
 
     def _tls(self, block: SslBlock) -> Tls:
         client = self.client
