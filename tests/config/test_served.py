@@ -165,6 +165,16 @@ def test_a_service_that_stands_twice_is_served_once() -> None:
     )
 
 
+def test_two_ports_of_one_host_are_one_server_where_ports_are_not_translated() -> None:
+    servers = "".join(f"real_server 192.0.2.20 {port} {{\nTCP_CHECK {{\n}}\n}}\n" for port in (80, 81))
+    routed = block("lb_algo rr\nlb_kind DR\nprotocol TCP\n", servers=servers)
+    assert [one.port for one in ipvs(routed).virtual_servers[0].real_servers] == [80]
+    assert len(msgspec.msgpack.decode(judged(routed).slices["checker"], type=CheckerSlice).servers) == 1
+    wanted = "real_server 192.0.2.20 81 of 192.0.2.9 80 is 192.0.2.20 80 once more; it is ignored"
+    assert any(wanted in one for one in said(judged(routed)))
+    assert len(ipvs(block(WORDS, servers=servers)).virtual_servers[0].real_servers) == 2
+
+
 def test_a_group_that_is_not_there_is_told() -> None:
     text = block(WORDS, "group nobody") + block(WORDS)
     assert [each.name for each in ipvs(text).virtual_servers] == ["192.0.2.9 80"]

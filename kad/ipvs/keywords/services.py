@@ -94,6 +94,7 @@ class Services:
             text = f"virtual_server {name.text} has no real_server; it is ignored"
             self._warn(place, text, "add real_server IP PORT { }")
             return None
+        kept = self._apart(name, place)
         self._tell_defaults(name, words, place)
         self._tell_options(name, words)
         quorum, hysteresis = self._quorum(words, kept)
@@ -126,6 +127,18 @@ class Services:
             smtp_alert=self._alerts(service.defaults, False),
             place_in_group=place_in_group,
         )
+
+    def _apart(self, name: ServiceName, place: Place) -> list[RealServer]:
+        """Where ports are not translated, two ports of one host are one server."""
+        found: dict[tuple[str, int], RealServer] = {}
+        for written, real in list(self.servers.items()):
+            if (real.address, real.port) in found:
+                text = f"real_server {written} of {name.text} is {real.address} {real.port} once more; it is ignored"
+                self._warn(place, text)
+                del self.servers[written]
+            else:
+                found[real.address, real.port] = real
+        return list(found.values())
 
     def _unique(self, name: ServiceName, words: ServiceWords, family: int | None) -> str:
         """The text, and what else tells it from others: DNS is served by UDP and TCP at one address."""
