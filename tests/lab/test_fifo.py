@@ -113,6 +113,18 @@ def test_a_sync_group_is_told_after_its_members_and_nobody_is_told_twice(pair: P
     assert not reader.path.exists()
 
 
+@pytest.mark.parametrize("program", BOTH)
+def test_at_the_start_the_group_is_told_before_its_members(pair: Pair, program: str) -> None:
+    lab, a, _ = pair
+    lab.add_interface(a, "eth1", "10.78.0.1/24")
+    lab.start(program, a, GROUPED)
+    lines = Reader(lab, a).wait(6)
+    assert lines[0] == 'GROUP "G1" BACKUP 0'
+    assert sorted(lines[1:3]) == ['INSTANCE "VI_1" BACKUP 150', 'INSTANCE "VI_2" BACKUP 150']
+    assert sorted(lines[3:5]) == ['INSTANCE "VI_1" MASTER 150', 'INSTANCE "VI_2" MASTER 150']
+    assert lines[5] == 'GROUP "G1" MASTER 0'
+
+
 def watched(*lines: str) -> str:
     """A file with an instance whose priority a flag lowers by 20."""
     script = 'vrrp_script flag {\n script "/usr/bin/test ! -e /run/flag"\n interval 1\n weight -20\n}\n'

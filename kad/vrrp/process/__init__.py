@@ -34,7 +34,7 @@ from kad.vrrp.events import (
     Stopped,
 )
 from kad.vrrp.expectation import identity, source_number
-from kad.vrrp.group import SyncGroup
+from kad.vrrp.group import Step, SyncGroup
 from kad.vrrp.keywords import VrrpInstance, VrrpSlice
 from kad.vrrp.process import news
 from kad.vrrp.process.announcing import Announcing
@@ -127,13 +127,14 @@ class Room:
             for key, configuration in wanted.items()
         ]
         self._slice = new
-        self._form_groups()
+        settled = self._form_groups()
         self._surroundings = Surroundings(self.instances, self._statics)
         self._routing.follow([*self.instances, *self._statics.holders], partial(self._course.turn, self._read_routing))
         self._announcing.take_turns(new.garp_groups)
         self._claims.listen_for(self.instances)
         # What was removed is told with the generation before.
         self._deeds.then(partial(self._telling.follow, new, generation))
+        self._course.follow(settled)
         self._conversations.log_unknown = new.log_unknown_vrids
         delay = max(new.startup_delay, new.delay_after_boot - time.clock_gettime(time.CLOCK_BOOTTIME))
         if first and delay > 0:
@@ -164,9 +165,14 @@ class Room:
 
     def _foresee(self) -> None:
         """No member of a sync group may begin as BACKUP, and say so, when another one begins in FAULT."""
-        for instance in self.instances:
-            if instance.group is not None and instance.router.state is State.INIT and not self._earlier:
-                instance.group.foresee(instance.router, self._judge(instance).faults | instance.own_faults)
+        if self._earlier:
+            return
+        starting = {instance.name: instance for instance in self.instances if instance.router.state is State.INIT}
+        for group in self._groups.values():
+            members = [starting[member.name] for member in group.members if member.name in starting]
+            verdicts = {member.name: self._judge(member) for member in members}
+            faults = {member.name: verdicts[member.name].faults | member.own_faults for member in members}
+            group.foresee(faults, {name for name, verdict in verdicts.items() if verdict.pending})
 
     def _end_startup_delay(self) -> None:
         self._starts_at = None
@@ -222,12 +228,14 @@ class Room:
         self._course.forget(instance)
         self._deeds.then(lambda: self._say(instance.state_message(deleted=True)))
 
-    def _form_groups(self) -> None:
+    def _form_groups(self) -> list[Step]:
+        """What members that were alone, or in other groups, want done now that they belong together."""
         by_name = {instance.name: instance for instance in self.instances}
         for instance in self.instances:
             instance.group = None
             instance.router.grouped = False
         groups = {}
+        steps: list[Step] = []
         for configuration in self._slice.groups:
             members = [by_name[name] for name in configuration.members if name in by_name]
             group = SyncGroup(configuration.name, [member.router for member in members])
@@ -238,8 +246,10 @@ class Room:
                     member.router, member.own_faults | (member.verdict.faults if member.verdict else frozenset())
                 )
             groups[configuration.name] = group
+            steps += group.settle(self._mux.now())
         self._groups = groups
         self._course.know(self.instances)
+        return steps
 
     def _start(self, instance: Instance) -> None:
         verdict = self._judge(instance)

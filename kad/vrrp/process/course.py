@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from math import inf
 
 from kad.log import Logger
 from kad.mux import Mux
-from kad.vrrp.events import CaughtUp, DeadlineReached, Event, Woken
+from kad.vrrp.events import Action, CaughtUp, DeadlineReached, Event, Woken
 from kad.vrrp.process.agenda import Agenda
 from kad.vrrp.process.conversations import Conversations
 from kad.vrrp.process.deeds import Deeds
 from kad.vrrp.process.instance import Instance
-from kad.vrrp.router import Backup
+from kad.vrrp.router import Backup, Router
 
 _LATE = 0.05
 """A deadline served later than this many seconds is counted; the process may not have run."""
@@ -91,10 +91,16 @@ class Course:
                 self._deeds.do(instance, action)
             self._agenda.watch(instance)
             return
-        for router, action in instance.group.handle(instance.router, event, moment):
-            self._deeds.do(self._by_router[id(router)], action)
-        for router in instance.group.members:
-            self._agenda.watch(self._by_router[id(router)])
+        self.follow(instance.group.handle(instance.router, event, moment))
+        self._agenda.watch(instance)
+
+    def follow(self, steps: Iterable[tuple[Router, Action]]) -> None:
+        """What the members of a group want done."""
+        concerned: dict[int, Instance] = {}
+        for router, action in steps:
+            instance = concerned[id(router)] = self._by_router[id(router)]
+            self._deeds.do(instance, action)
+        self._agenda.watch_all(concerned.values())
 
     def finish(self) -> None:
         """The end of a turn: what was posted leaves, then the rest is done for as long as no advert is due."""

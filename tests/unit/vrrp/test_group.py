@@ -238,6 +238,7 @@ def test_a_reload_adopts_members_as_they_are() -> None:
     group = SyncGroup("H", old.members.values())
     group.adopt(old.members["A"], DOWN)
     group.adopt(old.members["B"], NONE)
+    assert group.settle(5.0) == []
     assert group.state is FAULT
     steps = group.handle(old.members["A"], FaultsChanged(NONE), 6.0)
     assert [(router.name, router.state) for router, _ in steps] == [("A", BACKUP), ("B", BACKUP), ("A", BACKUP)]
@@ -249,6 +250,7 @@ def test_a_reload_adopts_faults_too() -> None:
     group = SyncGroup("H", old.members.values())
     group.adopt(old.members["A"], DOWN)
     group.adopt(old.members["B"], NONE)
+    assert group.settle(5.0) == []
     assert group.handle(old.members["B"], FaultsChanged(NONE), 6.0) == []
     assert old.members["B"].state is FAULT
 
@@ -258,6 +260,53 @@ def test_a_reload_adopts_nothing_of_one_that_is_new() -> None:
     new.group.adopt(new.members["A"], DOWN)
     assert new.group.state is INIT
     assert Play(new) >> ("B", Started()) << ("B", ReleaseAddresses()) << ("B", entered(INIT, BACKUP, "init"))
+
+
+def test_a_reload_that_joins_a_master_and_a_backup_makes_both_backup() -> None:
+    alone = {name: Play(Router(instance(name=name))) for name in "AB"}
+    alone["A"] >> Resumed(MASTER, spoke_at=0.0) << ...
+    alone["B"] >> Started() << ...
+    joined = Group(A={}, B={})
+    joined.members = {name: play.machine for name, play in alone.items()}
+    joined.group = SyncGroup("G", joined.members.values())
+    for router in joined.members.values():
+        router.grouped = True
+        joined.group.adopt(router, NONE)
+    steps = [(router.name, action) for router, action in joined.group.settle(1.0)]
+    reason = "sync group G: B is BACKUP"
+    assert steps == [
+        ("A", ReleaseAddresses()),
+        ("A", entered(MASTER, BACKUP, reason)),
+        ("B", ChangeGroupState("G", INIT, BACKUP, "B is BACKUP")),
+    ]
+    assert joined.states == [BACKUP, BACKUP, BACKUP]
+
+
+def test_a_member_that_joins_late_and_obeys_another_master_takes_the_others_along() -> None:
+    play = Play(Group(A={}, B={})) >> ("A", Resumed(MASTER, spoke_at=0.0)) << ... >> ("B", Started()) << ...
+    assert play.machine.states == [INIT, MASTER, BACKUP]
+    assert play >> ("B", hears(50)) >> ("B", hears(0)) << ...
+    assert play.machine.states == [INIT, MASTER, BACKUP]
+    play = play >> ("B", hears(150)) << ("A", ReleaseAddresses())
+    assert play << ("A", entered(MASTER, BACKUP, "sync group G: B is BACKUP")) << ...
+    assert play.machine.states == [BACKUP, BACKUP, BACKUP]
+
+
+def foreseen(*pending: str) -> Play:
+    made = Group(A={}, B={})
+    made.group.foresee({"A": NONE, "B": NONE}, pending)
+    return Play(made)
+
+
+def test_at_the_start_the_group_is_told_first_as_keepalived_does() -> None:
+    play = foreseen() >> ("A", Started()) << ("A", ChangeGroupState("G", INIT, BACKUP, "init"))
+    play = play << ("A", ReleaseAddresses()) << ("A", entered(INIT, BACKUP, "init"))
+    assert play >> ("B", Started()) << ("B", ReleaseAddresses()) << ("B", entered(INIT, BACKUP, "init"))
+
+
+def test_but_not_while_a_member_waits_for_a_result() -> None:
+    play = foreseen("B") >> ("A", Started()) << ("A", ReleaseAddresses())
+    assert play << ("A", entered(INIT, BACKUP, "init"))
 
 
 def test_one_that_waits_for_results_shares_faults() -> None:
