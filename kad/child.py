@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from errno import EACCES, EPERM
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 import msgspec
 
@@ -23,10 +23,12 @@ from kad.linux.process import set_title
 from kad.linux.refused import Refused
 from kad.log import Logger
 from kad.messages import BadFrame, Frame, Message
-from kad.mux import Mux
 from kad.page import Page
 from kad.scheduling import Scheduling
 from kad.supervision import EXIT_NO_PERMISSION, EXIT_OK, EXIT_SOFTWARE
+
+if TYPE_CHECKING:
+    from kad.mux import Mux
 
 _IGNORED_SIGNALS = (
     signal.SIGTERM,
@@ -75,7 +77,7 @@ class Room(Protocol):
         """The parent is gone: leave in order, without being told."""
 
 
-RoomFactory = Callable[[Mux, Callable[[Message], None], Logger], Room]
+RoomFactory: TypeAlias = "Callable[[Mux, Callable[[Message], None], Logger], Room]"
 
 
 class Collector:
@@ -110,6 +112,9 @@ class Child:
     def __init__(self, name: str, channel: Channel, factory: RoomFactory, log: Logger, page: Page) -> None:
         self.name = name
         self._log = log
+        # Not before: the parent has no event loop, and analyzes before it imports one for its children.
+        from kad.mux import Mux
+
         self._mux = Mux(page)
         self._channel = channel
         self._room = factory(self._mux, self.say, log)

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ T = TypeVar("T")
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("ip", "unshare", "setpriv", "mount", "keepalived", "tcpdump", "killall", "ping", "nginx")
 
+_BYTECODE = Path(tempfile.gettempdir(), f"kad-bytecode-{os.getuid()}")
 _CLONE_FS = 0x200
 _KINDS = {"mnt": 0x20000, "uts": 0x4000000, "net": 0x40000000, "pid": 0x20000000}
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -169,4 +171,7 @@ def process_stat(pid: int) -> tuple[str, str, int]:
 def environment(**more: str) -> Mapping[str, str]:
     """What a process of the lab finds: the project in reach, and English messages."""
     path = f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"
-    return {**os.environ, "PATH": path, "LC_ALL": "C", "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", **more}
+    whole = {**os.environ, "PATH": path, "LC_ALL": "C", "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1", **more}
+    # What is installed was compiled beforehand: a daemon that compiles its sources at every start tells wrong times.
+    whole.pop("PYTHONDONTWRITEBYTECODE", None)
+    return {"PYTHONPYCACHEPREFIX": str(_BYTECODE), **whole}
