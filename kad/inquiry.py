@@ -7,7 +7,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from kad.linux.refused import Refused
 from kad.linux.runtime_directory import replace_file
 from kad.linux.watchdog_device import WatchdogDevice
 from kad.page import Page
+from kad.routers import Routers
 from kad.supervision import EXIT_OK
 
 if TYPE_CHECKING:
@@ -54,12 +55,6 @@ class Collection:
     taken: dict[str, Plain] = field(default_factory=dict)
 
 
-def deaf_after(states: Iterable[messages.RouterState], otherwise: float) -> float:
-    """Seconds of silence after which the vrrp process is replaced: before a peer would miss what it holds."""
-    held = [state.advertisement_interval for state in states if state.holds_addresses]
-    return min(max(1.5 * min(held), 0.3), 2.0) if held else otherwise
-
-
 class Inquiries:
     """Answers for the watchdog; never waits."""
 
@@ -73,7 +68,10 @@ class Inquiries:
         self._number = 0
         self._drains: dict[int, Conversation] = {}
         """Who waits for the ipvs process, by the number of the order."""
-        self._states: dict[str, messages.RouterState] = {}
+        self._routers = Routers()
+        self._status = ""
+        """What systemd was told of them last."""
+        self._news = False
         self._memory: dict[str, dict[str, int]] = {}
         self._memory_at = -_MEMORY_AGE
         self._keep_alive = systemd.watchdog_interval()
@@ -98,6 +96,9 @@ class Inquiries:
         for conversation, until in list(self._conversations.items()):
             if until <= now:
                 self._end(conversation)
+        if self._news:
+            self._news = False
+            self._tell_status()
         if self._next_feeding is not None and self._next_feeding <= now:
             self._next_feeding = now + self._feeding_interval
             if self._watchdog.is_well(now):
@@ -179,32 +180,30 @@ class Inquiries:
             waiting, self._later = self._later, []
             self._ask_all(waiting)
 
-    def router_changed(self, frame: messages.Frame) -> None:
-        """Keep systemd's one-line status true."""
-        state = messages.from_frame(frame)
-        assert isinstance(state, messages.RouterState)
-        if state.deleted:
-            self._states.pop(state.name, None)
-        else:
-            self._states[state.name] = state
+    def router_changed(self, state: messages.RouterState) -> None:
+        """An instance is this now."""
+        self._routers.take(state)
         vrrp = self._watchdog.members["vrrp"].supervision
-        vrrp.listen_closer(deaf_after(self._states.values(), self._watchdog.reload.words.deaf_after))
+        vrrp.listen_closer(self._routers.deaf_after(self._watchdog.reload.words.deaf_after))
         self._watchdog.doubt_again(vrrp)
-        counts: dict[str, int] = {}
-        for each in self._states.values():
-            counts[each.state] = counts.get(each.state, 0) + 1
-        words = ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), reverse=True))
-        self.tell_systemd(f"STATUS={words}")
+        self._news = True
+
+    def _tell_status(self) -> None:
+        """Keep systemd's one-line status true; once for all that came together."""
+        status = self._routers.summary()
+        if status != self._status:
+            self._status = status
+            self.tell_systemd(f"STATUS={status}")
 
     @property
     def states(self) -> tuple[messages.RouterState, ...]:
         """What the vrrp process last said of every instance."""
-        return tuple(self._states.values())
+        return tuple(self._routers)
 
     def earlier_lives(self, page: Page) -> tuple[messages.Earlier, ...]:
         """What every router was, for the process that replaces the one that ran it."""
         lives = []
-        for state in self._states.values():
+        for state in self._routers:
             spoken = page.spoken(state.slot)
             earlier = messages.Earlier(
                 state=state,

@@ -265,6 +265,7 @@ class Watchdog:
 
     def _relay(self, speaker: Member, frame: Frame) -> None:
         state = messages.KINDS[frame.kind].IS_STATE
+        message = None
         if state or frame.kind == messages.Event.KIND:
             message = messages.from_frame(frame)
             self.journal.take(message)
@@ -279,8 +280,8 @@ class Watchdog:
                 self._pass_on(other, frame, state)
             else:
                 self._order(other, frame)
-        if frame.kind == messages.RouterState.KIND:
-            self.inquiries.router_changed(frame)
+        if isinstance(message, messages.RouterState):
+            self.inquiries.router_changed(message)
 
     def _order(self, member: Member, frame: Frame) -> None:
         """An order waits for a life that can follow it, and goes to the next life when this one never read it."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from statistics import median
 
 from tests.bench import findings, load, probes, start
+from tests.bench import goals as goal
 from tests.config.test_planted import PLANTS
 from tests.lab import takeover
 from tests.lab.hub import Late
@@ -84,7 +85,38 @@ def reading(rounds: int) -> None:
     print(f"{'-t of damaged files, same class as keepalived':<52} {alike:12} of {both_judged}", flush=True)
 
 
-MEASURES = {"takeover": takeovers, "start": starts, "load": loads, "scripts": scripts, "reading": reading}
+def goals(rounds: int) -> None:
+    """Slow: minutes for each program."""
+    times = max(1, rounds // 3)
+    row("adverts that went of those due, 1,000 × 100/s", "%", both(lambda program: goal.pace(program, 1000, 0.01, 60)))
+    late = both(lambda program: goal.punctuality(program, 4000, 0.1, 20))
+    row("99 % of intervals kept to within, 4,000 × 10/s", "ms", late)
+    silent = both(lambda program: middle(times, lambda: goal.return_of_the_link(program, 1000, 0.1)))
+    row("longest silence after the link is back, 1,000", "×", silent)
+    replaced = both(lambda program: middle(times, lambda: goal.replacement(program, 1000, 0.1)))
+    row("VRRP process killed, all of 1,000 speak again", "ms", replaced)
+    held = {program: [] for program in PROGRAMS}  # type: dict[str, list[tuple[float, float]]]
+    for _ in range(times):
+        for program in PROGRAMS:
+            with contextlib.redirect_stdout(io.StringIO()):
+                held[program].append(goal.addresses(program, 1000))
+    for place, what in enumerate(("on the interface", "announced")):
+        measured = {program: median(each[place] for each in several) for program, several in held.items()}
+        row(f"first advert to the last of 1,000 addresses {what}", "ms", measured)
+
+
+def middle(times: int, measure: Callable[[], float]) -> float:
+    return median(measure() for _ in range(times))
+
+
+MEASURES = {
+    "takeover": takeovers,
+    "start": starts,
+    "load": loads,
+    "goals": goals,
+    "scripts": scripts,
+    "reading": reading,
+}
 
 
 def main() -> int:
