@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 EXIT_OK = 0
 EXIT_FATAL = 1
@@ -42,44 +43,37 @@ class Phase(Enum):
     STOPPING = "stopping"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """The configuration has work for this child."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unwanted:
+class Unwanted(msgspec.Struct, frozen=True):
     """The child shall leave: the daemon ends, or the configuration has no work for it."""
 
     patience: float
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+class Configured(msgspec.Struct, frozen=True):
     """The child runs what it was given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """The child gave a sign of life, at this moment; None: now."""
 
     at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Died:
+class Died(msgspec.Struct, frozen=True):
     """The process is gone: its exit status, or 128 + the signal."""
 
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Dismissed:
+class Dismissed(msgspec.Struct, frozen=True):
     """The child is about to be killed to make room for another life; that says nothing against it."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadlineReached:
+class DeadlineReached(msgspec.Struct, frozen=True):
     """The supervision's own deadline has come."""
 
     cpu: float | None = None
@@ -90,43 +84,36 @@ class DeadlineReached:
 Event = Wanted | Unwanted | Configured | Answered | Died | Dismissed | DeadlineReached
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(msgspec.Struct, frozen=True):
     """Start the child now."""
 
 
-@dataclass(frozen=True, slots=True)
-class TellStop:
+class TellStop(msgspec.Struct, frozen=True):
     """Ask the child to leave in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class AskAlive:
+class AskAlive(msgspec.Struct, frozen=True):
     """Ask for a sign of life."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(msgspec.Struct, frozen=True):
     """SIGKILL, and why."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(msgspec.Struct, frozen=True):
     """The child has left for good."""
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     """The daemon cannot run: end it with this status."""
 
     status: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Complain:
+class Complain(msgspec.Struct, frozen=True):
     """A line for the log."""
 
     level: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from kad.vrrp.advert import Advertisement
 from kad.vrrp.keywords import VrrpInstance
@@ -19,16 +20,14 @@ class State(Enum):
     STOP = "STOP"
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     """The router exists; `faults` keep it out of the election, `pending` names what has no result yet."""
 
     faults: frozenset[str] = frozenset()
     pending: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(msgspec.Struct, frozen=True):
     """An earlier life of the process died; this is what the router was then.
 
     `spoke_at` is the moment of its last advert; a MASTER that was not missed yet goes on as if nothing had happened.
@@ -40,8 +39,7 @@ class Resumed:
     pending: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(msgspec.Struct, frozen=True):
     """The daemon ends or the instance is gone; with release False the addresses stay and nothing is said.
 
     With `handover_until` a MASTER keeps its addresses until another router has taken over, but never beyond that
@@ -52,27 +50,23 @@ class Stopped:
     handover_until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Woken:
+class Woken(msgspec.Struct, frozen=True):
     """The process did not run for so long that another router may have taken over; what it said was not read yet."""
 
     gap: float
 
 
-@dataclass(frozen=True, slots=True)
-class CaughtUp:
+class CaughtUp(msgspec.Struct, frozen=True):
     """After Woken: everything that waited on the sockets was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class AdvertReceived:
+class AdvertReceived(msgspec.Struct, frozen=True):
     """An advert that passed every check."""
 
     advert: Advertisement
 
 
-@dataclass(frozen=True, slots=True)
-class AddressClaimed:
+class AddressClaimed(msgspec.Struct, frozen=True):
     """A host with another hardware address said that a virtual address is there."""
 
     address: str
@@ -80,62 +74,53 @@ class AddressClaimed:
     """The hardware address."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupAsserted:
+class GroupAsserted(msgspec.Struct, frozen=True):
     """Another member of the sync group contradicted an advert of a lower priority."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadlineReached:
+class DeadlineReached(msgspec.Struct, frozen=True):
     """The router's own deadline has come."""
 
 
-@dataclass(frozen=True, slots=True)
-class PriorityChanged:
+class PriorityChanged(msgspec.Struct, frozen=True):
     """The tracked objects give another effective priority."""
 
     priority: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class FaultsChanged:
+class FaultsChanged(msgspec.Struct, frozen=True):
     """The whole set of reasons for FAULT, and of tracked objects without a result yet."""
 
     faults: frozenset[str]
     pending: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceChanged:
+class SourceChanged(msgspec.Struct, frozen=True):
     """Adverts leave with another source address now."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reconfigured:
+class Reconfigured(msgspec.Struct, frozen=True):
     """A reload changed this instance; what identifies it on the wire is the same."""
 
     configuration: VrrpInstance
 
 
-@dataclass(frozen=True, slots=True)
-class AddressesRemoved:
+class AddressesRemoved(msgspec.Struct, frozen=True):
     """Somebody took addresses of a MASTER away, and they are not to be put back."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Promoted:
+class Promoted(msgspec.Struct, frozen=True):
     """All members of the sync group can be MASTER now."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Demoted:
+class Demoted(msgspec.Struct, frozen=True):
     """A member of the sync group is BACKUP."""
 
     reason: str
@@ -161,25 +146,21 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SendAdvert:
+class SendAdvert(msgspec.Struct, frozen=True):
     """One advert with this priority, now."""
 
     priority: int
 
 
-@dataclass(frozen=True, slots=True)
-class HoldAddresses:
+class HoldAddresses(msgspec.Struct, frozen=True):
     """Every configured address is on its interface, every route and rule in its table, and none that went."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseAddresses:
+class ReleaseAddresses(msgspec.Struct, frozen=True):
     """No configured address, route or rule is on this host."""
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
+class Announce(msgspec.Struct, frozen=True):
     """Gratuitous ARP or neighbour advertisements, `repeat` rounds."""
 
     repeat: int
@@ -187,13 +168,11 @@ class Announce:
     """Only on interfaces of addresses other than the instance's (garp_extra_if)."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnnounceSource:
+class AnnounceSource(msgspec.Struct, frozen=True):
     """Where the address is that adverts are sent from: a switch may have forgotten it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportSplit:
+class ReportSplit(msgspec.Struct, frozen=True):
     """Two routers were MASTER, and no longer are; `seconds` from the first to the last sign of the other one."""
 
     other: str
@@ -201,8 +180,7 @@ class ReportSplit:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeState:
+class ChangeState(msgspec.Struct, frozen=True):
     """The state is another one now; say so everywhere."""
 
     old: State
@@ -210,8 +188,7 @@ class ChangeState:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeGroupState:
+class ChangeGroupState(msgspec.Struct, frozen=True):
     """The state of a whole sync group is another one now."""
 
     group: str
@@ -220,8 +197,7 @@ class ChangeGroupState:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChangePriority:
+class ChangePriority(msgspec.Struct, frozen=True):
     """The effective priority is another one now."""
 
     old: int
@@ -229,15 +205,13 @@ class ChangePriority:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TellLowerPriority:
+class TellLowerPriority(msgspec.Struct, frozen=True):
     """A MASTER heard an advert of a lower priority (notify_master_rx_lower_pri)."""
 
     advert: Advertisement
 
 
-@dataclass(frozen=True, slots=True)
-class Complain:
+class Complain(msgspec.Struct, frozen=True):
     """A line for the log."""
 
     level: str

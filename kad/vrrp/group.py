@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import replace
 from itertools import islice
+
+import msgspec
 
 from kad.vrrp.advert import GIVING_UP, Advertisement
 from kad.vrrp.events import (
@@ -62,7 +63,7 @@ class SyncGroup:
                 if state is State.FAULT and not complete:
                     # Whoever has the fault may not have been asked yet; they all are when the last one is back.
                     others |= {f"sync group {self.name}: not every member is back"}
-                event = replace(event, faults=faults | others)
+                event = msgspec.structs.replace(event, faults=faults | others)
             case _:
                 pass
         was_master = router.state is State.MASTER
