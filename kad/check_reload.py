@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from kad import control
+from kad.bfd.keywords import BfdSlice
 from kad.check.keywords import CheckerSlice
 from kad.config.analyzer import Analysis, to_message
 from kad.config.difference import Difference, difference
@@ -24,6 +25,7 @@ _SLICES: dict[str, type[msgspec.Struct]] = {
     "runner": RunnerSlice,
     "ipvs": IpvsSlice,
     "checker": CheckerSlice,
+    "bfd": BfdSlice,
 }
 _WORDS = {
     "instances": "vrrp_instance",

@@ -94,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("-p", "--pid", metavar="FILE", help="pid file of the daemon")
     p.add_argument("-r", "--vrrp_pid", metavar="FILE", help="pid file of the vrrp process")
     p.add_argument("-c", "--checkers_pid", metavar="FILE", help="pid file of the checker process")
-    p.add_argument("-b", "--bfd_pid", metavar="FILE", help="accepted; there is no bfd process")
+    p.add_argument("-b", "--bfd_pid", metavar="FILE", help="pid file of the bfd process")
     p.add_argument("-V", "--dont-release-vrrp", action="store_true", help="keep the addresses at the end")
     p.add_argument("-I", "--dont-release-ipvs", action="store_true", help="keep the IPVS table at the end")
     p.add_argument("-R", "--dont-respawn", action="store_true", help="end when a child dies")
@@ -274,7 +274,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.namespace:
         print("kad: -s is not served yet: start kad inside the namespace, as with ip netns exec", file=sys.stderr)
         return EXIT_FATAL
-    for name in ("use_file", "runtime_dir", "pid", "vrrp_pid", "checkers_pid", "log_file"):
+    for name in ("use_file", "runtime_dir", "pid", "vrrp_pid", "checkers_pid", "bfd_pid", "log_file"):
         # The daemon leaves for / and must find them again at a reload.
         if getattr(options, name):
             setattr(options, name, os.path.abspath(getattr(options, name)))
@@ -323,6 +323,7 @@ def _watch(
         "checker": options.checkers_pid or directory / "checkers.pid",
         "runner": directory / "runner.pid",
         "ipvs": directory / "ipvs.pid",
+        "bfd": options.bfd_pid or directory / "bfd.pid",
     }
     return watchdog.Watchdog(
         watchdog.Options(

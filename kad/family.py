@@ -80,6 +80,15 @@ KINDS = {
             leaves=1,
         ),
         Kind(
+            "bfd",
+            "kad.bfd.process:Room",
+            "Keepalived_bfd",
+            (),
+            frozenset({messages.BfdKept.KIND, messages.Observation.KIND}),
+            "bfd.pid",
+            leaves=2,
+        ),
+        Kind(
             "ipvs",
             "kad.ipvs.process:Room",
             "Keepalived_ipvs",

@@ -407,6 +407,28 @@ class IpvsLeft(Message, frozen=True, kw_only=True):
     """msgpack of kad.ipvs.keywords.IpvsSlice."""
 
 
+class BfdKept(Message, frozen=True, kw_only=True):
+    """bfd to its next life: with this a session goes on, and the neighbour notices nothing."""
+
+    KIND: ClassVar[int] = 47
+    IS_STATE: ClassVar[bool] = True
+    name: str
+    neighbor: str
+    port: int
+    discriminator: int
+    remote_discriminator: int
+    """0: the session was not up."""
+    min_rx: float
+    min_tx: float
+    """Seconds; what the neighbour wants and promises."""
+    multiplier: int
+    deleted: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+
 class FifoLine(Message, frozen=True, kw_only=True):
     """Any child to runner: one line for every FIFO that gets the events of this source."""
 

@@ -6,8 +6,10 @@ from kad.check import dns, ping, udp
 from kad.check.attempt import Attempt, Ended
 from kad.check.http import HttpConversation
 from kad.check.keywords import (
+    BfdCheck,
     DnsCheck,
     FileCheck,
+    Followed,
     HttpCheck,
     MiscCheck,
     PingCheck,
@@ -56,7 +58,7 @@ class Checkers:
                 raise Unreachable(check.impossible)
 
 
-def kind(check: Question | FileCheck) -> str:
+def kind(check: Question | Followed) -> str:
     """The operator's word for it."""
     match check:
         case HttpCheck(tls=tls):
@@ -65,7 +67,7 @@ def kind(check: Question | FileCheck) -> str:
             return str(type(check).__struct_config__.tag)
 
 
-def target(check: Question | FileCheck) -> str:
+def target(check: Question | Followed) -> str:
     """Whom or what it asks, in keepalived's manner."""
     match check:
         case TcpCheck() | HttpCheck() | SmtpCheck():
@@ -76,7 +78,7 @@ def target(check: Question | FileCheck) -> str:
             return f"[{check.connection.address}]"
         case MiscCheck():
             return check.text
-        case FileCheck():
+        case FileCheck() | BfdCheck():
             return check.name
 
 

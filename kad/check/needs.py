@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kad.check.keywords import CheckerSlice, FileCheck, MiscCheck, PingCheck
+from kad.check.keywords import CheckerSlice, Followed, MiscCheck, PingCheck
 from kad.linux import icmp
 from kad.linux.privilege import Capability
 
@@ -15,7 +15,7 @@ def needed(wanted: CheckerSlice, may_ping: Callable[[int], bool] = icmp.is_allow
     pings: set[int] = set()
     for server in wanted.servers:
         for check in server.checks:
-            if isinstance(check, FileCheck | MiscCheck):
+            if isinstance(check, Followed | MiscCheck):
                 continue
             connection = check.connection
             if connection.fwmark:

@@ -72,6 +72,8 @@ class Room:
         self._earlier: dict[str, ServerHealth] = {}
         """What the life before this one said; nothing after the first commit."""
         self._files: dict[str, int | None] = {}
+        self._sessions: dict[str, Observation] = {}
+        """Of BFD, by the name of the bfd_instance."""
         self._telling = Telling(say)
         self._courier = Courier(mux, say)
         self._checkers = Checkers(mux, self._courier)
@@ -214,11 +216,17 @@ class Room:
                 self._courier.receive(message)
             case Observation(kind="file", name=name, value=value):
                 self._files[name] = None if message.deleted else value
-                for server in self._servers.values():
-                    if server.follows(name):
-                        self._tell(server)
+                self._tell_followers("file", name)
+            case Observation(kind="bfd", name=name):
+                self._sessions[name] = message
+                self._tell_followers("bfd", name)
             case ServerHealth() if not self._courier.generation and not message.deleted:
                 self._earlier[message.key] = message
+
+    def _tell_followers(self, kind: str, name: str) -> None:
+        for server in self._servers.values():
+            if server.follows(kind, name):
+                self._tell(server)
 
     def tell_all(self) -> None:
         for server in self._servers.values():
@@ -228,7 +236,7 @@ class Room:
         now = self._mux.now()
         servers = []
         for server in filter(lambda one: one.is_admitted, self._servers.values()):
-            truth = server.sum_up(self._files)
+            truth = server.sum_up(self._files, self._sessions)
             servers.append(
                 {
                     "service": truth.service,
@@ -378,7 +386,7 @@ class Room:
     def _tell(self, server: Server, *, again: bool = False) -> None:
         if not server.is_admitted:
             return
-        truth = server.sum_up(self._files)
+        truth = server.sum_up(self._files, self._sessions)
         before = server.said
         if not again and not is_news(truth, before):
             return

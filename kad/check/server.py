@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from kad.check import bfd
 from kad.check.checkers import kind, target
 from kad.check.file import judge
-from kad.check.keywords import CheckedServer, FileCheck, Question
+from kad.check.keywords import BfdCheck, CheckedServer, FileCheck, Followed, Question
 from kad.check.probe import Probe
-from kad.messages import CheckState, ServerHealth
+from kad.messages import CheckState, Observation, ServerHealth
 
 
 class Server:
@@ -26,13 +27,15 @@ class Server:
         """What everybody was last told."""
 
     def questions(self) -> list[Question]:
-        return [check for check in self.configured.checks if not isinstance(check, FileCheck)]
+        return [check for check in self.configured.checks if not isinstance(check, Followed)]
 
-    def follows(self, file: str) -> bool:
-        return any(isinstance(check, FileCheck) and check.name == file for check in self.configured.checks)
+    def follows(self, kind: str, name: str) -> bool:
+        """A track_file, or a bfd_instance."""
+        wanted = BfdCheck if kind == "bfd" else FileCheck
+        return any(isinstance(check, wanted) and check.name == name for check in self.configured.checks)
 
-    def sum_up(self, files: Mapping[str, int | None]) -> ServerHealth:
-        """The present truth; `files` are the numbers of the track_files."""
+    def sum_up(self, files: Mapping[str, int | None], sessions: Mapping[str, Observation]) -> ServerHealth:
+        """The present truth; `files` are the numbers of the track_files, `sessions` those of BFD."""
         states = [probe.state() for probe in self.probes]
         change = 0
         for check in self.configured.checks:
@@ -47,6 +50,13 @@ class Server:
                         known=True,
                         reason=found.reason,
                         since=0.0,
+                    )
+                )
+            elif isinstance(check, BfdCheck):
+                healthy, known, reason = bfd.judge(check, sessions.get(check.name))
+                states.append(
+                    CheckState(
+                        kind=kind(check), target=check.name, healthy=healthy, known=known, reason=reason, since=0.0
                     )
                 )
         failed = [state for state in states if not state.healthy]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
-from kad.check.keywords import CheckedServer, CheckerSlice, FileCheck, MiscCheck, Regex
+from kad.bfd.keywords.instance import to_instances
+from kad.check.keywords import BfdCheck, Check, CheckedServer, CheckerSlice, FileCheck, MiscCheck, Regex
 from kad.check.keywords.inherit import Inheritance
 from kad.check.keywords.judge import Checks
 from kad.config.build import Builder, Scope
@@ -27,6 +28,7 @@ from kad.config.printing import print_back
 from kad.config.programs import Programs
 from kad.config.render import render, summary, to_json
 from kad.config.root import ScriptGlobals, to_watchdog
+from kad.config.sessions import checkable, to_bfd
 from kad.config.tree import Complaint, Diagnostic, Place, Report
 from kad.ipvs.keywords import IpvsSlice, RealServer, VirtualServer
 from kad.ipvs.keywords.lines import ServerName
@@ -154,11 +156,16 @@ def _slices(
     file: File, defaults: GlobalsBlock, scope: Scope, options: Options
 ) -> tuple[WatchdogSlice, dict[str, msgspec.Struct]]:
     programs = _programs(defaults.daemon.scripts, scope, options)
-    titles = {"vrrp": defaults.vrrp.process.process_name, "checker": defaults.checker_process.process_name}
+    titles = {
+        "vrrp": defaults.vrrp.process.process_name,
+        "checker": defaults.checker_process.process_name,
+        "bfd": defaults.bfd_process.process_name,
+    }
     watchdog = to_watchdog(file.root, defaults.daemon, titles, programs, scope)
     scripts = _scripts(file, programs, scope)
     mail = defaults.mail
-    weights = _weights(file, scripts, scope)
+    sessions = to_instances(file.bfd_instance, scope)
+    weights = _weights(file, scripts, sessions, scope)
     names = defaults.daemon.reloading
     routings = Routings(
         Names(
@@ -198,7 +205,7 @@ def _slices(
     )
     statics.judge()
     mailing = to_mailing(mail, watchdog.router_id, scope)
-    services, checker = _services(file, defaults, programs, weights, mailing is not None, scope)
+    services, checker = _services(file, defaults, programs, weights, sessions, mailing is not None, scope)
     programs.conclude()
     slices: dict[str, msgspec.Struct] = {}
     runner = _runner(
@@ -225,6 +232,8 @@ def _slices(
             feeds_fifo=fed,
         )
         slices["checker"] = checker
+    if bfd := to_bfd(sessions, file, defaults, vrrp, checker, slices, scope):
+        slices["bfd"] = bfd
     sources = {"vrrp": "vrrp", "ipvs": "lvs"}
     told = {source for name, source in sources.items() if name in slices}
     runner = msgspec.structs.replace(
@@ -277,7 +286,9 @@ def _tell_unknown_instance(defaults: GlobalsBlock, names: Sequence[str], scope: 
         scope.report.note(scope.places.of(defaults.ipvs, "lvs_sync_daemon"), text)
 
 
-def _weights(file: File, scripts: dict[str, VrrpScript], scope: Scope) -> dict[str, dict[str, Weight]]:
+def _weights(
+    file: File, scripts: dict[str, VrrpScript], sessions: Collection[str], scope: Scope
+) -> dict[str, dict[str, Weight]]:
     """What can be tracked, by kind and name, with the weight that it has by itself."""
     weights = {"script": {name: Weight(number=one.weight, reverse=one.reverse) for name, one in scripts.items()}}
     for kind, word, blocks in (
@@ -295,7 +306,7 @@ def _weights(file: File, scripts: dict[str, VrrpScript], scope: Scope) -> dict[s
             else:
                 known[block.name] = block.weight or Weight(number=1 if kind == "file" else 0)
     for block in file.bfd_instance:
-        if block.checker and not block.vrrp:
+        if block.name not in sessions or (block.checker and not block.vrrp):
             weights["bfd"].pop(block.name, None)
     return weights
 
@@ -305,6 +316,7 @@ def _services(
     defaults: GlobalsBlock,
     programs: Programs,
     weights: dict[str, dict[str, Weight]],
+    sessions: Collection[str],
     mails: bool,
     scope: Scope,
 ) -> tuple[list[VirtualServer], CheckerSlice]:
@@ -319,7 +331,7 @@ def _services(
     mail = defaults.mail
     alerts = mail.smtp_alert if mail.smtp_alert_checker is None else mail.smtp_alert_checker
     judge = Services(scope, programs, groups, alerts, mails)
-    checks = Checks(scope, programs, weights["file"], [block.name for block in file.bfd_instance], _why_not, file.SSL)
+    checks = Checks(scope, programs, weights["file"], checkable(file, sessions), _why_not, file.SSL)
     prerequisites = Prerequisites(scope)
     services, servers = [], []
     for block in file.virtual_server:
@@ -360,10 +372,20 @@ def _served(
 
 def _presumed(service: VirtualServer, checked: Iterable[CheckedServer]) -> VirtualServer:
     """With what holds of each server until its checks have spoken."""
-    alphas = [any(one.timing.alpha for one in each.checks if not isinstance(one, FileCheck)) for each in checked]
+    alphas = [any(map(_is_alpha, each.checks)) for each in checked]
     together = zip(service.real_servers, alphas, strict=True)
     real_servers = tuple(msgspec.structs.replace(real, alpha=alpha) for real, alpha in together)
     return msgspec.structs.replace(service, real_servers=real_servers)
+
+
+def _is_alpha(check: Check) -> bool:
+    match check:
+        case BfdCheck(alpha=alpha):
+            return alpha
+        case FileCheck():
+            return False
+        case _:
+            return check.timing.alpha
 
 
 def _checked(

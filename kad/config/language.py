@@ -35,7 +35,7 @@ class GlobalsBlock(Block, frozen=True, kw_only=True):
     ipvs: Annotated[IpvsGlobals, Inline()]
     ipvs_netlink: Annotated[NetlinkWords, Inline("lvs_netlink_", effect=False)]
     ipvs_fifo: Annotated[FifoWords, Inline("lvs_")]
-    bfd_process: Annotated[ProcessWords, Inline("bfd_", effect=False)]
+    bfd_process: Annotated[ProcessWords, Inline("bfd_")]
 
 
 class RealServerBlock(Block, frozen=True, kw_only=True):
@@ -74,9 +74,7 @@ class File(Block, frozen=True, kw_only=True):
         tuple[FileBlock, ...],
         block(FileBlock, "a file with a number", collected=True, aliases=("vrrp_track_file",)),
     ] = ()
-    bfd_instance: Annotated[
-        tuple[BfdBlock, ...], block(BfdBlock, "a BFD session", collected=True, unique=True, effect=False)
-    ] = ()
+    bfd_instance: Annotated[tuple[BfdBlock, ...], block(BfdBlock, "a BFD session", collected=True, unique=True)] = ()
     vrrp_instance: Annotated[
         tuple[InstanceBlock, ...],
         block(InstanceBlock, "a virtual router", collected=True, unique=True, missing=Complaint.GENERAL),

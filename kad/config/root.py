@@ -43,7 +43,7 @@ def octal() -> Value:
     )
 
 
-_SUFFIXES = {"vrrp": "vrrp", "checker": "lvs"}
+_SUFFIXES = {"vrrp": "vrrp", "checker": "lvs", "bfd": "bfd"}
 """What process_names puts behind keepalived_, by child."""
 _CHECKS = ("read", "match", "wildcard_match", "brace_match")
 

@@ -380,7 +380,7 @@ def test_what_the_parent_is_given() -> None:
     watchdog = judged(text).watchdog
     assert watchdog.child_wait_time == 9.0
     assert watchdog.router_id == "R"
-    assert watchdog.process_names == {"vrrp": "v", "checker": "keepalived_lvs"}
+    assert watchdog.process_names == {"vrrp": "v", "checker": "keepalived_lvs", "bfd": "keepalived_bfd"}
     assert watchdog.startup_script is not None
     assert watchdog.startup_script.argv == ("/bin/true", "a")
     assert watchdog.startup_script_timeout == 3.0

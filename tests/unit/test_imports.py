@@ -21,11 +21,11 @@ PURE = (
     "check/health.py",
     "track/items.py",
 )
-PURE_ROOMS = ("vrrp", "ipvs")
+PURE_ROOMS = ("vrrp", "ipvs", "bfd")
 """Every file of these rooms is pure but process.py; of the others, the keywords are."""
 OUTSIDE = {"asyncio", "socket", "time", "os", "logging", "random", "subprocess", "select", "selectors", "signal"}
 OUTSIDE |= {"uvloop", "pyroute2", "psutil", "ctypes", "kad.linux"}
-ROOMS = ("vrrp", "check", "ipvs", "run")
+ROOMS = ("vrrp", "check", "ipvs", "run", "bfd")
 LINUX_ONLY = {"pyroute2", "ctypes", "fcntl"}
 """No part of the daemon imports these but kad/linux; what runs beside the daemon, in tools, may."""
 VALUE_TYPES = {"kad.config.host", "kad.ipvs.table", *(f"kad.{room}.keywords" for room in ROOMS)}

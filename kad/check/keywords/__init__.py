@@ -185,9 +185,19 @@ class FileCheck(Value, frozen=True, kw_only=True, tag="FILE_CHECK"):
     reverse: bool = False
 
 
+class BfdCheck(Value, frozen=True, kw_only=True, tag="BFD_CHECK"):
+    """A BFD session is up; the server is presumed well until that is known, or, with `alpha`, failed."""
+
+    name: str
+    """Of the bfd_instance."""
+    alpha: bool = False
+
+
 Question: TypeAlias = TcpCheck | HttpCheck | SmtpCheck | DnsCheck | UdpCheck | PingCheck | MiscCheck
 """What is asked again and again."""
-Check: TypeAlias = Question | FileCheck
+Followed: TypeAlias = FileCheck | BfdCheck
+"""What others observe."""
+Check: TypeAlias = Question | Followed
 
 
 class CheckedServer(Value, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from kad.check.keywords import (
+    BfdCheck,
     Check,
     Connection,
     Credentials,
@@ -100,7 +101,9 @@ class Checks:
         for file in words.file:
             kept += self._file(file)
         for bfd in words.bfd:
-            self._is_known(bfd.name, self.sessions, "bfd_instance", self.scope.places.of(bfd, "name"))
+            if self._is_known(bfd.name, self.sessions, "bfd_instance", self.scope.places.of(bfd, "name")):
+                assert bfd.name is not None
+                kept.append(BfdCheck(name=bfd.name, alpha=above.alpha if bfd.alpha is None else bfd.alpha))
         return tuple(kept)
 
     def _warn(self, place: Place, text: str, proposal: str = "") -> None:

@@ -103,9 +103,7 @@ class TrackWords(Block, frozen=True, kw_only=True):
     track_script: Annotated[tuple[TrackLine, ...], entries(track_line(253), "vrrp_script blocks by name")] = ()
     track_file: Annotated[tuple[TrackLine, ...], entries(track_line(254), "track_file blocks by name")] = ()
     track_process: Annotated[tuple[TrackLine, ...], entries(track_line(254), "vrrp_track_process blocks by name")] = ()
-    track_bfd: Annotated[
-        tuple[TrackLine, ...], entries(track_line(253), "bfd_instance blocks by name", effect=False)
-    ] = ()
+    track_bfd: Annotated[tuple[TrackLine, ...], entries(track_line(253), "bfd_instance blocks by name")] = ()
 
 
 class ProtocolWords(Block, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from kad.vrrp.keywords.instance import InstanceBlock, NotifyWords, TrackWords
 from kad.vrrp.keywords.resolve import InstanceResolver
 from kad.vrrp.keywords.routings import Routings
 
-WATCHED = frozenset(("interface", "script", "process", "file"))
+WATCHED = frozenset(("interface", "script", "process", "file", "bfd"))
 """Kinds of tracked things that kad watches."""
 BLOCKS = {"script": "vrrp_script", "file": "track_file", "process": "vrrp_track_process", "bfd": "bfd_instance"}
 

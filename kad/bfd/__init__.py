@@ -1,0 +1,1 @@
+"""Bidirectional forwarding detection: the process that knows within milliseconds whether a neighbour still answers."""

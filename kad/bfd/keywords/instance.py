@@ -1,0 +1,55 @@
+"""From the words of bfd_instance to what the bfd process is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kad.bfd.keywords import BfdInstance
+from kad.config.build import Scope
+from kad.config.values import family_of
+from kad.track.keywords import BfdBlock
+
+_GENERALIZED_TTL = 255
+_OF_KEEPALIVED_IPV6 = 64
+"""What keepalived sends over IPv6; RFC 5881 asks for 255."""
+
+
+def to_instances(blocks: Iterable[BfdBlock], scope: Scope) -> dict[str, BfdInstance]:
+    """Those that can be watched, by name; what is wrong with the others has been said."""
+    made: dict[str, BfdInstance] = {}
+    neighbors: dict[tuple[str, bool], str] = {}
+    for block in blocks:
+        if block.neighbor_ip is None or block.name in made:
+            continue
+        place = scope.places.of(block)
+        other = neighbors.setdefault((block.neighbor_ip, bool(block.multihop)), block.name)
+        if other != block.name:
+            text = f"bfd_instance {block.name} and {other} have the same neighbour {block.neighbor_ip}"
+            scope.report.warning(place, f"{text}; {block.name} is ignored")
+            continue
+        made[block.name] = _instance(block, scope)
+    return made
+
+
+def _instance(block: BfdBlock, scope: Scope) -> BfdInstance:
+    assert block.neighbor_ip is not None
+    source = block.source_ip
+    if source is not None and family_of(source) != family_of(block.neighbor_ip):
+        text = f"source_ip {source} is not of the family of {block.neighbor_ip}; it is ignored"
+        scope.report.warning(scope.places.of(block, "source_ip"), text)
+        source = None
+    expected = _OF_KEEPALIVED_IPV6 if family_of(block.neighbor_ip) == 6 else _GENERALIZED_TTL
+    hops = block.max_hops or 0
+    return BfdInstance(
+        name=block.name,
+        neighbor=block.neighbor_ip,
+        source=source,
+        min_rx=(block.min_rx or 10) / 1000,
+        min_tx=(block.min_tx or 10) / 1000,
+        idle_tx=(block.idle_tx or 1000) / 1000,
+        multiplier=block.multiplier or 5,
+        passive=block.passive,
+        ttl=block.ttl or _GENERALIZED_TTL,
+        least_ttl=0 if hops < 0 else max(0, (block.ttl or expected) - hops),
+        multihop=bool(block.multihop),
+    )
