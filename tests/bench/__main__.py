@@ -12,7 +12,7 @@ from statistics import median
 from tests.bench import findings, load, probes, start
 from tests.bench import goals as goal
 from tests.config.test_planted import PLANTS
-from tests.lab import takeover
+from tests.lab import table, takeover
 from tests.lab.hub import Late
 from tests.lab.namespaces import missing
 
@@ -109,6 +109,11 @@ def middle(times: int, measure: Callable[[], float]) -> float:
     return median(measure() for _ in range(times))
 
 
+def failures(rounds: int) -> None:
+    print()
+    table.show(max(1, rounds // 2))
+
+
 MEASURES = {
     "takeover": takeovers,
     "start": starts,
@@ -116,6 +121,7 @@ MEASURES = {
     "goals": goals,
     "scripts": scripts,
     "reading": reading,
+    "failures": failures,
 }
 
 
