@@ -389,7 +389,7 @@ class Draining(Message, frozen=True, kw_only=True):
     since: float
     """UNIX time."""
     until: float | None
-    """UNIX time at which it leaves whatever connections it has."""
+    """Monotonic moment, the same for every process of the host, at which it leaves whatever connections it has."""
     out: bool = False
     """It has left the table."""
     deleted: bool = False

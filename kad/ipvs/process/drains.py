@@ -60,8 +60,7 @@ class Drains:
         """Go on with the drains of a virtual server that is taken up."""
         for (name, key), drain in self._drains.items():
             if name == service.configured.name and key in service.servers:
-                until = None if drain.until is None else self._mux.now() + drain.until - time.time()
-                service.servers[key].drain = Drain(until, drain.out)
+                service.servers[key].drain = Drain(drain.until, drain.out)
 
     def follow(self, services: Mapping[str, Service], keys: Mapping[str, tuple[ServiceKey, ...]]) -> None:
         """Another configuration is in force; whom it does not know is no longer drained."""
@@ -93,12 +92,11 @@ class Drains:
             self._feed(name, UndrainAsked(key))
             self._say(msgspec.structs.replace(drain, deleted=True))
             return f"{who} serves again"
-        now = time.time()
-        until = None if wanted.timeout is None else now + wanted.timeout
-        drain = Draining(service=name, address=key.address, port=key.port, since=now, until=until)
+        until = None if wanted.timeout is None else self._mux.now() + wanted.timeout
+        drain = Draining(service=name, address=key.address, port=key.port, since=time.time(), until=until)
         self._drains[name, key] = drain
         self._say(drain)
-        self._feed(name, DrainAsked(key, None if wanted.timeout is None else self._mux.now() + wanted.timeout))
+        self._feed(name, DrainAsked(key, until))
         self._arm()
         limit = "however long that takes" if wanted.timeout is None else f"or after {wanted.timeout:g} s"
         return f"{who} gets no new connections; it leaves when it has none, {limit}"
@@ -114,7 +112,10 @@ class Drains:
     def of(self, name: str, key: DestinationKey) -> dict[str, object] | None:
         """For the snapshot."""
         drain = self._drains.get((name, key))
-        return None if drain is None else {"since": drain.since, "until": drain.until, "out": drain.out}
+        if drain is None:
+            return None
+        left = None if drain.until is None else max(0.0, drain.until - self._mux.now())
+        return {"since": drain.since, "ends_in": left, "out": drain.out}
 
     def tell_all(self) -> None:
         for drain in self._drains.values():
