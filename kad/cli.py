@@ -105,13 +105,23 @@ def parser() -> argparse.ArgumentParser:
         "--runtime-dir", metavar="DIR", help=f"sockets, pid files, dumps (default: {DEFAULT_RUNTIME_DIRECTORY})"
     )
     p.add_argument("--dump", nargs="?", const="", metavar="SECTION", help="print the running daemon's state as JSON")
-    p.add_argument("--why", metavar="INSTANCE", help="print why an instance is what it is, cause by cause")
+    p.add_argument(
+        "--why",
+        nargs="?",
+        const="",
+        metavar="INSTANCE",
+        help="print why an instance, or each of them, is what it is, cause by cause",
+    )
     p.add_argument(
         "--status",
         action="store_true",
         help="one line an instance and virtual server; exit status for monitoring",
     )
-    p.add_argument("--reload", action="store_true", help="let the running daemon read its configuration again")
+    p.add_argument(
+        "--reload",
+        action="store_true",
+        help="let the running daemon read its configuration again, and say what became of it",
+    )
     p.add_argument(
         "--drain",
         nargs=2,
@@ -191,7 +201,7 @@ def runtime_directory(options: argparse.Namespace) -> Path:
 def _ask(options: argparse.Namespace) -> int:
     try:
         if options.reload:
-            control.ask(runtime_directory(options), {"verb": "reload"})
+            control.ask(runtime_directory(options), {"verb": "reload"}, timeout=control.RELOAD_SECONDS)
             return EXIT_OK
         if options.status:
             dump = control.ask(runtime_directory(options), {"verb": "status"})["dump"]
@@ -228,7 +238,9 @@ def _why(directory: Path, instance: str) -> int:
     dump = control.ask(directory, {"verb": "dump"})["dump"]
     events = control.ask(directory, {"verb": "dump", "section": "events"})["dump"]
     try:
-        print(Why(dump, events).chain(instance), end="")
+        why = Why(dump, events)
+        for name in [instance] if instance else why.names:
+            print(why.chain(name), end="")
     except Unknown as unknown:
         print(f"kad: {unknown}", file=sys.stderr)
         return EXIT_FATAL

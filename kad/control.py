@@ -17,6 +17,8 @@ LOOK = frozenset({"dump", "status"})
 ACT = frozenset({"reload", "stop", "configuration", "drain", "undrain"})
 """The configuration holds passwords."""
 GROUP = "kad"
+RELOAD_SECONDS = 120.0
+"""Who asks for a reload is answered when it is over; a large configuration takes its time."""
 _SO_PEERGROUPS = 59
 _PEER_GROUPS_ROOM = 1024
 """Bytes, 256 groups: Python asks for no more."""

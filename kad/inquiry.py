@@ -62,7 +62,9 @@ class Inquiries:
         self._watchdog = watchdog
         self._collections: dict[int, Collection] = {}
         self._conversations: dict[Conversation, float] = {}
-        """With the moment until which each may last, the oldest first."""
+        """With the moment until which each may last."""
+        self._reloaders: list[Conversation] = []
+        """Who waits for the outcome of a reload."""
         self._later: list[Callable[[dict[str, Plain]], None]] = []
         """Who asked while a collection was on its way: one more answers them all."""
         self._number = 0
@@ -83,7 +85,7 @@ class Inquiries:
     @property
     def deadline(self) -> float | None:
         moments = [collection.deadline for collection in self._collections.values()]
-        moments += list(self._conversations.values())[:1]
+        moments += self._conversations.values()
         if self._next_feeding is not None:
             moments.append(self._next_feeding)
         return min(moments, default=None)
@@ -258,9 +260,12 @@ class Inquiries:
                 self._reply(conversation, {"ok": True, "dump": events})
             case "dump" | "status":
                 self.collect(lambda taken: self._reply_dump(conversation, self.dump(taken), request.section))
+            case "reload" if self._watchdog.stopping:
+                self._reply(conversation, {"ok": False, "error": "the daemon is stopping"})
             case "reload":
+                self._conversations[conversation] = time.monotonic() + control.RELOAD_SECONDS
+                self._reloaders.append(conversation)
                 self._watchdog.ask_reload()
-                self._reply(conversation, {"ok": True})
             case "drain" | "undrain":
                 self._order_drain(conversation, request)
             case "configuration":
@@ -292,6 +297,13 @@ class Inquiries:
         if conversation is not None:
             done: Plain = {"ok": True, "text": answered.text}
             self._reply(conversation, {"ok": False, "error": answered.error} if answered.error else done)
+
+    def reload_ended(self, refused: str) -> None:
+        """Tell whoever asked for it; empty: it is applied."""
+        waiting, self._reloaders = self._reloaders, []
+        for conversation in waiting:
+            error = f"the reload is refused, the running configuration stays: {refused}"
+            self._reply(conversation, {"ok": False, "error": error} if refused else {"ok": True})
 
     def _configuration(self) -> Plain:
         current = self._watchdog.reload.current

@@ -324,6 +324,8 @@ class Reload:
         else:
             self._log.error(f"Reload refused, the running configuration stays: {reason}")
         self._watchdog.inquiries.tell_systemd("READY=1")
+        if not self._again:
+            self._watchdog.inquiries.reload_ended(reason if outcome == "refused" else "")
         self._ask_again()
 
     def _ask_again(self) -> None:

@@ -33,6 +33,11 @@ class Why:
         self._events = sorted(events, key=lambda event: int(event["number"]))
         self._zone = zone
 
+    @property
+    def names(self) -> list[str]:
+        """Of the instances, as they are configured."""
+        return list(self._instances)
+
     def chain(self, name: str) -> str:
         """The state in a line, and a line for each cause; raises Unknown."""
         instance = self._instances.get(name)

@@ -28,3 +28,10 @@ def test_an_advert_names_255_or_what_the_mtu_holds(count: int, version: int, ipv
     assert len(instance.excluded_addresses) == count - named
     complaint = f"an advert can name {named} addresses; the other {count - named} are held"
     assert any(complaint in line for line in said(analysis)) == (count > named)
+
+
+def test_addresses_of_no_network_of_the_interface_are_noted_once() -> None:
+    # The host of the tests has 192.0.2.0/24 on eth0; an advert names 255 addresses.
+    lines = [line for line in said(judged(text(300))) if "in none of the networks" in line]
+    assert len(lines) == 1
+    assert "192.1.2.1 and 4 more are in none of the networks of eth0: 192.0.2.0/24" in lines[0]

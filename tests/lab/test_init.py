@@ -49,7 +49,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "kad.service"
     text = (INIT / "kad.service").read_text()
     assert "ExecStart=/usr/bin/kad " in text
-    unit.write_text(text.replace("ExecStart=/usr/bin/kad ", f"ExecStart={built_kad(tmp_path)} "))
+    unit.write_text(text.replace("=/usr/bin/kad ", f"={built_kad(tmp_path)} "))
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -59,7 +59,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     [
         "Type=notify",
         "Restart=on-failure",
-        "ExecReload=/bin/kill -HUP $MAINPID",
+        "ExecReload=/usr/bin/kad $KAD_OPTIONS --reload",
         "KillMode=mixed",
         "LimitMEMLOCK=infinity",
         "WatchdogSec=30",
@@ -134,8 +134,9 @@ def test_the_sysv_script_starts_reloads_and_stops(lab: Lab, host: Node, service:
     status, said = service("configtest")
     assert status == 2
     assert "priority" in said
-    status, said = service("reload")
-    assert (status, said.startswith("kad: the configuration has an error, the running one stays")) == (6, True)
+    for verb in ("reload", "restart"):
+        status, said = service(verb)
+        assert (status, said.startswith("kad: the configuration has an error, the running one stays")) == (6, True)
     assert service("status") == (0, f"kad: running (pid {pid})\n")
 
     service.configure(150)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -334,7 +335,27 @@ def test_a_file_exists_while_files_are_read(pair: Pair) -> None:
     lab.hub.until(marker.exists, 2, "the marker is there")
     daemon.wait_log("Reload complete", since=begin)
     assert not marker.exists()
-    assert a.kad("--reload", "--runtime-dir", "/run/kad").returncode == 0
+    begin = time.time()
+    asking = a.start([sys.executable, "-m", "kad", "--reload", "--runtime-dir", "/run/kad"])
     lab.hub.until(marker.exists, 2, "the marker is there")
-    lab.hub.until(lambda: len(daemon.logged("Reload complete", since=begin)) == 2, 3, "reloaded")
+    daemon.wait_log("Reload complete", since=begin)
     assert not marker.exists()
+    assert asking.wait(5) == 0
+
+
+def test_who_asks_for_a_reload_is_told_what_became_of_it(pair: Pair) -> None:
+    lab, a, _ = pair
+    daemon = lab.start_kad(a, router(priority=100))
+    lab.wait_holder(VIP, a, seconds=5)
+    daemon.rewrite(router(priority=120))
+    done = daemon.ask("--reload")
+    assert (done.returncode, done.stderr) == (0, "")
+    # It was over when that came back.
+    assert told(daemon)["priority"] == 120
+    daemon.rewrite(router(priority=120).replace("interface eth0", ""))
+    # Also who comes while another reload is on its way.
+    daemon.send(signal.SIGHUP)
+    done = daemon.ask("--reload")
+    assert done.returncode == 1
+    assert re.match(r"kad: the reload is refused, .*stays: .*keepalived\.conf:\d+:\d+: .*no interface", done.stderr)
+    assert told(daemon)["priority"] == 120

@@ -65,7 +65,8 @@ class Consistency:
             self._note("virtual_ipaddress", text, "put a link-local address first", index=0)
 
     def _subnets(self, instance: VrrpInstance) -> None:
-        """An address that no other host of the LAN would look for there."""
+        """Addresses that no other host of the LAN would look for there; one note, at the first of them."""
+        foreign: dict[str, list[tuple[int, str]]] = {}
         for index, address in enumerate(instance.virtual_addresses):
             device = self._scope.host.interfaces.get(address.device or instance.interface)
             if device is None:
@@ -74,12 +75,12 @@ class Consistency:
             own = [network for network in networks if network.version == instance.family]
             wanted = ipaddress.ip_address(address.address)
             if own and not wanted.is_link_local and not any(wanted in network for network in own):
-                self._note(
-                    "virtual_ipaddress",
-                    f"{wanted} is in none of the networks of {device.name}: {' '.join(map(str, own))}",
-                    index=index,
-                    about_host=True,
-                )
+                where = f"in none of the networks of {device.name}: {' '.join(map(str, own))}"
+                foreign.setdefault(where, []).append((index, str(wanted)))
+        for where, found in foreign.items():
+            (index, first), *others = found
+            text = f"{first} and {len(others)} more are {where}" if others else f"{first} is {where}"
+            self._note("virtual_ipaddress", text, index=index, about_host=True)
 
     def _weights(self, instance: VrrpInstance) -> None:
         for item in instance.tracks:
