@@ -25,6 +25,9 @@ _TURN = 0.002
 """Seconds of work that may pass before the loop looks at its sockets again."""
 _LEAST = 0.001
 """Seconds of what was decided that are done in a turn even while adverts are due."""
+_FAIR, _MOST = 0.5, 0.05
+"""What was decided gets this part of what the rest of the turn took, up to so many seconds: where the adverts alone
+fill all the time there is, addresses would stay for minutes on a router that has given them up."""
 _COLLECT_AFTER = 60.0
 _COLLECT_ANYWAY_AFTER = 600.0
 _PAUSE = 0.02
@@ -50,6 +53,8 @@ class Course:
         self._alive = mux.noted(_nothing, "working through what concerns many routers")
         self._continues = False
         self._turned_at = self._flushed_at = mux.now()
+        self._began_at = inf
+        """When this turn began; inf outside of one."""
         self._collected_at = self._turned_at
         self._instances: list[Instance] = []
         self._by_router: dict[int, Instance] = {}
@@ -108,7 +113,8 @@ class Course:
         if not self._deeds.idle:
             now = self._mux.now()
             undisturbed = (self._agenda.next() or inf) - _SLACK
-            self._deeds.work(max(now + _LEAST, min(now + _TURN, undisturbed)))
+            fair = min((now - self._began_at) * _FAIR, _MOST)
+            self._deeds.work(max(now + _LEAST, now + fair, min(now + _TURN, undisturbed)))
             self._conversations.flush()
         if self._deeds.idle:
             self._ended()
@@ -116,10 +122,12 @@ class Course:
             self._continues = True
             self._mux.loop.call_soon(self._go_on)
         self._turned_at = self._mux.now()
+        self._began_at = inf
         self._arm()
 
     def _continue(self) -> None:
         self._continues = False
+        self._began_at = self._mux.now()
         self.finish()
 
     def _arm(self) -> None:
@@ -210,6 +218,7 @@ class Course:
     def _look_for_gap(self) -> None:
         """Before anything is decided: whether this process slept, and if it did, what was said meanwhile."""
         earliest, now = self._agenda.next(), self._mux.now()
+        self._began_at = now
         if earliest is None or now - max(earliest, self._turned_at) < _LATE:
             return
         self.counters["late_timers"] += 1

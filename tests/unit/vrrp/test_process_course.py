@@ -149,6 +149,37 @@ class TestDecisions:
         assert max(gaps) < 0.03
 
 
+class TestOverload:
+    def test_what_was_decided_gets_its_part_of_the_time(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Adverts that take longer than the interval between them leave no time; still addresses come and go."""
+        addresses = tuple(VirtualAddress(address=f"10.78.{n // 250}.{n % 250 + 1}", prefix=32) for n in range(3200))
+        busy = router(2, priority=254, advertisement_interval=0.02)
+        house.commit(busy)
+        house.run(0.2)
+        post, ask = house.room._conversations.post, house.network.request
+        posts: list[int] = []
+        requests: list[int] = []
+
+        def slow_post(instance: Instance, priority: int) -> bool:
+            # For a while: a clock that only work moves would never catch up.
+            if len(posts) < 20:
+                posts.append(len(requests))
+                house.mux.time += 0.04
+            return post(instance, priority)
+
+        def slow_request(batch: list[bytes]) -> list[int]:
+            requests.append(len(batch))
+            house.mux.time += 0.001
+            return ask(batch)
+
+        monkeypatch.setattr(house.room._conversations, "post", slow_post)
+        monkeypatch.setattr(house.network, "request", slow_request)
+        house.commit(busy, router(1, virtual_addresses=addresses[:1], excluded_addresses=addresses[1:], priority=255))
+        house.run(3.0)
+        # Requests of a millisecond: about twenty in half of the 40 ms that an advert takes, not one.
+        assert posts[10] - posts[5] > 50
+
+
 class TestDeeds:
     def hold(self, house: House, count: int) -> VrrpInstance:
         addresses = tuple(VirtualAddress(address=f"10.78.{i // 250}.{i % 250 + 1}", prefix=32) for i in range(count))
