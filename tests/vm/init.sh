@@ -22,6 +22,8 @@ mkdir -p /root/dev/pts /root/dev/shm
 mount -t devpts pts /root/dev/pts
 mount -t tmpfs shm /root/dev/shm
 mount -t tmpfs run /root/run
+# Without a syslog daemon daemons log to the console, and wait for it.
+ln -sf null /root/dev/console
 mkdir -p /root/run/lock /root/run/report /root/lib/modules
 mount -t 9p -o rw,$share report /root/run/report
 ln -s "$(cat /modules/folder)" /root/lib/modules/

@@ -21,9 +21,9 @@ from tests.vm.kernel import Kernel
 INSIDE = os.environ.get("KAD_GUEST", "")
 """In the guest: the folder that the host sees too."""
 _FILE = "reports"
-_PATIENCE = 200
+_PATIENCE = 400
 """Seconds without any word from the guest; a boot, or the longest fixture, on a slow host."""
-_LONGEST_TEST = 180
+_LONGEST_TEST = 360
 
 
 class Recorder:

@@ -151,13 +151,17 @@ class Services:
         if sorry is None:
             return None
         forwarding = words.sorry_server_lvs_method or words.lb_kind or NAT
-        port = sorry.port
-        if forwarding.method != "NAT" and name.port:
-            if port not in (0, name.port):
-                place = self.scope.places.of(words, "sorry_server")
-                self._warn(place, f"{forwarding.method} cannot map port {name.port} to {port}; {name.port} is used")
-            port = name.port
+        port = self._port(name, sorry.port, forwarding, self.scope.places.of(words, "sorry_server"))
         return _placed(sorry.address, port, forwarding, inhibit=words.sorry_server_inhibit)
+
+    def _port(self, name: ServiceName, port: int, forwarding: Forwarding, place: Place) -> int:
+        """Where packets are only passed on, their port stays."""
+        if forwarding.method == "NAT" or name.group is not None:
+            return port
+        if port not in (0, name.port):
+            ours, end = (f"port {name.port}", f"{name.port} is used") if name.port else ("every port", "each stays")
+            self._warn(place, f"{forwarding.method} cannot map {ours} to {port}; {end}")
+        return name.port
 
     def _make_programs(
         self, identity: str, words: ServiceWords | DestinationWords, names: tuple[str, ...]
@@ -213,11 +217,7 @@ class Services:
                 text = "lb_kind stands behind a real_server; keepalived forwards to that one by NAT, kad by lb_kind"
                 proposal = "write lb_kind before the first real_server"
                 self.scope.report.note(places.of(words, "lb_kind"), text, proposal=proposal)
-            port = server.name.port
-            if forwarding.method != "NAT" and name.port:
-                if port not in (0, name.port):
-                    self._warn(place, f"{forwarding.method} cannot map port {name.port} to {port}; {name.port} is used")
-                port = name.port
+            port = self._port(name, server.name.port, forwarding, place)
             weight = said.weight if said.weight is not None else words.weight
             address = server.name.address
             kept[server.name] = msgspec.structs.replace(
