@@ -145,14 +145,14 @@ def _status_line(instance: Plain) -> str:
 def _json_data(instance: Plain, commands: Mapping[str, str]) -> dict[str, object]:
     """Keys and types are keepalived's: some flags are numbers, others booleans."""
     configured = instance["configuration"]
-    announcing = configured["announcing"]
+    announcing, device = configured["announcing"], configured.get("device")
     told: dict[str, object] = {
         "iname": instance["name"],
         "dont_track_primary": int(not configured["track_primary"]),
         "skip_check_adv_addr": int(configured["skip_check_adv_addr"]),
         "strict_mode": int(configured["strict"]),
-        "vmac_ifname": "",
-        "ifp_ifname": instance["interface"],
+        "vmac_ifname": device["name"] if device else "",
+        "ifp_ifname": device["name"] if device else instance["interface"],
         "master_priority": instance["master_priority"] or 0,
         "last_transition": round(instance["since"], 6),
         "garp_delay": _number(announcing["master_delay"]),
@@ -238,7 +238,13 @@ def _state_lines(instance: Plain, groups: Sequence[Plain]) -> Iterator[str]:
     down = instance["timers"].get("master_down_interval")
     if down is not None:
         yield f"Master down timer = {round(down * 1e6)} usecs"
-    yield f"Interface = {instance['interface']}"
+    device = instance["configuration"].get("device")
+    if device:
+        by_base = str(instance["configuration"].get("transmits_by_base", False)).lower()
+        yield f"Use VMAC, i/f name {device['name']}, xmit_base = {by_base}"
+        yield f"Interface = {device['name']}, vmac on {device['base']}"
+    else:
+        yield f"Interface = {instance['interface']}"
 
 
 def _announcing_lines(announcing: Plain) -> Iterator[str]:
@@ -343,13 +349,23 @@ def _addresses(instance: Plain) -> list[Plain]:
     return [*instance["virtual_addresses"], *instance["excluded_addresses"]]
 
 
+def _device(address: Plain, instance: Plain) -> str:
+    """Where the address is, and what that is on."""
+    configured = instance["configuration"]
+    own = configured.get("device")
+    devices = [*([own] if own else []), *configured.get("further_devices", ())]
+    name = address["device"] or (own["name"] if own else instance["interface"])
+    return next((f"{name}@{device['base']}" for device in devices if device["name"] == name), str(name))
+
+
 def _address(address: Plain, instance: Plain) -> str:
-    """`ADDR[/LEN] dev IF scope S[ label L][ deprecated| preferred_lft …][ set]`; no length for a host address."""
+    """`ADDR[/LEN] dev IF[@BASE] scope S[ label L][ deprecated| preferred_lft …][ set]`; no length for a host's own."""
     is_six = ":" in address["address"]
     is_host = address["prefix"] == (128 if is_six else 32)
     text = str(address["address"]) + ("" if is_host else f"/{address['prefix']}")
     scope = address.get("scope", 0)
-    text += f" dev {address['device'] or instance['interface']} scope {_SCOPES.get(scope, scope)}"
+    text += f" dev {_device(address, instance)}{' use_vmac' if address.get('use_vmac') else ''}"
+    text += f" scope {_SCOPES.get(scope, scope)}"
     if address.get("label"):
         text += f" label {address['label']}"
     if is_six:

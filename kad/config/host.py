@@ -21,6 +21,9 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True):
     """ADDRESS/PREFIX, canonical."""
     vrf_table: int | None = None
     """The routing table of the VRF that it is; None where it is none."""
+    mac: str = ""
+    kind: str = ""
+    """"macvlan", "veth", …; empty for a physical one."""
 
     @property
     def is_loopback(self) -> bool:

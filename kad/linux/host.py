@@ -14,12 +14,14 @@ import struct
 import sys
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from kad.config.host import FileLook, Host, Interface
 
 _RTM_GETLINK, _RTM_GETADDR = 18, 22
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_REQUEST_DUMP = 0x301
-_IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO = 3, 4, 18
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO = 1, 3, 4, 18
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 _IFLA_VRF_TABLE = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
@@ -68,21 +70,23 @@ def _interfaces() -> dict[str, Interface]:
         addresses: dict[int, list[str]] = {}
         for index, text in _addresses(netlink):
             addresses.setdefault(index, []).append(text)
-    return {
-        name: Interface(
-            name=name, index=index, flags=flags, mtu=mtu, addresses=tuple(addresses.get(index, ())), vrf_table=table
-        )
-        for index, flags, name, mtu, table in links
-    }
+    return {link.name: msgspec.structs.replace(link, addresses=tuple(addresses.get(link.index, ()))) for link in links}
 
 
-def _links(netlink: socket.socket) -> Iterator[tuple[int, int, str, int, int | None]]:
+def _links(netlink: socket.socket) -> Iterator[Interface]:
     for body in _dump(netlink, _RTM_GETLINK, bytes(16)):
         index, flags = struct.unpack_from("=iI", body, 4)
         attributes = dict(_attributes(body, 16))
-        name = attributes[_IFLA_IFNAME].rstrip(b"\0").decode(errors="surrogateescape")
-        mtu = int.from_bytes(attributes.get(_IFLA_MTU, b""), sys.byteorder)
-        yield index, flags, name, mtu, _vrf_table(attributes.get(_IFLA_LINKINFO, b""))
+        kind = dict(_attributes(attributes.get(_IFLA_LINKINFO, b""), 0)).get(_IFLA_INFO_KIND, b"")
+        yield Interface(
+            name=attributes[_IFLA_IFNAME].rstrip(b"\0").decode(errors="surrogateescape"),
+            index=index,
+            flags=flags,
+            mtu=int.from_bytes(attributes.get(_IFLA_MTU, b""), sys.byteorder),
+            mac=attributes.get(_IFLA_ADDRESS, b"").hex(":"),
+            kind=kind.rstrip(b"\0").decode(errors="replace"),
+            vrf_table=_vrf_table(attributes.get(_IFLA_LINKINFO, b"")),
+        )
 
 
 def _vrf_table(link_info: bytes) -> int | None:

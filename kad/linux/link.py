@@ -26,7 +26,11 @@ _IFLA_MTU = 4
 _IFLA_LINK = 5
 _IFLA_MASTER = 10
 _IFLA_LINKINFO = 18
+_IFLA_IFALIAS = 20
+_IFLA_GROUP = 27
 _IFLA_INFO_KIND = 1
+_IFLA_INFO_DATA = 2
+_IFLA_MACVLAN_MODE = 1
 
 ETHERNET = 1
 """`Link.hardware` of what carries Ethernet frames (ARPHRD_ETHER)."""
@@ -53,6 +57,11 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     """Index of the bridge, bond or VRF that it belongs to; 0 for none."""
     lower: int
     """Index of the interface below it (of a macvlan or VLAN), or of a veth's peer; 0 for none."""
+    mode: int = 0
+    """Of a macvlan: MACVLAN_MODE_."""
+    group: int = 0
+    alias: str = ""
+    """Free text that the kernel keeps with it."""
 
 
 def parse_link(told: Message) -> tuple[Link, bool] | None:
@@ -63,7 +72,9 @@ def parse_link(told: Message) -> tuple[Link, bool] | None:
     if family != 0:
         return None  # a bridge speaking of one of its ports: RTM_DELLINK is then no deletion
     found = attributes(told.body[_IFINFOMSG.size :])
-    kind = attributes(found.get(_IFLA_LINKINFO, b"")).get(_IFLA_INFO_KIND, b"")
+    linkinfo = attributes(found.get(_IFLA_LINKINFO, b""))
+    kind = linkinfo.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode(errors="replace")
+    data = attributes(linkinfo.get(_IFLA_INFO_DATA, b"")) if kind == "macvlan" else {}
     link = Link(
         index=index,
         name=found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
@@ -75,9 +86,12 @@ def parse_link(told: Message) -> tuple[Link, bool] | None:
         hardware=hardware,
         mac=found.get(_IFLA_ADDRESS, b""),
         mtu=_number(found, _IFLA_MTU),
-        kind=kind.rstrip(b"\0").decode(errors="replace"),
+        kind=kind,
         master=_number(found, _IFLA_MASTER),
         lower=_number(found, _IFLA_LINK),
+        mode=_number(data, _IFLA_MACVLAN_MODE),
+        group=_number(found, _IFLA_GROUP),
+        alias=found.get(_IFLA_IFALIAS, b"").rstrip(b"\0").decode(errors="replace"),
     )
     return link, told.kind == RTM_DELLINK
 

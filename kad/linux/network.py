@@ -38,6 +38,7 @@ class Network:
         self._links: dict[int, Link] = {}
         self._by_name: dict[str, Link] = {}
         self._addresses: dict[int, dict[_AddressKey, Address]] = {}
+        self._untold: list[Change] = []
         self.overruns = 0
         """How often the kernel had more to say than was read."""
         self.refresh()
@@ -72,8 +73,17 @@ class Network:
         """Put prebuilt messages to the kernel; the errno of each, 0 when it did what was asked."""
         return self._commands.request(batch)
 
+    def catch_up(self) -> bool:
+        """Know by now what the last requests changed; read() tells of it later. Whether there is anything to tell."""
+        self._untold += self._listen()
+        return bool(self._untold)
+
     def read(self) -> list[Change]:
         """What changed since the last look."""
+        changes, self._untold = self._untold, []
+        return changes + self._listen()
+
+    def _listen(self) -> list[Change]:
         try:
             told = self._monitor.receive()
         except Overrun:

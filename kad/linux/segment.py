@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from kad.linux.batch import BatchReceiver, BatchSender, Datagram, Unsent
 from kad.linux.link import Link
-from kad.linux.vrrp_socket import AH, VRRP, join, leave, open_receiver, open_sender
+from kad.linux.vrrp_socket import AH, VRRP, bind_to_foreign_address, join, leave, open_receiver, open_sender
 
 
 class Segment:
@@ -18,6 +18,7 @@ class Segment:
         self.family = family
         self.ah = ah
         self._groups: set[str] = set()
+        self._source = ""
         self._receivers = [
             BatchReceiver(open_receiver(link.index, link.name, family, None, protocol=protocol))
             for protocol in ((VRRP, AH) if ah else (VRRP,))
@@ -42,6 +43,13 @@ class Segment:
             for group in wanted - self._groups:
                 join(receiver.socket, self.link.index, group)
         self._groups = wanted
+
+    def speak_as(self, source: str) -> None:
+        """Send from this IPv6 address, which only the interface below has. Raises Refused."""
+        if self.family == 6 and source != self._source:
+            for sender in self._senders.values():
+                bind_to_foreign_address(sender.socket, source, self.link.index)
+            self._source = source
 
     def receive(self) -> list[bytes]:
         """What waits, in order, with IP headers; empty when nothing does. Raises Refused."""

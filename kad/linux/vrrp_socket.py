@@ -17,6 +17,7 @@ _SO_SNDBUFFORCE = 32
 _SEND_BUFFER = 4 * 1024 * 1024
 """Bytes: the adverts of a thousand routers leave at once, and each counts until the network card has sent it."""
 _IP_MULTICAST_ALL = 49
+_IPV6_FREEBIND = 78
 _SO_PRIORITY = 12
 _PRIORITY_INTERNETWORK_CONTROL = 6
 _MOST_HEARD_BEFORE = 10_000
@@ -91,6 +92,13 @@ def open_sender(ifindex: int, ifname: str, family: int, *, multicast: bool) -> s
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, ifindex)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
     return sock
+
+
+def bind_to_foreign_address(sender: socket.socket, source: str, ifindex: int) -> None:
+    """The kernel looks for a source address in vain where the interface has none; it is told which one to take."""
+    with refusing(f"sending from {source}"):
+        sender.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
+        sender.bind((source, 0, 0, ifindex))
 
 
 def _raw_socket(family: int, protocol: int) -> socket.socket:

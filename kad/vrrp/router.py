@@ -102,6 +102,11 @@ _OVERLAP_EACH = 0.0005
 """Seconds more for each further address: the new MASTER announces one after the other."""
 
 
+def _place_of_addresses(configuration: VrrpInstance) -> tuple[object, ...]:
+    """What a MASTER holds, and where."""
+    return (configuration.virtual_addresses, configuration.excluded_addresses, configuration.devices)
+
+
 class Router:
     """A Machine (kad.machine) for one vrrp_instance."""
 
@@ -351,6 +356,9 @@ class Router:
                 return self._hear_as_backup(backup, advert, now)
             case Master() as master:
                 return self._hear_as_master(master, advert, now)
+            case Leaving() if advert.priority != GIVING_UP and self.configuration.device is not None:
+                # Two hosts with one MAC would both be answered; the switches learn from the advert itself.
+                return [ReleaseAddresses(), *self._enter(State.STOP, "stopped")]
             case Leaving() as leaving if advert.priority != GIVING_UP:
                 leaving.until = min(leaving.until, now + self._overlap())
                 return []
@@ -634,8 +642,7 @@ class Router:
                 elsewhere = configuration.announcing.elsewhere
                 if elsewhere != old.announcing.elsewhere:
                     master.elsewhere_at = now + elsewhere if elsewhere else None
-                held = (old.virtual_addresses, old.excluded_addresses)
-                if held != (configuration.virtual_addresses, configuration.excluded_addresses):
+                if _place_of_addresses(old) != _place_of_addresses(configuration):
                     return [HoldAddresses(), Announce(configuration.announcing.master_repeat)]
                 if (old.routes, old.rules) != (configuration.routes, configuration.rules):
                     return [HoldAddresses()]

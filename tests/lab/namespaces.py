@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 PROJECT = Path(__file__).resolve().parents[2]
-PROGRAMS = ("ip", "unshare", "setpriv", "mount", "keepalived", "tcpdump", "killall", "ping", "nginx")
+PROGRAMS = ("ip", "unshare", "setpriv", "mount", "keepalived", "tcpdump", "killall", "ping", "nginx", "nft")
 
 _BYTECODE = Path(tempfile.gettempdir(), f"kad-bytecode-{os.getuid()}")
 _CLONE_FS = 0x200

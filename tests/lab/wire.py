@@ -51,6 +51,8 @@ class Advert(NamedTuple):
     addresses: tuple[str, ...]
     authentication: bytes
     packet: bytes
+    mac: str = ""
+    """Source of the frame."""
 
 
 class Announcement(NamedTuple):
@@ -196,7 +198,7 @@ class Wire:
             kind = frame[12:14]
             if (kind == b"\x08\x00" and frame[23] in (112, 51)) or (kind == b"\x86\xdd" and frame[20] == 112):
                 with contextlib.suppress(IndexError, struct.error, OSError):
-                    self._adverts.append(decode_advert(arrival, node, frame[14:]))
+                    self._adverts.append(decode_advert(arrival, node, frame[14:])._replace(mac=frame[6:12].hex(":")))
             # A gratuitous ARP: sender and target protocol address are the same.
             elif kind == b"\x08\x06" and frame[28:32] == frame[38:42]:
                 address, sender = socket.inet_ntoa(frame[28:32]), frame[22:28].hex(":")

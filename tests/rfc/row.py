@@ -88,7 +88,7 @@ def _built(configuration: VrrpInstance, source: str, priority: int) -> bytes:
     router = Instance(configuration, 0.0)
     router.source = source
     segment = SimpleNamespace(link=SimpleNamespace(index=1))
-    ours: Any = SimpleNamespace(_of=lambda _: SimpleNamespace(segment=segment))
+    ours: Any = SimpleNamespace(_mouth=lambda _: SimpleNamespace(segment=segment))
     with patch.object(conversations, "Datagram", lambda payload, _: payload):
         (payload,) = conversations.Conversations._build(ours, router, priority)
     assert isinstance(payload, bytes)

@@ -36,6 +36,27 @@ class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds; None: for ever."""
 
 
+class VirtualDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """A macvlan or ipvlan that is made for an instance, and unmade with it."""
+
+    name: str
+    base: str
+    """The interface that it is on."""
+    family: int = 4
+    """Of the instance."""
+    mac: str | None = None
+    """None: an ipvlan, which has that of its base."""
+    mode: str = "private"
+    """Of an ipvlan: bridge, private or vepa; a macvlan is always private."""
+    group: int | None = None
+    """None: that of its base."""
+    ipv6: bool = False
+    """It may get IPv6 addresses."""
+    address: str | None = None
+    """An ipvlan speaks from it, and has it as long as it exists."""
+    prefix: int = 32
+
+
 class UnicastPeer(msgspec.Struct, frozen=True, kw_only=True):
     """A router that adverts are sent to, and may come from."""
 
@@ -109,6 +130,13 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "BACKUP"
     """MASTER or BACKUP: the initial wish."""
     interface: str
+    """As it is configured; its link and its address are those of the instance."""
+    device: VirtualDevice | None = None
+    """use_vmac, use_ipvlan: what is on the interface, and has the addresses."""
+    transmits_by_base: bool = False
+    """vmac_xmit_base: adverts leave by the interface all the same."""
+    further_devices: tuple[VirtualDevice, ...] = ()
+    """use_vmac_addr: for addresses on other interfaces."""
     virtual_router_id: int
     version: int = 2
     family: int = 4
@@ -156,6 +184,42 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True):
     notify_priority_changes: bool = False
     smtp_alert: bool = False
 
+    @property
+    def own_interface(self) -> str:
+        """Where addresses are that name no other interface."""
+        return self.device.name if self.device is not None else self.interface
+
+    @property
+    def speaks_on(self) -> str:
+        """The interface by which adverts leave."""
+        return self.interface if self.transmits_by_base else self.own_interface
+
+    @property
+    def hears_on(self) -> str:
+        """The interface on which adverts are heard.
+
+        What bears the virtual MAC as its source, a macvlan of that MAC alone hears; all other multicast it hears too.
+        """
+        return self.interface if self.unicast_peers else self.own_interface
+
+    @property
+    def devices(self) -> tuple[VirtualDevice, ...]:
+        """All that are made for it."""
+        return self.further_devices if self.device is None else (self.device, *self.further_devices)
+
+
+class Filtering(msgspec.Struct, frozen=True, kw_only=True):
+    """How nftables keep packets from addresses, and reports of virtual MACs from the wire."""
+
+    table: str = "keepalived"
+    priority: int = -1
+    """Of the hooks."""
+    by_index: bool = False
+    """Link-local addresses are told apart by the index of their interface, not by its name."""
+    counters: bool = False
+    igmp: bool = True
+    """Reports of IPv4 groups are filtered; not where the kernel sends none."""
+
 
 class SyncGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Instances that change state together."""
@@ -187,6 +251,7 @@ class VrrpSlice(msgspec.Struct, frozen=True, kw_only=True):
     link_delays: tuple[InterfaceDelay, ...] = ()
     polled_links: tuple[Linkbeat, ...] = ()
     garp_groups: tuple[GarpGroup, ...] = ()
+    filtering: Filtering = Filtering()
     startup_delay: float = 0.0
     """Seconds after the start during which adverts are discarded."""
     delay_after_boot: float = 0.0

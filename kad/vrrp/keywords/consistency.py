@@ -21,6 +21,7 @@ class Consistency:
     def judge(self, instance: VrrpInstance) -> None:
         """Say all that is odd about the instance."""
         self._devices(instance)
+        self._silence(instance)
         self._first_address(instance)
         self._subnets(instance)
         self._weights(instance)
@@ -63,6 +64,20 @@ class Consistency:
             self._warn("virtual_ipaddress", text, "put a link-local address first")
         else:
             self._note("virtual_ipaddress", text, "put a link-local address first", index=0)
+
+    def _silence(self, instance: VrrpInstance) -> None:
+        """Strict mode takes packets for the addresses from nobody, which few expect."""
+        if not instance.strict or instance.accept or instance.priority == OWNER or not instance.virtual_addresses:
+            return
+        first, *others = [address.address for address in instance.virtual_addresses]
+        addresses = f"{first} and {len(others)} more" if others else first
+        remedy = "add accept" if instance.version == 3 else "leave out vrrp_strict, or use version 3 and add accept"
+        self._note(
+            "strict_mode",
+            f"in strict mode a router that does not own its addresses is silent on them: nothing sent to {addresses} "
+            "is answered, not even ping",
+            proposal=remedy,
+        )
 
     def _subnets(self, instance: VrrpInstance) -> None:
         """Addresses that no other host of the LAN would look for there; one note, at the first of them."""

@@ -6,11 +6,12 @@ import re
 
 import msgspec
 
-from kad.config.values import UNSIGNED, Value, Words, Wrong, decimal, quote, to_prefix
+from kad.config.values import UNSIGNED, Clamped, Value, Words, Wrong, decimal, quote, to_prefix
 from kad.vrrp.keywords.links import InterfaceDelay, Linkbeat
 
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){4,5}\Z")
 _LONGEST_NAME = 15
+_PROTOCOL_MACS = ("00:00:5e:00:01:", "00:00:5e:00:02:")
 
 
 class ExtraAnnouncing(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,29 +77,43 @@ def _device(text: str, index: int) -> str:
     return text
 
 
+def _take(found: dict[str, str | bool], word: str, text: str) -> str:
+    """Take the word into what was found; what is wrong with it, and then it is not taken."""
+    if word in found:
+        return f"{text} is a second {word}, after {found[word]}"
+    if word == "name" and (len(text) > _LONGEST_NAME or "/" in text):
+        return f"{text} cannot be the name of an interface"
+    if word == "mac" and int(text.partition(":")[0], 16) & 1:
+        return f"{text} is a multicast address"
+    if word == "mac" and text.startswith(_PROTOCOL_MACS):
+        return f"{text} is an address of the protocol itself"
+    found[word] = text
+    return ""
+
+
 def vmac() -> Value:
     """[IFNAME] [MAC] [group GID], in any order."""
 
     def read(words: Words) -> Vmac:
         found: dict[str, str | bool] = {}
+        complaints = []
         at = 0
         while at < len(words):
             word = words[at].text
             if word in ("name", "group") and at + 1 < len(words):
                 at += 1
-                found[word] = _device(words[at].text, at)
+                complaints.append(_take(found, word, words[at].text))
             elif word == "netlink_notify_msg":
                 found["netlink_notify"] = True
             elif _MAC.match(word):
-                if word.lower().startswith(("00:00:5e:00:01:", "00:00:5e:00:02:")):
-                    raise Wrong(f"{word} is an address of the protocol itself", at)
-                found["mac"] = word.lower()
-            elif "name" in found:
-                raise Wrong(f"{word} is a second name, after {found['name']}", at)
+                complaints.append(_take(found, "mac", word.lower()))
             else:
-                found["name"] = _device(word, at)
+                complaints.append(_take(found, "name", word))
             at += 1
-        return msgspec.convert(found, Vmac)
+        value = msgspec.convert(found, Vmac)
+        if text := "; ".join(filter(None, complaints)):
+            raise Clamped(text, value, "use_vmac goes without it")
+        return value
 
     def write(value: Vmac) -> str:
         words = [value.name and quote(value.name), value.mac, "netlink_notify_msg" if value.netlink_notify else None]

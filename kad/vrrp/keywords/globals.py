@@ -104,13 +104,13 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
         None
     )
     nftables: Annotated[
-        str | None, keyword(optional(text("TABLE"), "keepalived"), "the table of filters", effect=False)
+        str | None, keyword(optional(text("TABLE"), "keepalived"), "the table of filters", default="keepalived")
     ] = None
     nftables_priority: Annotated[
-        int | None, keyword(integer(-2147483648, 2147483647), "of its chains", default="-1", effect=False)
+        int | None, keyword(integer(-2147483648, 2147483647), "of its chains", default="-1")
     ] = None
-    nftables_ifindex: Annotated[bool, keyword(flag(), "sets by number, not by name", effect=False)] = False
-    nftables_counters: Annotated[bool, keyword(flag(), "rules count", effect=False)] = False
+    nftables_ifindex: Annotated[bool, keyword(flag(), "sets by number, not by name")] = False
+    nftables_counters: Annotated[bool, keyword(flag(), "rules count")] = False
     vrrp_rx_bufs_policy: Annotated[
         str | None,
         keyword(
@@ -134,9 +134,7 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
     ] = None
     disable_local_igmp: Annotated[bool, keyword(flag(), "no IGMP for link-local groups", effect=False)] = False
     fifo_write_vrrp_states_on_reload: Annotated[bool, keyword(flag(), "a reload writes all states")] = False
-    vmac_prefix: Annotated[str | None, keyword(text("STRING"), "of names of VMACs", default="vrrp", effect=False)] = (
-        None
-    )
+    vmac_prefix: Annotated[str | None, keyword(text("STRING", longest=8), "of names of VMACs", default="vrrp")] = None
     vmac_addr_prefix: Annotated[
-        str | None, keyword(text("STRING"), "the same for use_vmac_addr", default="vmac_prefix", effect=False)
+        str | None, keyword(text("STRING", longest=8), "the same for use_vmac_addr", default="vmac_prefix")
     ] = None

@@ -161,7 +161,7 @@ class ProtocolWords(Block, frozen=True, kw_only=True):
         bool | None, keyword(boolean(), "the owner hears no adverts", default="vrrp_owner_ignore_adverts")
     ] = None
     accept: Annotated[bool, keyword(flag(), "packets to the addresses are accepted")] = False
-    no_accept: Annotated[bool, keyword(flag(), "packets to the addresses are dropped", effect=False)] = False
+    no_accept: Annotated[bool, keyword(flag(), "packets to the addresses are dropped")] = False
     timer_expired_backup: Annotated[
         int | None,
         keyword(
@@ -176,12 +176,10 @@ class DeviceWords(Block, frozen=True, kw_only=True):
     """Which devices an instance speaks and lives on, beside its interface."""
 
     vrf: Annotated[str | None, keyword(text("IFNAME"), "bind to this VRF", effect=False)] = None
-    use_vmac: Annotated[
-        Vmac | None, keyword(vmac(), "speak from a macvlan with the virtual MAC", default="off", effect=False)
-    ] = None
-    use_vmac_addr: Annotated[bool, keyword(flag(), "a macvlan for each interface of addresses", effect=False)] = False
-    vmac_xmit_base: Annotated[bool, keyword(flag(), "adverts leave by the interface below", effect=False)] = False
-    use_ipvlan: Annotated[Ipvlan | None, keyword(ipvlan(), "speak from an ipvlan", default="off", effect=False)] = None
+    use_vmac: Annotated[Vmac | None, keyword(vmac(), "speak from a macvlan with the virtual MAC", default="off")] = None
+    use_vmac_addr: Annotated[bool, keyword(flag(), "a macvlan for each interface of addresses")] = False
+    vmac_xmit_base: Annotated[bool, keyword(flag(), "adverts leave by the interface below")] = False
+    use_ipvlan: Annotated[Ipvlan | None, keyword(ipvlan(), "speak from an ipvlan", default="off")] = None
     kernel_rx_buf_size: Annotated[
         int | None,
         keyword(

@@ -112,7 +112,7 @@ class InstanceResolver:
             owner_ignore_adverts=self._strict
             or first(False, said.owner_ignore_adverts, defaults.vrrp_owner_ignore_adverts),
             timer_expired_backup=self._timer_expired_backup(),
-            accept=said.accept or not (said.no_accept or self._strict),
+            accept=self._accepts(),
             strict=self._strict,
             promote_secondaries=block.promote_secondaries,
             tracks=tracks,
@@ -199,12 +199,20 @@ class InstanceResolver:
                 self._scope.report.warning(place, text)
             if found in kept:
                 self._scope.report.note(place, f"{self._block.name}: {found.address} stands here twice; once counts")
-            elif device is not None and device not in self._scope.host.interfaces and device != self._said.interface:
+            elif device is not None and device not in self._known_devices():
                 self._scope.report.warning(
                     place, f"{self._block.name}: there is no interface {device} on this host", about_host=True
                 )
             kept[found] = None
         return tuple(kept)
+
+    def _known_devices(self) -> set[str]:
+        """Interfaces that are there, or will be."""
+        vmac, prefix = self._block.devices.use_vmac, first("vrrp", self._defaults.vmac_prefix)
+        own = {self._said.interface or ""}
+        if vmac is not None:
+            own.add(vmac.name or f"{prefix}.{self._said.virtual_router_id}")
+        return own | self._scope.host.interfaces.keys()
 
     def _fitting(
         self, addresses: tuple[VirtualAddress, ...], interface: str
@@ -302,6 +310,12 @@ class InstanceResolver:
             self._warn("preempt_delay", f"preempt_delay does not go with {reason}; it is ignored")
             return 0.0
         return delay
+
+    def _accepts(self) -> bool:
+        if self._strict and self._version == 2 and self._said.accept:
+            self._warn("accept", "strict mode of version 2 accepts nothing (RFC 3768); accept is ignored")
+            return False
+        return self._said.accept or not (self._said.no_accept or self._strict)
 
     def _authentication(self) -> Authentication | None:
         block = self._block.authentication

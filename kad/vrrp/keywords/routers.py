@@ -20,6 +20,7 @@ from kad.vrrp.keywords.group import GroupBlock
 from kad.vrrp.keywords.instance import InstanceBlock, NotifyWords, TrackWords
 from kad.vrrp.keywords.resolve import InstanceResolver
 from kad.vrrp.keywords.routings import Routings
+from kad.vrrp.keywords.virtual_devices import VirtualDevices, filtering
 
 WATCHED = frozenset(("interface", "script", "process", "file", "bfd"))
 """Kinds of tracked things that kad watches."""
@@ -51,6 +52,7 @@ class Routers:
         """All of them; what cannot run has been said and is left out."""
         made: dict[str, VrrpInstance] = {}
         seen: dict[tuple[str, int, int, str], InstanceBlock] = {}
+        devices = VirtualDevices(self._defaults, self._scope)
         self._say_for_themselves = frozenset(
             block.name for block in blocks if block.notify_priority_changes is not None
         )
@@ -62,13 +64,16 @@ class Routers:
                 self._tell_conflict(instance, block, seen)
                 Consistency(block, self._scope).judge(instance)
                 routes, rules = self._routings.of_instance(block.name, block, block.virtual_routes, block.virtual_rules)
-                made[instance.name] = msgspec.structs.replace(instance, routes=routes, rules=rules)
+                made[instance.name] = msgspec.structs.replace(
+                    devices.equip(instance, block), routes=routes, rules=rules
+                )
         self._tell_shared_addresses(blocks, made)
         synced = [group for block in groups if (group := self._group(block, made)) is not None]
         defaults = self._defaults
         return VrrpSlice(
             instances=tuple(made.values()),
             groups=tuple(synced),
+            filtering=filtering(defaults),
             startup_delay=defaults.vrrp_startup_delay or 0.0,
             delay_after_boot=defaults.vrrp_delay_after_boot or 0.0,
             log_unknown_vrids=defaults.log_unknown_vrids,
@@ -101,7 +106,7 @@ class Routers:
             if block.name not in made:
                 continue
             for index, address in enumerate(made[block.name].virtual_addresses):
-                device = address.device or made[block.name].interface
+                device = address.device or made[block.name].own_interface
                 holder = holders.setdefault((device, address.address), block.name)
                 if holder != block.name:
                     place = self._scope.places.of(block, "virtual_ipaddress", index)

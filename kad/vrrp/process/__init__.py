@@ -42,6 +42,8 @@ from kad.vrrp.process.claims import Claims
 from kad.vrrp.process.conversations import Conversations
 from kad.vrrp.process.course import Course
 from kad.vrrp.process.deeds import Deeds
+from kad.vrrp.process.devices import Devices
+from kad.vrrp.process.firewall import Firewall
 from kad.vrrp.process.holding import Holding
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.linkstates import LinkStates
@@ -63,6 +65,8 @@ def let_go(slice_bytes: bytes, names: frozenset[str] | None, log: Logger) -> Non
     room = Room(Mux(), lambda message: None, log)
     room.prepare(0, slice_bytes)
     room.release(names)
+    if names is None:
+        room.unmake()
 
 
 class Room:
@@ -92,7 +96,19 @@ class Room:
         self._tracking = Tracking(self.network, self._link_states.is_up)
         self._telling = Telling(say)
         self._announcing = announcing = Announcing(mux, log, FrameSender.open(), self.network)
-        self._deeds = Deeds(mux, say, log, self._conversations, self._holding, self._routing, announcing, self._telling)
+        self._devices = Devices(mux, log, self.network, self._course.at, self._read_network)
+        self._firewall = Firewall(log, self.network)
+        self._deeds = Deeds(
+            mux,
+            say,
+            log,
+            self._conversations,
+            self._holding,
+            self._routing,
+            announcing,
+            self._telling,
+            self._firewall,
+        )
         self._course.begin(self._conversations, self._deeds)
         self._claims = Claims(mux, log, self.network, self._course.turn, self._course.tell)
         mux.watch(self.network.fileno(), self._read_network, "reading what the kernel says of interfaces")
@@ -118,6 +134,8 @@ class Room:
         old_instances = {identity(instance.configuration): instance for instance in self.instances}
         wanted = {identity(configuration): configuration for configuration in new.instances}
         first = generation == 1 and not self._earlier
+        devices = [device for configuration in new.instances for device in configuration.devices]
+        self._devices.want(devices)
         for key, instance in old_instances.items():
             if key not in wanted:
                 self._remove(instance)
@@ -128,6 +146,9 @@ class Room:
         ]
         self._slice = new
         settled = self._form_groups()
+        held = {name for name, earlier in self._earlier.items() if earlier.state.holds_addresses}
+        self._firewall.arrange(new.filtering, self.instances, devices, held)
+        self._deeds.then(partial(self._devices.let_go, devices))
         self._surroundings = Surroundings(self.instances, self._statics)
         self._routing.follow([*self.instances, *self._statics.holders], partial(self._course.turn, self._read_routing))
         self._announcing.take_turns(new.garp_groups)
@@ -145,7 +166,7 @@ class Room:
         self._promote()
         self._link_states.follow(new.link_delays, new.polled_links)
         self._conversations.arrange(self.network, self.instances)
-        self._look_at({instance.configuration.interface for instance in self.instances})
+        self._look_at(_interfaces_of(self.instances))
         self._foresee()
         for instance in self.instances:
             if instance.router.state is not State.INIT:
@@ -205,8 +226,10 @@ class Room:
         old = instance.configuration
         if old.name != configuration.name:
             self._say(instance.state_message(deleted=True))
-        instance.reconfigure(configuration)
         self._conversations.forget(instance)
+        if (old.hears_on, old.speaks_on) != (configuration.hears_on, configuration.speaks_on):
+            instance.outbox = None
+        instance.reconfigure(configuration)
         superseded, gone = self._holding.change(instance, old)
         self._deeds.step(superseded)
         self._deeds.step(self._routing.change(instance, old))
@@ -285,7 +308,10 @@ class Room:
         came_up: set[str] = set()
         shaken: set[str] = set()
         lost = []
-        for change in self.network.read():
+        changes = self.network.read()
+        if self._devices.notice(changes):
+            self._firewall.follow()
+        for change in changes:
             match change:
                 case LinkChanged(old, new):
                     concerned = [link.name for link in (old, new) if link and self._surroundings.concerns(link.name)]
@@ -341,18 +367,18 @@ class Room:
         virtual = self._surroundings.with_address
         for name in names:
             self._conversations.look_at(name, self.network)
-            found: dict[int, Ground] = {}
+            found: dict[tuple[str, int], Ground] = {}
             for instance in self._surroundings.on_interface.of([name]):
-                family = instance.configuration.family
-                if family not in found:
-                    found[family] = ground(self.network, name, family, virtual, self._link_states.is_up)
-                self._place(instance, found[family])
+                configuration = instance.configuration
+                key = (configuration.interface, configuration.family)
+                if key not in found:
+                    found[key] = ground(self.network, *key, virtual, self._link_states.is_up)
+                self._place(instance, found[key])
                 self._course.keep_pace()
 
     def _place(self, instance: Instance, found: Ground) -> None:
-        faults, source = standing(
-            instance.configuration, found, self._conversations.failure(instance), self.network.has_anywhere
-        )
+        failure = self._conversations.failure(instance) or self._devices.lack(instance.configuration)
+        faults, source = standing(instance.configuration, found, failure, self.network.has_anywhere)
         is_up = self._link_states.is_up
         faults |= lacking(self.network, self._surroundings.needs.get(instance, ()), is_up)
         faults |= self._statics.faults(instance.name, self.network, is_up)
@@ -362,7 +388,7 @@ class Room:
 
     def _look_again(self, instance: Instance) -> None:
         concerned = self._statics.dependents(self.instances) if instance is self._statics.holder else [instance]
-        self._look_at({each.configuration.interface for each in concerned})
+        self._look_at(_interfaces_of(concerned))
         self._judge_again(concerned)
 
     def _defend(self, lost: Iterable[Address]) -> None:
@@ -442,6 +468,13 @@ class Room:
             for _ in self._statics.sweep(self._prepared):
                 pass
 
+    def unmake(self) -> None:
+        """No device and no filter of the prepared instances is left, and what was borrowed for them is given back."""
+        assert self._prepared is not None
+        self._devices.adopt(device for instance in self._prepared.instances for device in instance.devices)
+        self._devices.let_go()
+        self._firewall.sweep(self._prepared)
+
     def tell_all(self) -> None:
         for instance in self.instances:
             self._say_state(instance)
@@ -478,6 +511,8 @@ class Room:
             self._promotion.ask(())
             for _ in self._statics.release():
                 pass
+            self._devices.let_go()
+            self._firewall.remove()
 
     async def orphaned(self) -> None:
         await self.stop(release=True, handover=0.0)
@@ -489,3 +524,8 @@ class Room:
 
     def _all_stopped(self) -> bool:
         return self._deeds.idle and all(instance.router.state is State.STOP for instance in self.instances)
+
+
+def _interfaces_of(instances: Iterable[Instance]) -> set[str]:
+    """Those that are configured for them, and the devices that they have on them."""
+    return {name for each in instances for name in (each.configuration.interface, each.configuration.own_interface)}

@@ -80,7 +80,7 @@ class Announcing:
 
     def _is_elsewhere(self, instance: Instance, link: Link) -> bool:
         configuration = instance.configuration
-        if link.name == configuration.interface:
+        if link.name == configuration.own_interface:
             return False
         return configuration.announcing.elsewhere_all or link.kind in _STACKED
 

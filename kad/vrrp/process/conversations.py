@@ -52,6 +52,8 @@ class Conversation:
         self.name = name
         self.family = family
         self.groups: set[str] = set()
+        self.speakers = 0
+        """Instances whose adverts leave here."""
         self.listeners: dict[int, list[Instance]] = {}
         self.ah = False
         """Somebody among them wants authentication headers."""
@@ -102,23 +104,27 @@ class Conversations:
             conversation.listeners = {}
             conversation.groups = set()
             conversation.ah = False
+            conversation.speakers = 0
         for instance in instances:
             configuration = instance.configuration
-            key = (configuration.interface, configuration.family)
-            conversation = self._conversations.setdefault(key, Conversation(*key))
+            self._have(configuration.speaks_on, configuration.family).speakers += 1
+            conversation = self._have(configuration.hears_on, configuration.family)
             if not configuration.unicast_peers:
                 conversation.groups.add(configuration.multicast_group)
             conversation.ah |= isinstance(instance.seal, AuthenticationHeader)
             conversation.listeners.setdefault(configuration.virtual_router_id, []).append(instance)
         self._by_name = {}
         for key, conversation in list(self._conversations.items()):
-            if conversation.listeners:
+            if conversation.listeners or conversation.speakers:
                 self._by_name.setdefault(conversation.name, []).append(conversation)
             else:
                 self._close(conversation)
                 del self._conversations[key]
         for name in self._by_name:
             self.look_at(name, network)
+
+    def _have(self, name: str, family: int) -> Conversation:
+        return self._conversations.setdefault((name, family), Conversation(name, family))
 
     def look_at(self, name: str, network: Network) -> None:
         """The interface of this name may have come, gone or changed."""
@@ -166,12 +172,18 @@ class Conversations:
 
     def failure(self, instance: Instance) -> str:
         """Why there is no socket for it although its interface is there; empty when there is one."""
-        return self._of(instance).failure
+        return self._of(instance).failure or self._mouth(instance).failure
 
     def equip(self, instance: Instance, source: str | None) -> bool:
         """Give it the sockets that its interface has now, and this source address; whether that is another one."""
-        segment = self._of(instance).segment
-        multicast = not instance.configuration.unicast_peers
+        configuration, mouth = instance.configuration, self._mouth(instance)
+        segment = mouth.segment
+        multicast = not configuration.unicast_peers
+        if segment is not None and source is not None and configuration.speaks_on != configuration.interface:
+            try:
+                segment.speak_as(source)
+            except Refused as refused:
+                mouth.failure = str(refused)
         outbox = None if segment is None or source is None else segment.outbox[multicast]
         changed = source != instance.source
         if changed or outbox is not instance.outbox:
@@ -180,7 +192,12 @@ class Conversations:
         return changed
 
     def _of(self, instance: Instance) -> Conversation:
-        return self._conversations[instance.configuration.interface, instance.configuration.family]
+        """Where it hears others."""
+        return self._conversations[instance.configuration.hears_on, instance.configuration.family]
+
+    def _mouth(self, instance: Instance) -> Conversation:
+        """Where its adverts leave."""
+        return self._conversations[instance.configuration.speaks_on, instance.configuration.family]
 
     # sending
 
@@ -205,7 +222,7 @@ class Conversations:
 
     def _build(self, instance: Instance, priority: int) -> list[Datagram]:
         configuration, source = instance.configuration, instance.source
-        segment = self._of(instance).segment
+        segment = self._mouth(instance).segment
         assert source is not None
         assert segment is not None
         if configuration.unicast_peers:

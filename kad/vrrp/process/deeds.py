@@ -28,6 +28,7 @@ from kad.vrrp.events import (
 )
 from kad.vrrp.process.announcing import Announcing
 from kad.vrrp.process.conversations import Conversations
+from kad.vrrp.process.firewall import Firewall
 from kad.vrrp.process.holding import Holding
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.routing import Routing
@@ -52,6 +53,7 @@ class Deeds:
         routing: Routing,
         announcing: Announcing,
         telling: Telling,
+        firewall: Firewall,
     ) -> None:
         self._mux = mux
         self._say = say
@@ -61,6 +63,7 @@ class Deeds:
         self._routing = routing
         self._announcing = announcing
         self._telling = telling
+        self._firewall = firewall
         self._waiting: deque[_Deed] = deque()
         self._begun: Iterator[None] | None = None
 
@@ -119,6 +122,7 @@ class Deeds:
     def _do(self, instance: Instance, action: Action) -> Iterator[None] | None:
         match action:
             case HoldAddresses():
+                self._firewall.silence(instance)
                 return chain(self._holding.hold(instance), self._routing.hold(instance))
             case ReleaseAddresses():
                 return self._release(instance)
@@ -149,6 +153,7 @@ class Deeds:
     def _release(self, instance: Instance) -> Iterator[None]:
         yield from self._routing.release(instance)
         yield from self._holding.release(instance)
+        self._firewall.unsilence(instance)
 
     def _change_state(self, instance: Instance, change: ChangeState) -> None:
         if change.old is State.MASTER:

@@ -74,9 +74,11 @@ class Holding:
         are there. Those that stay are not touched.
         """
         instance.layout = None
-        kept = set(instance.addresses)
-        pairs = {(each.address, each.prefix) for each in kept}
-        gone = [each for each in addresses_of(old) if each not in kept] if instance.router.holds_addresses else []
+        new = instance.configuration
+        kept = {(each, each.device or new.own_interface) for each in instance.addresses}
+        pairs = {(each.address, each.prefix) for each, _ in kept}
+        held = addresses_of(old) if instance.router.holds_addresses else ()
+        gone = [each for each in held if (each, each.device or old.own_interface) not in kept]
         superseded = [each for each in gone if (each.address, each.prefix) in pairs]
         rest = [each for each in gone if (each.address, each.prefix) not in pairs]
         return self._release_these(instance, old, superseded), self._release_these(

@@ -60,7 +60,7 @@ def surfaces(configuration: VrrpInstance, network: Network) -> tuple[Surface, ..
     """The interfaces that its addresses are on, in order of appearance."""
     with_ipv6: dict[str, bool] = {}
     for each in addresses_of(configuration):
-        device = each.device or configuration.interface
+        device = each.device or configuration.own_interface
         with_ipv6[device] = with_ipv6.get(device, False) or ":" in each.address
     return tuple(Surface(name, network.link(name), ipv6 and _forwards(name)) for name, ipv6 in with_ipv6.items())
 
@@ -77,7 +77,7 @@ def lay_out(configuration: VrrpInstance, found: tuple[Surface, ...]) -> Layout:
     by_name = {surface.device: surface for surface in found}
     placed, announcements, homeless = [], [], []
     for each in addresses_of(configuration):
-        device = each.device or configuration.interface
+        device = each.device or configuration.own_interface
         surface = by_name[device]
         link = surface.link
         if link is None:

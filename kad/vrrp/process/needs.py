@@ -24,7 +24,7 @@ def needs_of(configuration: VrrpInstance) -> list[Need]:
         (*configuration.virtual_addresses, *configuration.excluded_addresses),
         (*configuration.routes, *configuration.rules),
     )
-    return [need for need in found if need.device != configuration.interface]
+    return [need for need in found if need.device not in (configuration.interface, configuration.own_interface)]
 
 
 def needs_for(addresses: Iterable[VirtualAddress], entries: Iterable[RoutingEntry]) -> list[Need]:

@@ -62,7 +62,7 @@ def standing(
 ) -> tuple[frozenset[str], str | None]:
     """Why the instance cannot take part, and its source address.
 
-    `failure` is what its sockets say; `has` tells whether an address is on any interface of this host.
+    `failure` is what its sockets or its device say; `has` tells whether an address is on any interface of this host.
     """
     name = configuration.interface
     if not found.exists:

@@ -43,7 +43,7 @@ class Surroundings:
 
     def __init__(self, instances: Iterable[Instance], statics: Statics | None = None) -> None:
         self.on_interface: Index[str] = Index()
-        """By the interface on which they speak."""
+        """By the interface that is configured for them, and by the device that they have on it."""
         self.with_address_on: Index[str] = Index()
         """By every interface that one of their addresses is on, or one of their routes leads to."""
         self.needing: Index[str] = Index()
@@ -62,7 +62,8 @@ class Surroundings:
             self._add_devices(holder)
         for instance in instances:
             configuration = instance.configuration
-            self.on_interface.add(configuration.interface, instance)
+            for name in {configuration.interface, configuration.own_interface}:
+                self.on_interface.add(name, instance)
             for address in instance.addresses:
                 self.with_address.add(address.address, instance)
             self._add_devices(instance)
@@ -79,9 +80,9 @@ class Surroundings:
     def _add_devices(self, instance: Instance) -> None:
         configuration = instance.configuration
         for address in instance.addresses:
-            self.with_address_on.add(address.device or configuration.interface, instance)
+            self.with_address_on.add(address.device or configuration.own_interface, instance)
         for entry in (*configuration.routes, *configuration.rules):
-            for name in {entry.device or configuration.interface, *(name for _, name in entry.indexes)}:
+            for name in {entry.device or configuration.own_interface, *(name for _, name in entry.indexes)}:
                 self.with_address_on.add(name, instance)
 
     def concerns(self, name: str) -> bool:

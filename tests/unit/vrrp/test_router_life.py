@@ -28,7 +28,7 @@ from kad.vrrp.events import (
     TellLowerPriority,
     Woken,
 )
-from kad.vrrp.keywords import Announcing, VirtualAddress
+from kad.vrrp.keywords import Announcing, VirtualAddress, VirtualDevice
 from tests.play import At, Due, Late, Play
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, advert, backup, entered, instance, master, router
 
@@ -244,6 +244,21 @@ class TestHandover:
         play = master(virtual_addresses=many, excluded_addresses=(OTHER_VIP,)) >> At(0.5) >> Stopped(handover_until=10)
         # 0.1 s, and half a millisecond for each of the 200 others.
         assert play << SendAdvert(0) >> At(1.2) >> hears(50) >> Due(1.4)
+
+    def test_a_virtual_mac_is_let_go_at_the_advert(self) -> None:
+        device = VirtualDevice(name="vrrp.51", base="eth0", mac="00:00:5e:00:01:33")
+        assert (
+            master(device=device)
+            >> At(0.5)
+            >> Stopped(handover_until=10.0)
+            << SendAdvert(0)
+            >> At(1.2)
+            >> hears(0)
+            >> hears(50)
+            << ReleaseAddresses()
+            << entered(State.MASTER, State.STOP, "stopped")
+            >> Due(None)
+        )
 
     def test_nobody_takes_over(self) -> None:
         assert (

@@ -138,6 +138,12 @@ class TestAnnouncing:
         play = play >> Due(5.609375) >> DeadlineReached() << SendAdvert(100)
         assert play >> Due(6.609375) >> DeadlineReached() << SendAdvert(100) << Announce(2) >> Due(7.609375)
 
+    def test_on_other_interfaces(self) -> None:
+        play = self.taken_over(Announcing(master_delay=0.0, elsewhere=1.25))
+        play = play >> Due(4.609375) >> DeadlineReached() << SendAdvert(100)
+        play = play >> Due(4.859375) >> DeadlineReached() << Announce(1, elsewhere=True)
+        assert play >> Due(5.609375) >> DeadlineReached() << SendAdvert(100) >> Due(6.109375)
+
 
 class TestYielding:
     def test_to_a_higher_priority(self) -> None:
