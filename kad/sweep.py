@@ -44,6 +44,8 @@ class Sweep:
         self._watchdog = watchdog
         self._orphans: dict[str, messages.RouterState] = {}
         self._swept: set[str] = set()
+        self._died = False
+        """The vrrp process, out of order, and no other one has its place yet."""
         self._birth: Birth | None = None
         self._deadline: float | None = None
         self._not_before = 0.0
@@ -84,18 +86,20 @@ class Sweep:
 
     def begin(self, states: Iterable[messages.RouterState]) -> None:
         """The vrrp process died, and this is what it had said."""
+        self._died = True
         self._orphans = {
             state.name: state for state in states if state.holds_addresses and state.name not in self._swept
         }
 
     def cancel(self) -> None:
         """Another process speaks for them now."""
-        self._orphans, self._swept = {}, set()
+        self._orphans, self._swept, self._died = {}, set(), False
 
     def end(self) -> bool:
         """There will be no other process: let go of everything; True when nothing is left to be done."""
-        if self._birth is None:
-            self._let_go(frozenset(self._orphans))
+        if self._birth is None and self._died:
+            self._died = False
+            self._let_go_of_everything()
         return self._birth is None
 
     @property
@@ -132,6 +136,14 @@ class Sweep:
         if self._fork(configuration.slices["vrrp"], names):
             self._swept |= names
             self._orphans = {name: state for name, state in self._orphans.items() if name not in names}
+
+    def _let_go_of_everything(self) -> None:
+        """Also of what no instance holds as MASTER: devices, filters, static addresses."""
+        watchdog, configuration = self._watchdog, self._watchdog.reload.current
+        self._orphans = {}
+        if watchdog.options.release_at_stop and configuration is not None and "vrrp" in configuration.slices:
+            watchdog.log.warning("there will be no other vrrp process: letting go of what it held")
+            self._fork(configuration.slices["vrrp"], None)
 
     def _fork(self, descriptor: int, names: frozenset[str] | None) -> bool:
         """False when this host has no process left for it; it is tried again."""

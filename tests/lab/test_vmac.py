@@ -228,6 +228,20 @@ def kill(lab: Lab, daemon: Kad) -> None:
     assert not daemon.logged("Netlink reports|VMAC interface", since=moment)
 
 
+def test_a_daemon_that_ends_with_its_child_leaves_nothing(pair: Pair) -> None:
+    lab, a, b = pair
+    lab.start_kad(b, router(priority=150, more="use_vmac"))
+    lab.wait_holder(VIP, b, seconds=5)
+    before = settings(a)
+    daemon = lab.start_kad(a, router(more="use_vmac"), "--dont-respawn")
+    daemon.wait_log("Entering BACKUP STATE")
+    assert settings(a) != before
+    os.kill(daemon.child("vrrp"), signal.SIGKILL)
+    assert daemon.wait_exit(3) != 0
+    assert (links(a), settings(a)) == ({}, before)
+    assert a.run("nft", "list", "tables").stdout == ""
+
+
 def test_what_somebody_removes_or_switches_off_comes_back(pair: Pair) -> None:
     lab, a, _ = pair
     daemon = lab.start_kad(a, router(more="use_vmac"))
