@@ -6,6 +6,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the load of this machine.
+settings.register_profile("kad", deadline=None)
+settings.load_profile("kad")
 
 _NOTHING_SKIPPED = os.environ.get("KAD_NOTHING_SKIPPED", "") not in ("", "0")
 
