@@ -37,7 +37,7 @@ from tests.unit.vrrp.samples import VIP_BYTES, advert, backup, entered, instance
 
 PASS = {"authentication": Authentication(type="PASS", password="abcd")}
 VIRTUAL_MAC = (
-    "virtual MAC addresses (use_vmac) are not served yet; as keepalived by default, the interface's own answers"
+    "with use_vmac the kernel does it, shown in the lab; as keepalived by default, the interface's own answers"
 )
 FORWARDING = "the kernel forwards, not kad; Linux forwards no link-local multicast"
 RINGS = "Linux has no token ring and no FDDI any more"
@@ -280,7 +280,7 @@ RULES = (
         "6.4.3-3",
         "MUST NOT",
         "a MASTER that is not the owner accepts no packet to the addresses",
-        why="as keepalived, kad accepts unless told otherwise; no_accept is not served yet and says so",
+        why="as keepalived, kad accepts unless told otherwise; with no_accept nftables drops, shown in the lab",
     ),
     Row(
         "6.4.3-4",

@@ -13,7 +13,9 @@ from tests.unit.track.test_priority import verdict
 from tests.unit.vrrp.packets import v3, v6
 from tests.unit.vrrp.samples import VIP_BYTES, backup, instance, instance_v6
 
-VIRTUAL_MAC = "virtual MAC addresses are not served yet; as keepalived by default, the interface's own one answers"
+VIRTUAL_MAC = (
+    "with use_vmac the kernel does it, shown in the lab; by default, as keepalived, the interface's own answers"
+)
 FORWARDING = "the kernel forwards, not kad; Linux forwards no link-local multicast"
 NO_INTEROP = "an optional mode (8.4.2) that kad does not have: one instance speaks one version"
 OTHER_BYTES = bytes([10, 77, 0, 9])
