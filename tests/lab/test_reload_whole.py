@@ -196,11 +196,12 @@ def test_what_is_equal_keeps_its_counts(pair: Pair) -> None:
     # Its three failures in a row are counted through the reloads between them.
     for priority in (110, 120, 130):
         reload_and_wait(daemon, global_defs() + watched + instance(priority=priority, more=tracking))
-        lab.hub.never(lambda: lab.wire.adverts(node="a", priority=110, since=begin + 2.5), 0.5, "nothing")
-    fallen = lab.wire.wait_advert(node="a", priority=110, seconds=4, since=begin + 1.0)
+        lab.hub.never(lambda: daemon.logged("died", since=begin), 0.5, "a process died")
+    fallen = daemon.wait_log(r"VRRP_Script\(watched\) failed", seconds=4, since=begin)
     # Counted anew from the last reload, it would take two seconds more.
     last = daemon.logged("Reload complete")[-1].time
     assert fallen.time < max(begin + 4, last + 1)
+    lab.wire.wait_advert(node="a", priority=110, seconds=4, since=last)
     [after] = daemon.dump("runner")["scripts"]
     assert after["runs"] > before["runs"]
     assert lab.moves(VIP, begin) == []
@@ -269,8 +270,8 @@ def test_a_child_that_dies_while_it_prepares_leaves_the_old_configuration(pair: 
     tracking = "track_script {\n watched\n}"
 
     def text(priority: int) -> str:
-        # The analyzer must be done before the silence of the other is noticed, after 1.5 intervals.
-        return global_defs() + watched + instance(priority=priority, advert_int=1, more=tracking)
+        # Before the stopped process is found deaf, the file has been read.
+        return global_defs("child_deaf_time 3") + watched + instance(priority=priority, advert_int=1, more=tracking)
 
     daemon = lab.start_kad(a, text(100))
     settle(lab, daemon, a)
