@@ -9,7 +9,7 @@ import pytest
 from tests.vm.kernel import Kernel, Unavailable, kernel, missing
 from tests.vm.relay import INSIDE, Recorder, Relay
 
-_RELAY = pytest.StashKey[Relay]()
+_RELAYS = pytest.StashKey[dict[str, Relay]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,15 +32,31 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     except Unavailable as reason:
         item.add_marker(pytest.mark.skip(f"the VM lab needs {reason}"))
         return None
-    stash = item.config.stash
-    if _RELAY not in stash:
-        stash[_RELAY] = Relay(item.config, found, [each.nodeid for each in item.session.items if _elsewhere(each)])
-        item.config.add_cleanup(stash[_RELAY].close)
+    if _RELAYS not in item.config.stash:
+        item.config.stash[_RELAYS] = _start(item.session, found)
+    relay = item.config.stash[_RELAYS][_guest(item)]
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for report in stash[_RELAY].reports(item.nodeid):
+    for report in relay.reports(item.nodeid):
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+def _start(session: pytest.Session, kernel: Kernel) -> dict[str, Relay]:
+    """All guests that are needed, beside one another: while one waits another computes."""
+    tests: dict[str, list[str]] = {}
+    for item in filter(_elsewhere, session.items):
+        tests.setdefault(_guest(item), []).append(item.nodeid)
+    relays = {name: Relay(session.config, kernel, each) for name, each in tests.items()}
+    for relay in relays.values():
+        session.config.add_cleanup(relay.close)
+    return relays
+
+
+def _guest(item: pytest.Item) -> str:
+    """The name of the guest that runs the test: vm(guest=NAME)."""
+    marker = item.get_closest_marker("vm")
+    return str(marker.kwargs.get("guest", "")) if marker is not None else ""
 
 
 def _elsewhere(item: pytest.Item) -> bool:

@@ -13,10 +13,11 @@ import pytest
 
 from tests.lab.daemons import Kad
 from tests.lab.lab import Lab, Node
+from tests.lab.namespaces import Namespaces
 from tests.lab.test_course import COURSE
 from tests.vm.customer import Customer
 
-pytestmark = [pytest.mark.lab, pytest.mark.vm]
+pytestmark = [pytest.mark.lab, pytest.mark.vm(guest="directors")]
 
 INTERFACE = "eno16777736"
 ADDRESS = "172.16.3.100"
@@ -50,10 +51,10 @@ class Site:
     def start_nginx(self) -> None:
         self.real.run("nginx", "-c", "/etc/keepalived/nginx.conf")
 
-    def wait_table(self, director: Node, wanted: list[str], seconds: float) -> None:
+    def wait_table(self, director: Namespaces, wanted: list[str], seconds: float) -> None:
         self.lab.hub.until(lambda: saved(director) == wanted, seconds, lambda: f"{wanted}, not {saved(director)}")
 
-    def wait_master(self, director: Node) -> None:
+    def wait_master(self, director: Namespaces) -> None:
         """It alone of the directors holds the address."""
 
         def alone() -> bool:
@@ -61,22 +62,22 @@ class Site:
 
         self.lab.hub.until(alone, 10, lambda: f"{director.name} is MASTER, not {self.lab.holders(ADDRESS)}")
 
-    def wait_connections(self, director: Node) -> int:
+    def wait_connections(self, director: Namespaces) -> int:
         """How many are counted; the kernel adds them up every 2 s."""
         return self.lab.hub.until(lambda: connections(director), 5, "connections are counted")
 
-    def wait_sync_daemon(self, director: Node, wanted: str) -> None:
+    def wait_sync_daemon(self, director: Namespaces, wanted: str) -> None:
         def seen() -> bool:
             return wanted in director.run("ipvsadm", "-L", "--daemon").stdout
 
         self.lab.hub.until(seen, 10, lambda: f"{wanted} on {director.name}")
 
 
-def saved(node: Node) -> list[str]:
+def saved(node: Namespaces) -> list[str]:
     return [line.strip() for line in node.run("ipvsadm", "-S", "-n").stdout.splitlines()]
 
 
-def connections(node: Node) -> int:
+def connections(node: Namespaces) -> int:
     """That the service has had since it is in the table."""
     lines = node.run("ipvsadm", "-L", "-n", "--stats", "--exact").stdout.splitlines()
     [line] = [line for line in lines if SERVICE in line]
@@ -182,7 +183,7 @@ def test_all_of_kad_is_killed_and_no_entry_is_lost(site: Site) -> None:
         before = site.wait_connections(master.node)
         master.kill()
         assert saved(master.node) == WHOLE
-        again = site.lab.start_kad(master.node, master.configuration.read_text())
+        again = site.lab.start_kad(site.lab.nodes[master.node.name], master.configuration.read_text())
         again.wait_log("virtual servers: 1, of them new", 30)
         assert connections(master.node) >= before
         site.wait_master(backup.node)
@@ -196,7 +197,7 @@ def test_all_of_kad_is_killed_and_no_entry_is_lost(site: Site) -> None:
 def test_the_master_dies_and_the_service_goes_on(site: Site) -> None:
     master, backup = site.directors
     with Customer(site.client, ADDRESS) as customer:
-        site.lab.cut(master.node)
+        site.lab.cut(site.lab.nodes[master.node.name])
         backup.wait_log("Entering MASTER STATE", 10)
         time.sleep(1)
     # master_down_interval is 3 * 1 + (256 - 95) / 256.
