@@ -205,6 +205,9 @@ def _ask(options: argparse.Namespace) -> int:
             return EXIT_OK
         if options.status:
             dump = control.ask(runtime_directory(options), {"verb": "status"})["dump"]
+            if silent := [name for name in ("vrrp", "ipvs") if dump["processes"].get(name, {}).get("silent")]:
+                print(f"kad: the {silent[0]} process does not answer: ask again", file=sys.stderr)
+                return STATUS_UNKNOWN
             instances = report.status(dump.get("vrrp", {"instances": []}))
             text, status = server_report.together(instances, server_report.status(dump.get("ipvs", {})))
             print(text, end="")

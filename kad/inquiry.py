@@ -320,6 +320,8 @@ class Inquiries:
             self._reply(conversation, {"ok": True, "dump": dump})
         elif section in dump:
             self._reply(conversation, {"ok": True, "dump": dump[section]})
+        elif section in dump["processes"]:
+            self._reply(conversation, {"ok": False, "error": f"the {section} process does not answer: ask again"})
         else:
             known = ", ".join(sorted(dump))
             self._reply(conversation, {"ok": False, "error": f"there is no section {section}; there are: {known}"})
@@ -359,13 +361,15 @@ class Inquiries:
             restarts = watchdog.members[name].supervision.restarts
             processes[name] = {**process, "memory": memory, "restarts": restarts}
             sections[name] = {key: value for key, value in snapshot.items() if key != "process"}
+        current = watchdog.reload.current
         for name, member in watchdog.members.items():
-            if member.pid is not None and name not in processes:
-                processes[name] = {"name": name, "pid": member.pid, "restarts": member.supervision.restarts}
+            if name not in processes and (member.pid is not None or (current and name in current.slices)):
+                restarts = member.supervision.restarts
+                processes[name] = {"name": name, "pid": member.pid, "restarts": restarts, "silent": True}
         return {
             "version": VERSION,
             "schema": messages.SCHEMA,
-            "generation": watchdog.reload.current.generation if watchdog.reload.current else 0,
+            "generation": current.generation if current else 0,
             "configuration": watchdog.options.files,
             "last_reload": watchdog.reload.last,
             "events": [messages.to_plain(entry) for entry in watchdog.journal.latest(_LATEST_EVENTS)],

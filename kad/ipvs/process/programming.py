@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
@@ -19,7 +20,9 @@ _AT_ONCE = 128
 _EVERY = 5.0
 """Seconds between two comparisons, at least."""
 _SHARE = 50
-"""So many times as long as it takes to compare passes until the next comparison: 2 % of a processor at most."""
+"""So many times the processor's time for a comparison passes until the next one: 2 % of a processor at most."""
+_SOON = 0.5
+"""Seconds until everything is compared when a command finds that somebody else changed the table."""
 _WITHOUT_KERNEL = 10.0
 """Seconds until a kernel without IPVS is asked again."""
 _TOLD = 10
@@ -49,7 +52,6 @@ class Programming:
         """What was said of a service that the kernel does not take."""
         self._comparing: list[ServiceKey] = []
         self._found: list[Command] = []
-        self._began = 0.0
         self._spent = 0.0
         self._next: Moment | None = None
         self.heals = 0
@@ -82,6 +84,8 @@ class Programming:
 
     def program(self, keys: Iterable[ServiceKey]) -> None:
         """Make these as they are wanted: now, or where they are many, some in each turn of the loop."""
+        # Very many changes may come before the loop turns again.
+        self._beat()
         for key in keys:
             self._dirty[key] = None
         if len(self._dirty) <= _AT_ONCE:
@@ -114,6 +118,8 @@ class Programming:
     def _program(self, keys: Sequence[ServiceKey]) -> None:
         done = self.kernel.do([command for key in keys for command in self._commands(key)])
         if done.stale:
+            if self._next is not None:
+                self._compare_in(_SOON)
             for key in done.stale:
                 self.kernel.read_again(key)
             again = self.kernel.do([command for key in done.stale for command in self._commands(key)])
@@ -165,8 +171,7 @@ class Programming:
         if self._dirty:
             self._compare_in(_EVERY)
             return
-        self._began = self._mux.now()
-        self._spent = 0.0
+        began = time.thread_time()
         try:
             self.kernel.read_services()
         except Refused as refused:
@@ -174,13 +179,13 @@ class Programming:
             self.kernel.close()
             self._compare_in(_EVERY)
             return
-        self._spent = self._mux.now() - self._began
+        self._spent = time.thread_time() - began
         self._found = []
         self._comparing = list(self.owners)
         self._compare_some()
 
     def _compare_some(self) -> None:
-        began = self._mux.now()
+        began = time.thread_time()
         keys = self._comparing[-_AT_ONCE:]
         del self._comparing[-_AT_ONCE:]
         different = []
@@ -196,7 +201,7 @@ class Programming:
                     self._found += [] if key in self._refused else commands
         if different:
             self.program(different)
-        self._spent += self._mux.now() - began
+        self._spent += time.thread_time() - began
         if self._comparing:
             self._mux.loop.call_soon(self._mux.noted(self._compare_some, "comparing IPVS"))
         else:
