@@ -381,5 +381,5 @@ class CheckWords(Block, frozen=True, kw_only=True):
     ] = ()
     bfd: Annotated[
         tuple[BfdCheckBlock, ...],
-        block(BfdCheckBlock, "a session decides", name="BFD_CHECK", collected=True, effect=False),
+        block(BfdCheckBlock, "a session decides", name="BFD_CHECK", collected=True),
     ] = ()
