@@ -37,7 +37,7 @@ def test_what_is_not_served_is_said_and_vrrp_goes_on(pair: tuple[Lab, Node, Node
         f"real_server 10.77.0.50 80 of virtual_server {VIP} 80 gets no new connections;"
         " it leaves when it has none, however long that takes\n"
     )
-    assert daemon.dump()["ipvs"]["virtual_servers"][0]["real_servers"][0]["drain"]["until"] is None
+    assert daemon.dump()["ipvs"]["virtual_servers"][0]["real_servers"][0]["drain"]["ends_in"] is None
     unknown = daemon.ask("--drain", "192.0.2.1:80", "10.77.0.50:80")
     assert (unknown.returncode, unknown.stderr) == (
         1,
