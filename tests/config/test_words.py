@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,14 @@ def test_words_without_effect_are_counted() -> None:
     assert len(silent) <= 58
     assert ("vrrp_instance", "kernel_rx_buf_size") in silent
     assert ("vrrp_instance", "priority") not in silent
+
+
+def test_the_readme_names_every_word_without_effect_and_no_other() -> None:
+    rows = {(context, word) for context, word, _ in ROWS}
+    silent = {word for context, word, _, is_silent in words(language()) if is_silent and (context, word) in rows}
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [named] = re.findall(r"without effect so far, with a note each: ([^.]+)\.", readme)
+    assert sorted(re.findall(r"`(\w+)`", named)) == sorted(silent)
 
 
 def test_a_word_without_effect_says_so_once() -> None:
