@@ -346,10 +346,16 @@ def _services(
             served = list(_served(service, judge.servers, zip(block.real_server, checked, strict=True)))
             services.append(_presumed(service, served))
             servers += served
+    process = defaults.checker_process
     checker = CheckerSlice(
         servers=tuple(servers),
         credentials=tuple(checks.credentials.values()),
         mails_each_check=not mail.no_checker_emails,
+        priority=process.priority,
+        rt_priority=process.rt_priority,
+        rlimit_rttime=max(2, process.rlimit_rttime or 10000),
+        no_swap=process.no_swap,
+        cpu_affinity=process.cpu_affinity or (),
     )
     return services, checker
 

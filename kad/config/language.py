@@ -29,9 +29,7 @@ class GlobalsBlock(Block, frozen=True, kw_only=True):
     management: Annotated[ManagementGlobals, Inline()]
     vrrp: Annotated[VrrpGlobals, Inline()]
     checker: Annotated[CheckerGlobals, Inline()]
-    checker_process: Annotated[
-        ProcessWords, Inline("checker_", effect=False, also=(("lvs_process_name", "process_name"),))
-    ]
+    checker_process: Annotated[ProcessWords, Inline("checker_", also=(("lvs_process_name", "process_name"),))]
     ipvs: Annotated[IpvsGlobals, Inline()]
     ipvs_netlink: Annotated[NetlinkWords, Inline("lvs_netlink_", effect=False)]
     ipvs_fifo: Annotated[FifoWords, Inline("lvs_")]

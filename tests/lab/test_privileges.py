@@ -172,10 +172,12 @@ def test_real_time_and_locked_memory_where_asked(pair: Pair) -> None:
 
 def test_a_nice_value_without_any_privilege_kept(pair: Pair) -> None:
     lab, a, _ = pair
-    daemon = lab.start_kad(a, global_defs("vrrp_priority -10") + instance())
+    served = "virtual_server 10.77.0.200 80 {\n lb_algo rr\n lb_kind NAT\n real_server 10.77.0.50 80 {\n }\n}\n"
+    daemon = lab.start_kad(a, global_defs("vrrp_priority -10", "checker_priority 5") + instance() + served)
     settle(lab, daemon, a)
     vrrp = daemon.child("vrrp")
     assert scheduled(vrrp)[:3] == (os.SCHED_OTHER, 0, -10)
+    assert scheduled(daemon.child("checker"))[:3] == (os.SCHED_OTHER, 0, 5)
     assert capabilities(vrrp) == NET_ADMIN | NET_RAW
     assert locked(vrrp) == 0
 

@@ -228,3 +228,9 @@ class CheckerSlice(Value, frozen=True, kw_only=True):
     credentials: tuple[Credentials, ...] = ()
     mails_each_check: bool = True
     """False: a check that leaves its server as it was is not told by mail."""
+    priority: int | None = None
+    rt_priority: int | None = None
+    rlimit_rttime: int = 10000
+    no_swap: bool = False
+    cpu_affinity: tuple[int, ...] = ()
+    """As kad.scheduling understands them."""
