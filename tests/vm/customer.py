@@ -40,17 +40,21 @@ class Customer:
 
     def __enter__(self) -> Customer:
         """It has been answered once."""
+        self.wait_answered()
+        return self
+
+    def wait_answered(self) -> None:
+        """For the first time, or again after questions without an answer; raises AssertionError."""
         assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], 30)[0] or self._process.stdout.readline() != b"ready\n":
+        if not select.select([self._process.stdout], [], [], 30)[0] or self._process.stdout.readline() != b"answered\n":
             self._process.kill()
             raise AssertionError("the customer got no answer")
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         told, _ = self._process.communicate(timeout=30)
-        self.answers = [Answer(*each) for each in json.loads(told)]
+        self.answers = [Answer(*each) for each in json.loads(told.splitlines()[-1])]
 
     def unanswered(self, since: float = 0.0) -> list[float]:
         return [answer.when for answer in self.answers if answer.when >= since and not answer.text]
@@ -76,13 +80,14 @@ def _ask(address: str) -> str:
 
 def _ask_on(address: str) -> list[tuple[float, str]]:
     found: list[tuple[float, str]] = []
-    ready = False
+    answered = ready = False
     while not select.select([0], [], [], INTERVAL)[0]:
         when = time.time()
         text = _ask(address)
-        if text and not ready:
+        if text and not answered:
             ready = True
-            print("ready", flush=True)
+            print("answered", flush=True)
+        answered = bool(text)
         if ready:
             found.append((when, text))
     return found

@@ -199,7 +199,7 @@ def test_the_master_dies_and_the_service_goes_on(site: Site) -> None:
     with Customer(site.client, ADDRESS) as customer:
         site.lab.cut(site.lab.nodes[master.node.name])
         backup.wait_log("Entering MASTER STATE", 10)
-        time.sleep(1)
+        customer.wait_answered()
     # master_down_interval is 3 * 1 + (256 - 95) / 256.
     assert 2 < customer.longest_wait() < 3.7 + 3
     assert customer.answers[-1].text
