@@ -45,6 +45,7 @@ class Journal:
         self._number = 0
         self._recent: deque[Entry] = deque(maxlen=RECENT)
         self._of_each: OrderedDict[tuple[str, str], deque[Entry]] = OrderedDict()
+        self._kinds: set[str] = set()
         self._routers: dict[str, RouterState] = {}
         self._observed: dict[str, Observation] = {}
         self._servers: dict[str, ServerHealth] = {}
@@ -61,11 +62,17 @@ class Journal:
             details=details,
         )
         self._recent.append(entry)
+        self._kinds.add(kind)
         kept = self._of_each.setdefault((kind, object), deque(maxlen=OF_EACH))
         kept.append(entry)
         self._of_each.move_to_end((kind, object))
         if len(self._of_each) > OBJECTS:
             self._of_each.popitem(last=False)
+
+    def _forget(self, object: str) -> None:
+        """It is no longer; its events last as long as those of any kind."""
+        for kind in self._kinds:
+            self._of_each.pop((kind, object), None)
 
     def take(self, message: Message) -> None:
         """What of this is news is noted."""
@@ -97,6 +104,7 @@ class Journal:
         if state.deleted:
             if self._routers.pop(state.name, None) is not None:
                 self.note("transition", state.name, f"{state.state} to nothing: removed from the configuration")
+                self._forget(state.name)
             return
         self._routers[state.name] = state
         old = before.priority if before is not None else None
@@ -131,6 +139,7 @@ class Journal:
         key = f"{observation.kind}/{observation.name}"
         if observation.deleted:
             self._observed.pop(key, None)
+            self._forget(key)
             return
         before = self._observed.get(key)
         self._observed[key] = observation
@@ -150,6 +159,7 @@ class Journal:
         before = self._servers.get(health.key)
         if health.deleted:
             self._servers.pop(health.key, None)
+            self._forget(f"server/{health.key}")
             return
         self._servers[health.key] = health
         if not health.known or (before is not None and before.known and before.healthy == health.healthy):

@@ -272,3 +272,15 @@ def test_causes_in_a_circle_end() -> None:
 def test_an_unknown_name_gets_the_known_ones() -> None:
     with pytest.raises(Unknown, match="there is no vrrp_instance VI_9; there are: VI_1"):
         why(Story(), instance(), name="VI_9")
+
+
+def test_what_is_removed_leaves_with_the_crowd() -> None:
+    story = Story()
+    story.at(1, router("BACKUP", 1, "init", transitions=1))
+    story.at(2, router("BACKUP", 1, "init", name="VI_2", transitions=1))
+    gone = msgspec.structs.replace(router("BACKUP", 1, "init", name="VI_2"), deleted=True)
+    story.at(3, gone)
+    assert story.texts()[-1] == "VI_2 BACKUP to nothing: removed from the configuration"
+    for number in range(4000):
+        story.at(4, Event(kind="link", object="link/eth0", text=f"change {number}", when=BORN + 4))
+    assert [text for text in story.texts() if text.startswith("VI_")] == ["VI_1 INIT to BACKUP: init"]
