@@ -25,6 +25,7 @@ from kad.config.keyword import layout_of
 from kad.config.language import File, GlobalsBlock, RealServerBlock, VirtualServerBlock, language
 from kad.config.preprocess import Preprocessor
 from kad.config.printing import print_back
+from kad.config.processes import placement
 from kad.config.programs import Programs
 from kad.config.render import render, summary, to_json
 from kad.config.root import ScriptGlobals, to_watchdog
@@ -346,16 +347,11 @@ def _services(
             served = list(_served(service, judge.servers, zip(block.real_server, checked, strict=True)))
             services.append(_presumed(service, served))
             servers += served
-    process = defaults.checker_process
     checker = CheckerSlice(
         servers=tuple(servers),
         credentials=tuple(checks.credentials.values()),
         mails_each_check=not mail.no_checker_emails,
-        priority=process.priority,
-        rt_priority=process.rt_priority,
-        rlimit_rttime=max(2, process.rlimit_rttime or 10000),
-        no_swap=process.no_swap,
-        cpu_affinity=process.cpu_affinity or (),
+        **placement(defaults.checker_process),
     )
     return services, checker
 

@@ -1,6 +1,6 @@
 """The words of global_defs that every child has, each with the name of the child in front."""
 
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from kad.config.keyword import Block, keyword
 from kad.config.tree import Complaint
@@ -32,6 +32,27 @@ class ProcessWords(Block, frozen=True, kw_only=True):
         tuple[int, ...] | None,
         keyword(integers("CPU", 0, 8191), "the processors it may use", default="all", missing=Complaint.GENERAL),
     ] = None
+
+
+class Placement(TypedDict):
+    """The fields of a slice that speak of its process, as kad.scheduling understands them."""
+
+    priority: int | None
+    rt_priority: int | None
+    rlimit_rttime: int
+    no_swap: bool
+    cpu_affinity: tuple[int, ...]
+
+
+def placement(words: ProcessWords) -> Placement:
+    """What the words of one child mean for its slice."""
+    return Placement(
+        priority=words.priority,
+        rt_priority=words.rt_priority,
+        rlimit_rttime=max(2, words.rlimit_rttime or 10000),
+        no_swap=words.no_swap,
+        cpu_affinity=words.cpu_affinity or (),
+    )
 
 
 class NetlinkWords(Block, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from kad.bfd.keywords import BfdInstance, BfdSlice
 from kad.check.keywords import BfdCheck, CheckerSlice
 from kad.config.build import Scope
 from kad.config.language import File, GlobalsBlock
+from kad.config.processes import placement
 from kad.vrrp.keywords import VrrpSlice
 
 
@@ -39,12 +40,4 @@ def to_bfd(
     wanted = tuple(one for name, one in sessions.items() if name in followed)
     if not wanted:
         return None
-    process = defaults.bfd_process
-    return BfdSlice(
-        instances=wanted,
-        priority=process.priority,
-        rt_priority=process.rt_priority,
-        rlimit_rttime=max(2, process.rlimit_rttime or 10000),
-        no_swap=process.no_swap,
-        cpu_affinity=process.cpu_affinity or (),
-    )
+    return BfdSlice(instances=wanted, **placement(defaults.bfd_process))

@@ -10,6 +10,7 @@ import msgspec
 from kad.config.build import Scope
 from kad.config.command import Command
 from kad.config.keyword import Block
+from kad.config.processes import placement
 from kad.config.programs import Programs
 from kad.config.tree import Place
 from kad.track.items import TrackItem, TrackLine, Weight
@@ -79,11 +80,7 @@ class Routers:
             log_unknown_vrids=defaults.log_unknown_vrids,
             restore_addresses=defaults.vrrp_restore_addresses is not False,
             fifo_states_on_reload=defaults.fifo_write_vrrp_states_on_reload,
-            priority=defaults.process.priority,
-            rt_priority=defaults.process.rt_priority,
-            rlimit_rttime=max(2, defaults.process.rlimit_rttime or 10000),
-            no_swap=defaults.process.no_swap,
-            cpu_affinity=defaults.process.cpu_affinity or (),
+            **placement(defaults.process),
         )
 
     def _tell_conflict(
