@@ -10,15 +10,20 @@ import socket
 import traceback
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from typing import Any, NoReturn, cast
 
 from kad import child, messages
 from kad.linux import channel as unix
 from kad.linux.channel import Channel
 from kad.linux.memory import write_memory_file
+from kad.linux.packet_sockets import PacketSockets
 from kad.linux.privilege import Capability
 from kad.linux.process import set_title
+from kad.linux.refused import Refused
 from kad.log import Logger
 from kad.messages import Frame
 from kad.page import Page
@@ -45,6 +50,8 @@ class Kind:
     """Children leave in this order."""
     before: str = ""
     """What each life does first, while it may still do everything."""
+    keeps: str = ""
+    """Opens the sockets that outlive each life."""
 
 
 KINDS = {
@@ -78,6 +85,7 @@ KINDS = {
             frozenset({messages.Observation.KIND, messages.Notified.KIND}),
             "vrrp.pid",
             leaves=1,
+            keeps="kad.linux.packet_sockets:PacketSockets.open",
         ),
         Kind(
             "bfd",
@@ -121,15 +129,16 @@ KINDS = {
 """In the order in which they are forked."""
 
 
-def factory(kind: Kind) -> child.RoomFactory:
+def factory(kind: Kind, kept: PacketSockets | None = None) -> child.RoomFactory:
     """Import the room; in the parent this is done before the fork, so that every life of a child shares it."""
-    return cast(child.RoomFactory, _named(kind.room))
+    room = _named(kind.room)
+    return cast(child.RoomFactory, room if kept is None else partial(room, kept=kept))
 
 
 def _named(text: str) -> Any:
     """MODULE:NAME"""
     module, _, name = text.partition(":")
-    return getattr(importlib.import_module(module), name)
+    return attrgetter(name)(importlib.import_module(module))
 
 
 class Member:
@@ -144,6 +153,8 @@ class Member:
         self.configured_generation: int | None = None
         self.scheduling = Scheduling()
         self.page = Page()
+        self.kept: PacketSockets | None = None
+        """Shared with every life of the child."""
         self.trace: int | None = None
         """Where a child that does not answer writes what it is doing."""
         self.orders: deque[tuple[float, Frame]] = deque(maxlen=_MOST_ORDERS)
@@ -208,7 +219,11 @@ def _close_all_but(kept: set[int]) -> None:
 def fork_member(member: Member, log: Logger, process_title: str | None, scheduling: Scheduling) -> None:
     """Start a life of this child. Raises OSError."""
     kind = member.kind
-    room = factory(kind)
+    if kind.keeps and member.kept is None:
+        # What the parent cannot have the child cannot either, and says so.
+        with suppress(Refused):
+            member.kept = _named(kind.keeps)()
+    room = factory(kind, member.kept)
     before = _named(kind.before) if kind.before else None
     own_log = log.named(kind.ident)
     member.page.clear()
@@ -229,7 +244,7 @@ def fork_member(member: Member, log: Logger, process_title: str | None, scheduli
         )
 
     try:
-        birth = fork(live, frozenset({writer}))
+        birth = fork(live, frozenset({writer, *(member.kept.filenos() if member.kept is not None else ())}))
     except OSError:
         os.close(reader)
         raise

@@ -11,8 +11,6 @@ from typing import NamedTuple
 from kad.linux.bpf import attach, one_of
 from kad.linux.refused import closed_on_failure, refusing
 
-_ETH_P_ARP = 0x0806
-_SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
 _ARP = struct.Struct("!HHBBH6s4s6s4s")  # hardware, protocol, their sizes, operation, sender, target
 _ARP_SENDER = 14
 _OF_IPV4_OVER_ETHERNET = (1, 0x0800, 6, 4)
@@ -47,14 +45,8 @@ class Claim(NamedTuple):
 class ArpListener:
     """Hears every ARP packet with one of the addresses as its sender, on every interface."""
 
-    def __init__(self) -> None:
-        """Raises Refused."""
-        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-        with refusing("packet socket for ARP"):
-            opened = socket.socket(socket.AF_PACKET, kind, socket.htons(_ETH_P_ARP))
-        with refusing("packet socket for ARP"), closed_on_failure(opened) as sock:
-            sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-            attach(sock, one_of(_ARP_SENDER, ()))
+    def __init__(self, sock: socket.socket) -> None:
+        """The ARP socket of kad.linux.packet_sockets."""
         self._socket = sock
 
     def fileno(self) -> int:
@@ -78,9 +70,6 @@ class ArpListener:
                         index = socket.if_nametoindex(name)
                         claims.append(Claim(index, socket.inet_ntop(socket.AF_INET, address), sender))
         return claims
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 class NeighbourListener:
@@ -118,9 +107,6 @@ class NeighbourListener:
                         (index,) = struct.unpack_from("=I", data, 16)
                         claims.append(Claim(index, socket.inet_ntop(socket.AF_INET6, packet[_TARGET]), mac))
         return claims
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 def _link_layer_address(packet: bytes) -> bytes:

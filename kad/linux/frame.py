@@ -6,7 +6,6 @@ import socket
 from collections.abc import Sequence
 
 from kad.linux.batch import BatchSender, Datagram, Unsent, sockaddr_ll
-from kad.linux.refused import refusing
 
 _ETHERTYPE = slice(12, 14)
 
@@ -20,13 +19,8 @@ class FrameSender:
     """Sends frames, hears nothing."""
 
     def __init__(self, sock: socket.socket) -> None:
+        """A packet socket (kad.linux.packet_sockets)."""
         self._batch = BatchSender(sock)
-
-    @classmethod
-    def open(cls) -> FrameSender:
-        with refusing("packet socket"):
-            kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-            return cls(socket.socket(socket.AF_PACKET, kind, 0))
 
     def send(self, frames: Sequence[Datagram]) -> list[Unsent]:
         """Send all in order; which of them the kernel refused, and why (ENETDOWN: interface down, ENXIO: gone)."""
@@ -35,6 +29,3 @@ class FrameSender:
     def send_frames(self, frames: Sequence[tuple[int, bytes]]) -> list[Unsent]:
         """Likewise for (ifindex, frame) pairs that are not worth keeping."""
         return self.send([on_interface(ifindex, frame) for ifindex, frame in frames])
-
-    def close(self) -> None:
-        self._batch.socket.close()

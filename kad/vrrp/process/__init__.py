@@ -14,6 +14,7 @@ import msgspec
 from kad.linux.address import Address
 from kad.linux.frame import FrameSender
 from kad.linux.network import AddressChanged, LinkChanged, Network
+from kad.linux.packet_sockets import PacketSockets
 from kad.log import Logger
 from kad.messages import Earlier, Message, Observation, Resume
 from kad.mux import Mux
@@ -72,7 +73,10 @@ def let_go(slice_bytes: bytes, names: frozenset[str] | None, log: Logger) -> Non
 class Room:
     """A kad.child.Room."""
 
-    def __init__(self, mux: Mux, say: Callable[[Message], None], log: Logger) -> None:
+    def __init__(
+        self, mux: Mux, say: Callable[[Message], None], log: Logger, kept: PacketSockets | None = None
+    ) -> None:
+        """`kept` are sockets that outlive this process."""
         self._mux = mux
         self._say = say
         self._log = log
@@ -95,7 +99,8 @@ class Room:
         self._link_states = LinkStates(mux, log, self.network, self._course.at, self._reconsider)
         self._tracking = Tracking(self.network, self._link_states.is_up)
         self._telling = Telling(say)
-        self._announcing = announcing = Announcing(mux, log, FrameSender.open(), self.network)
+        sockets = kept or PacketSockets.open()
+        self._announcing = announcing = Announcing(mux, log, FrameSender(sockets.frames), self.network)
         self._devices = Devices(mux, log, self.network, self._course.at, self._read_network)
         self._firewall = Firewall(log, self.network)
         self._deeds = Deeds(
@@ -110,7 +115,7 @@ class Room:
             self._firewall,
         )
         self._course.begin(self._conversations, self._deeds)
-        self._claims = Claims(mux, log, self.network, self._course.turn, self._course.tell)
+        self._claims = Claims(mux, log, self.network, sockets.arp, self._course.turn, self._course.tell)
         mux.watch(self.network.fileno(), self._read_network, "reading what the kernel says of interfaces")
 
     # configuration

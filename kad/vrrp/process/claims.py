@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
@@ -24,12 +25,14 @@ class Claims:
         mux: Mux,
         log: Logger,
         network: Network,
+        arp: socket.socket,
         turn: Callable[[Callable[[], object]], None],
         tell: Callable[[Instance, AddressClaimed], None],
     ) -> None:
         self._mux = mux
         self._log = log
         self._network = network
+        self._arp = arp
         self._turn = turn
         self._tell = tell
         self._listeners: dict[int, _Listener] = {}
@@ -46,15 +49,12 @@ class Claims:
 
     def _arrange(self, family: int, addresses: Collection[str]) -> None:
         listener = self._listeners.get(family)
-        if not addresses:
-            if listener is not None:
-                self._mux.unwatch(listener.fileno())
-                del self._listeners[family]
-                listener.close()
+        if listener is None and not addresses:
             return
         try:
             if listener is None:
-                listener = self._listeners[family] = ArpListener() if family == 4 else NeighbourListener()
+                listener = ArpListener(self._arp) if family == 4 else NeighbourListener()
+                self._listeners[family] = listener
                 self._mux.watch(listener.fileno(), partial(self._read, family), "hearing who claims an address")
             listener.listen_for(addresses)
         except Refused as refused:

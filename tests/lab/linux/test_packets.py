@@ -16,6 +16,7 @@ from kad.linux.batch import BatchReceiver, BatchSender, Datagram, sockaddr_in, s
 from kad.linux.frame import FrameSender, on_interface
 from kad.linux.ip_header import ipv4_header, ipv6_header
 from kad.linux.ndisc import unsolicited_advertisement
+from kad.linux.packet_sockets import PacketSockets
 from kad.linux.refused import Refused
 from kad.linux.vrrp_socket import AH, join, leave, open_receiver, open_sender
 from tests.lab.lab import Lab, Node
@@ -52,7 +53,10 @@ class Ends:
         return BatchReceiver(self._closing.enter_context(node.inside(opened)))
 
     def frames(self, node: Node) -> FrameSender:
-        return self._closing.enter_context(contextlib.closing(node.inside(FrameSender.open)))
+        sockets = node.inside(PacketSockets.open)
+        for each in sockets:
+            self._closing.enter_context(each)
+        return FrameSender(sockets.frames)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from kad.linux.batch import Datagram, Unsent
 from kad.linux.claims import Claim
 from kad.linux.link import Link
 from kad.linux.network import Change
+from kad.linux.packet_sockets import PacketSockets
 from kad.linux.routing import Key
 from kad.log import Destination, Logger
 from kad.messages import Message
@@ -242,9 +243,6 @@ class Listener:
         heard, self.waiting = self.waiting, []
         return heard
 
-    def close(self) -> None:
-        pass
-
 
 def link(name: str, index: int, *, up: bool = True, enabled: bool | None = None, mac: str = "020000000001") -> Link:
     flags = 0x1043 if up else 0x1002
@@ -284,10 +282,12 @@ class House:
         self.routing = RoutingMonitor()
         monkeypatch.setattr(process, "Network", lambda: self.network)
         monkeypatch.setattr(routing, "RoutingMonitor", lambda: self.routing)
-        monkeypatch.setattr(process.FrameSender, "open", lambda: self.frames)
+        nothing: Any = None
+        monkeypatch.setattr(process.PacketSockets, "open", lambda: PacketSockets(nothing, nothing))
+        monkeypatch.setattr(process, "FrameSender", lambda sock: self.frames)
         monkeypatch.setattr(conversations, "Segment", Segment)
         self.listeners = {4: Listener(4), 6: Listener(6)}
-        monkeypatch.setattr(claims, "ArpListener", lambda: self.listeners[4])
+        monkeypatch.setattr(claims, "ArpListener", lambda sock: self.listeners[4])
         monkeypatch.setattr(claims, "NeighbourListener", lambda: self.listeners[6])
         self.log = Logger("test", Destination(syslog=False))
         monkeypatch.setattr(self.log, "write", lambda level, text: self.lines.append(text))
