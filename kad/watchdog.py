@@ -381,7 +381,6 @@ class Watchdog:
             signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
 
     def _fork(self, member: Member) -> None:
-        earlier = self.inquiries.earlier_lives(member.page) if member.name == "vrrp" else ()
         configuration = self.reload.configuration_for(member.name)
         titles = configuration.watchdog.process_names if configuration else {}
         try:
@@ -404,6 +403,8 @@ class Watchdog:
         self.left_behind.tell(member)
         if configuration is not None and member.name in configuration.slices:
             self.reload.send_prepare(member, configuration)
+            # The page tells of the life before for as long as this one has not committed.
+            earlier = self.inquiries.earlier_lives(member.page) if member.name == "vrrp" else ()
             if earlier:
                 self.send(member, messages.Resume(routers=earlier))
 

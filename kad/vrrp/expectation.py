@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 from kad.vrrp.advert import OLD_UNICAST_DESTINATION, OWNER, Expectation, build_v2, build_v3, pass_data
@@ -12,6 +13,7 @@ from kad.vrrp.keywords import VrrpInstance
 _AUTH_TYPES = {"PASS": 1, "AH": 2}
 
 
+@lru_cache(maxsize=4096)
 def packed(address: str) -> bytes:
     """An address of canonical text in network order."""
     if ":" in address:

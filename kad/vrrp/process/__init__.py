@@ -157,7 +157,6 @@ class Room:
         self._surroundings = Surroundings(self.instances, self._statics)
         self._routing.follow([*self.instances, *self._statics.holders], partial(self._course.turn, self._read_routing))
         self._announcing.take_turns(new.garp_groups)
-        self._claims.listen_for(self.instances)
         # What was removed is told with the generation before.
         self._deeds.then(partial(self._telling.follow, new, generation))
         self._course.follow(settled)
@@ -183,6 +182,8 @@ class Room:
             groups = {name: group.state for name, group in self._groups.items()}
             self._deeds.then(partial(self._telling.again, self.instances, groups))
         self._earlier = {}
+        self._course.keep_pace()
+        self._claims.listen_for(self.instances)
         self._course.finish()
 
     def _promote(self) -> None:
