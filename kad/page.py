@@ -12,13 +12,11 @@ from typing import NamedTuple
 _TURN = struct.Struct("=d")
 _ACTIVITY = struct.Struct("=H118s")
 _ACTIVITY_PLACE = 8
-_SLOT = struct.Struct("=dQQQ")
-_SPOKEN = struct.Struct("=dQQ")
-_COUNT = struct.Struct("=Q")
-_RECEIVED_PLACE, _SEQUENCE_PLACE = 16, 24
+_WORD = 8
+_COLUMNS = 4
 _SLOTS_PLACE = 128
 SLOTS = 16384
-_SIZE = _SLOTS_PLACE + SLOTS * _SLOT.size
+_SIZE = _SLOTS_PLACE + SLOTS * _COLUMNS * _WORD
 
 
 def activity_bytes(text: str) -> bytes:
@@ -43,6 +41,15 @@ class Page:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _SIZE)
+        slots = memoryview(self._memory)[_SLOTS_PLACE:]
+        self.spoke_at = slots.cast("d")[0::_COLUMNS]
+        """By slot: the monotonic moment at which the router last sent an advert; 0.0 when it never did."""
+        self.sent = slots.cast("Q")[1::_COLUMNS]
+        """By slot: adverts that it sent."""
+        self.received = slots.cast("Q")[2::_COLUMNS]
+        """By slot: adverts that it received."""
+        self.sequence = slots.cast("Q")[3::_COLUMNS]
+        """By slot: the last number that authenticated an advert of it; the next life must not use one again."""
 
     def clear(self) -> None:
         """A new life begins; what was said of the routers stays."""
@@ -64,17 +71,5 @@ class Page:
         length, text = _ACTIVITY.unpack_from(self._memory, _ACTIVITY_PLACE)
         return bytes(text[:length]).decode(errors="replace")
 
-    def speak(self, slot: int, now: float, sent: int, received: int) -> None:
-        """The router of this slot sent an advert."""
-        _SPOKEN.pack_into(self._memory, _SLOTS_PLACE + slot * _SLOT.size, now, sent, received)
-
-    def hear(self, slot: int, received: int) -> None:
-        """The router of this slot received an advert."""
-        _COUNT.pack_into(self._memory, _SLOTS_PLACE + slot * _SLOT.size + _RECEIVED_PLACE, received)
-
-    def number(self, slot: int, sequence: int) -> None:
-        """The router of this slot used this number, or another one proved that it did."""
-        _COUNT.pack_into(self._memory, _SLOTS_PLACE + slot * _SLOT.size + _SEQUENCE_PLACE, sequence)
-
     def spoken(self, slot: int) -> Spoken:
-        return Spoken(*_SLOT.unpack_from(self._memory, _SLOTS_PLACE + slot * _SLOT.size))
+        return Spoken(self.spoke_at[slot], self.sent[slot], self.received[slot], self.sequence[slot])

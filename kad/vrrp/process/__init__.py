@@ -222,7 +222,7 @@ class Room:
             instance.remember(earlier)
         else:
             instance.slot = heapq.heappop(self._free_slots)
-            self._mux.page.number(instance.slot, 0)
+            self._mux.page.sequence[instance.slot] = 0
         return instance
 
     def _keep(self, instance: Instance, configuration: VrrpInstance) -> Instance:

@@ -23,16 +23,18 @@ class Agenda:
     def watch_all(self, instances: Iterable[Instance]) -> None:
         """The same for many whose deadline has come and moved on."""
         rows = self._rows
+        last, row = inf, None
         for instance in instances:
             deadline = instance.router.deadline
             if deadline is not None and deadline < instance.armed:
                 instance.armed = deadline
-                row = rows.get(deadline)
+                # Those that left together mostly fall due together again.
+                if deadline != last:
+                    last, row = deadline, rows.get(deadline)
                 if row is None:
-                    rows[deadline] = [instance]
+                    row = rows[deadline] = []
                     heapq.heappush(self._moments, deadline)
-                else:
-                    row.append(instance)
+                row.append(instance)
 
     def forget(self, instance: Instance) -> None:
         """Nobody waits for it any more; its entry is void."""

@@ -258,7 +258,7 @@ class Conversations:
                 seal.advance()
             case _:
                 return
-        self._mux.page.number(instance.slot, seal.sequence)
+        self._mux.page.sequence[instance.slot] = seal.sequence
 
     def flush(self) -> None:
         """Let everything leave that was posted, in one system call a socket."""
@@ -311,7 +311,7 @@ class Conversations:
         total, until = 0, self._mux.now() + _LONGEST_READING
         known = conversation.known
         content_at, ttl_at = _SOURCE[conversation.family].start, _TTL[conversation.family]
-        hear, exact = self._mux.page.hear, not conversation.resting
+        counts, exact = self._mux.page.received, not conversation.resting
         while conversation.segment is not None:
             try:
                 packets = conversation.segment.receive()
@@ -324,7 +324,7 @@ class Conversations:
                 if instance is not None and packet[ttl_at] == instance.known_ttl and instance.router.repeat(now):
                     instance.received = received = instance.received + 1
                     if exact or not received % _ROUGHLY:
-                        hear(instance.slot, received)
+                        counts[instance.slot] = received
                 else:
                     self._take(conversation, packet)
             total += len(packets)
@@ -379,7 +379,7 @@ class Conversations:
         if examined.rejection is not None or advert is None or not self._accept_checksum(instance, examined):
             return None
         instance.received += 1
-        self._mux.page.hear(instance.slot, instance.received)
+        self._mux.page.received[instance.slot] = instance.received
         if advert.priority == 0:
             instance.counters["pri_zero_rcvd"] += 1
         self._hear(instance, AdvertReceived(advert))
@@ -397,7 +397,7 @@ class Conversations:
                 return trailer.judge(source, examined, self._unix())
             case AuthenticationHeader() as header:
                 examined = header.judge(packet, examined)
-                self._mux.page.number(instance.slot, header.sequence)
+                self._mux.page.sequence[instance.slot] = header.sequence
         return examined
 
     def _accept_checksum(self, instance: Instance, examined: Examined) -> bool:

@@ -171,7 +171,8 @@ class Course:
     def _beat(self) -> list[Instance]:
         """Post the adverts that are due; who has something to decide instead, earliest first."""
         now = self._mux.now()
-        post, speak = self._conversations.post, self._mux.page.speak
+        post, page = self._conversations.post, self._mux.page
+        spoke_at, sent = page.spoke_at, page.sent
         beaten: list[Instance] = []
         deciding: list[Instance] = []
         together = -inf
@@ -186,8 +187,9 @@ class Course:
                     continue
                 beaten.append(instance)
                 if post(instance, router.priority):
-                    instance.sent = sent = instance.sent + 1
-                    speak(instance.slot, now, sent, instance.received)
+                    slot = instance.slot
+                    spoke_at[slot] = now
+                    sent[slot] = instance.sent = instance.sent + 1
         self._agenda.watch_all(beaten)
         return deciding
 

@@ -105,8 +105,9 @@ class Deeds:
 
     def _send_advert(self, instance: Instance, priority: int) -> None:
         if self._conversations.post(instance, priority):
-            instance.sent += 1
-            self._mux.page.speak(instance.slot, self._mux.now(), instance.sent, instance.received)
+            page, slot = self._mux.page, instance.slot
+            page.spoke_at[slot] = self._mux.now()
+            page.sent[slot] = instance.sent = instance.sent + 1
             if priority == GIVING_UP:
                 instance.counters["pri_zero_sent"] += 1
 
