@@ -349,9 +349,11 @@ class Watchdog:
 
     def _doubt(self, member: Member, now: float) -> None:
         """A child whose loop was seen to turn need not answer."""
-        # Asked before the page: a child that turns in between is heard.
-        cpu = processor_time(member.pid) if member.pid is not None else None
-        turned_at = member.page.turned_at
+        turned_at, cpu = member.page.turned_at, None
+        if now - turned_at >= member.supervision.deaf_after / 2 and member.pid is not None:
+            cpu = processor_time(member.pid)
+            # Read once more: a child that turned in between is heard.
+            turned_at = member.page.turned_at
         if turned_at:
             member.supervision.handle(supervision.Answered(turned_at), now)
         self.supervise(member, supervision.DeadlineReached(cpu))
