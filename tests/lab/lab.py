@@ -135,12 +135,12 @@ class Lab:
             self._switch.run("ip", "link", "set", port.name, "master", port.lan, "up")
 
     def start_keepalived(self, node: Node, text: str, *words: str, name: str = "keepalived.conf") -> Keepalived:
-        return self._started(Keepalived(self.hub, node, node.write(name, text), *words))
+        return self.began(Keepalived(self.hub, node, node.write(name, text), *words))
 
     def start_kad(
         self, node: Node, text: str, *words: str, name: str = "keepalived.conf", runtime_dir: str = "/run/kad"
     ) -> Kad:
-        return self._started(Kad(self.hub, node, node.write(name, text), *words, runtime_dir=runtime_dir))
+        return self.began(Kad(self.hub, node, node.write(name, text), *words, runtime_dir=runtime_dir))
 
     def start(self, program: str, node: Node, text: str) -> Daemon:
         """`program` is "keepalived" or "kad"."""
@@ -180,7 +180,8 @@ class Lab:
         self.hub.never(disturbed, seconds, f"{address} was to stay on {node.name}")
         assert self.holders(address) == {node.name}
 
-    def _started(self, daemon: D) -> D:
+    def began(self, daemon: D) -> D:
+        """It runs: its log is shown when the test fails, and what it still holds is let go of at the end."""
         self.daemons.append(daemon)
         self._closing.callback(daemon.close)
         return daemon

@@ -85,4 +85,4 @@ def start_wrapped(
         node.write("sitecustomize.py", _DEAF_ON_SIGNAL * deaf + _WALL_CLOCK * movable_clock)
         path = f"/etc/keepalived:{path}"
     said = [f"{name}={value}" for name, value in {"PYTHONPATH": path, **(variables or {})}.items()]
-    return lab._started(WrappedKad(lab, node, text, ["env", *said, *prefix], words, runtime_dir))
+    return lab.began(WrappedKad(lab, node, text, ["env", *said, *prefix], words, runtime_dir))
