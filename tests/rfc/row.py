@@ -123,9 +123,10 @@ def yields(play: Play, event: AdvertReceived) -> Play:
     return play >> event << ReleaseAddresses() << ...
 
 
-def configured(*lines: str) -> tuple[VrrpInstance, ...]:
-    """What a file makes of one vrrp_instance on eth0 with VRID 51 and these lines."""
-    body = "\n".join(("interface eth0", "virtual_router_id 51", *lines))
+def configured(*lines: str, vrid: int | None = 51) -> tuple[VrrpInstance, ...]:
+    """What a file makes of one vrrp_instance on eth0 with that VRID and these lines."""
+    identity = () if vrid is None else (f"virtual_router_id {vrid}",)
+    body = "\n".join(("interface eth0", *identity, *lines))
     analysis = judged(f"vrrp_instance VI_1 {{\n{body}\n}}\n")
     if "vrrp" not in analysis.slices:
         return ()

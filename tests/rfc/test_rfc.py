@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rfc import rules_3768, rules_9568_packets, rules_9568_states, rules_advice
+from tests.rfc import rules_3768, rules_9568_packets, rules_9568_states, rules_advice, rules_definitions
 from tests.rfc.row import Row
 
 TABLES = {
-    "RFC3768": (*rules_3768.RULES, *rules_advice.RULES_3768),
-    "RFC9568": (*rules_9568_packets.RULES, *rules_9568_states.RULES, *rules_advice.RULES_9568),
+    "RFC3768": (*rules_3768.RULES, *rules_advice.RULES_3768, *rules_definitions.RULES_3768),
+    "RFC9568": (
+        *rules_9568_packets.RULES,
+        *rules_9568_states.RULES,
+        *rules_advice.RULES_9568,
+        *rules_definitions.RULES_9568,
+    ),
 }
 ROWS = [pytest.param(row, id=f"{name}-{row.id}") for name, rules in TABLES.items() for row in rules]
 SHOWN = [row for row in ROWS if row.values[0].kept is not None]
