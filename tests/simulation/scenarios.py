@@ -122,6 +122,42 @@ def owner() -> None:
     world.is_sound(20.0)
 
 
+def deaf_owner() -> None:
+    """A router that does not hear the owner is MASTER beside it; the owner contradicts and stays."""
+    world = World(instance(priority=255), instance(priority=254)).boot().until(10.0)
+    world.lan.deafen(world.hosts[1], world.hosts[0])
+    world.until(30.0)
+    assert world.states() == [MASTER, MASTER]
+    assert world.entered(1, BACKUP) == [0.0]
+    world.lan.heal()
+    world.until(40.0)
+    assert world.states() == [MASTER, BACKUP]
+    world.is_sound(31.1)
+
+
+def two_owners() -> None:
+    """Both say 255, which only one may: the lower address yields at once, and takes over when the other one dies."""
+    world = World(instance(priority=255), instance(priority=255)).boot().until(20.0)
+    assert world.states() == [BACKUP, MASTER]
+    assert world.entered(1, BACKUP)[-1] == about(0.0)
+    world.hosts[1].crash()
+    world.until(30.0)
+    assert world.states() == [MASTER, None]
+    world.is_sound(24.1)
+
+
+def owner_that_hears_nobody() -> None:
+    """The lower of two owners is deaf: the other one gives way, and is owner again when that one hears."""
+    world = World(instance(priority=255), instance(priority=255))
+    world.lan.deafen(world.hosts[0], world.hosts[1])
+    world.boot().until(20.0)
+    assert world.states() == [MASTER, BACKUP]
+    world.hosts[0].crash()
+    world.until(30.0)
+    assert world.states() == [None, MASTER]
+    assert world.hosts[1].places["VI_1"].router.priority == 255
+
+
 def equal_priorities() -> None:
     """All time out at once; the highest address remains, within one packet's way."""
     world = World(instance(), instance(), instance()).boot().until(30.0)
@@ -443,6 +479,9 @@ ALL = (
     election,
     election_over_ipv6,
     owner,
+    deaf_owner,
+    two_owners,
+    owner_that_hears_nobody,
     equal_priorities,
     equal_newcomer,
     silent_death,

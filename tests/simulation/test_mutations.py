@@ -10,18 +10,25 @@ import pytest
 from kad.vrrp.advert import Finding
 from kad.vrrp.events import Announce, ChangeState, HoldAddresses, ReleaseAddresses, SendAdvert
 from tests.rfc import rules_3768, rules_9568_packets, rules_9568_states, rules_advice
+from tests.rfc.rules_advice import in_a_house
 from tests.simulation import authenticated, faults, scenarios
 from tests.simulation import faults_of_authentication as sealed
+from tests.simulation import faults_of_corners as cornered
 from tests.simulation.faults import Plant, finding_discards, finding_ignored, missing, out_of_order
 from tests.simulation.ordeal import Ordeal
 from tests.unit import test_machine as machine
 from tests.unit import test_supervision as supervision
 from tests.unit.track import test_priority as priority
 from tests.unit.vrrp import test_ah as ah
+from tests.unit.vrrp import test_announcing as announcing
 from tests.unit.vrrp import test_group as group
 from tests.unit.vrrp import test_hmac_trailer as hmac
+from tests.unit.vrrp import test_process_conversations as conversations
+from tests.unit.vrrp import test_router_backup as backup
+from tests.unit.vrrp import test_router_corners as corners
 from tests.unit.vrrp import test_router_life as life
 from tests.unit.vrrp import test_router_master as master
+from tests.unit.vrrp.clockwork import House
 
 Check = Callable[[], Any]
 V3_RULES = (*rules_9568_packets.RULES, *rules_9568_states.RULES)
@@ -39,6 +46,23 @@ def ordeals() -> None:
         ordeal.suffer()
         ordeal.recover()
         assert ordeal.judge() == []
+
+
+def startup_delay() -> None:
+    in_a_house(conversations.test_nothing_counts_during_the_startup_delay)
+
+
+def delay_after_boot() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        conversations.test_the_delay_after_the_boot(House(patch), patch, 0.0, 30.0, 5.0)
+
+
+def five_adverts() -> None:
+    backup.test_silence_makes_it_master({"down_timer_adverts": 5}, 5.609375)
+
+
+def late_timer() -> None:
+    corners.TestTimerExpiredBackup().test_it_gives_way_to_a_router_of_that_priority(2.62, True)
 
 
 class Fault(NamedTuple):
@@ -226,6 +250,106 @@ FAULTS = (
         "an owner loses priority",
         faults.owner_loses_priority,
         (priority.test_the_priority_of_an_owner_never_changes, KEPT_3["5.2.4-1"]),
+    ),
+    Fault(
+        "the delay of preemption is ignored",
+        cornered.preempt_delay_ignored,
+        (
+            scenarios.delayed_preemption,
+            backup.TestPreemptDelay().test_until_it_is_over_a_lower_advert_restarts_the_timer,
+        ),
+    ),
+    Fault(
+        "the delay of preemption begins at the boot",
+        cornered.preempt_delay_begins_at_boot,
+        (backup.TestPreemptDelay().test_until_it_is_over_a_lower_advert_restarts_the_timer,),
+    ),
+    Fault(
+        "the delay of preemption runs on under a better MASTER",
+        cornered.preempt_delay_runs_on,
+        (backup.TestPreemptDelay().test_an_advert_that_is_not_lower_ends_it,),
+    ),
+    Fault(
+        "a weight that rises preempts in spite of nopreempt",
+        cornered.preempting_at_a_new_priority,
+        (corners.TestNopreemptWithWeights().test_a_priority_that_rises_over_the_master_s_replaces_it_not,),
+    ),
+    Fault(
+        "priority 255 yields",
+        cornered.owner_yields,
+        (master.TestAsserting().test_an_owner_yields_to_no_lower_priority, scenarios.deaf_owner),
+    ),
+    Fault(
+        "two owners stay MASTER",
+        cornered.owners_do_not_contend,
+        (corners.TestTwoOwners().test_the_higher_one_waits_and_then_lowers_itself, scenarios.owner_that_hears_nobody),
+    ),
+    Fault(
+        "an owner that lowered itself stays low",
+        cornered.lowered_for_ever,
+        (
+            corners.TestTwoOwners().test_it_is_owner_again_when_the_other_is_gone,
+            corners.TestTwoOwners().test_and_when_the_other_shows_a_lower_priority,
+        ),
+    ),
+    Fault(
+        "what is tracked makes a lowered owner insist",
+        cornered.tracking_restores_the_owner,
+        (corners.TestTwoOwners().test_what_is_tracked_does_not_undo_it,),
+    ),
+    Fault("down_timer_adverts is ignored", cornered.down_timer_adverts_ignored, (five_adverts,)),
+    Fault("timer_expired_backup is ignored", cornered.timer_expired_backup_ignored, (late_timer,)),
+    Fault(
+        "higher_prio_send_advert is ignored",
+        missing("_yield_to", SendAdvert),
+        (master.TestYielding().test_one_last_advert_where_asked,),
+    ),
+    Fault(
+        "who yields always says so",
+        cornered.always_one_last_advert,
+        (master.TestYielding().test_to_a_higher_priority, KEPT_3["6.4.3-11"]),
+    ),
+    Fault(
+        "lower_prio_no_advert is ignored",
+        cornered.lower_prio_no_advert_ignored,
+        (master.TestAsserting().test_no_advert_where_none_is_wanted, KEPT_2["6.4.3-9"]),
+    ),
+    Fault(
+        "owner_ignore_adverts is ignored",
+        finding_ignored(Finding.OWNER_IGNORES),
+        (BROKEN_3["7.1-6"], KEPT_2["7.1-6"]),
+    ),
+    Fault("vrrp_startup_delay is ignored", cornered.startup_delay_ignored, (startup_delay,)),
+    Fault("vrrp_delay_after_boot is ignored", cornered.delay_after_boot_ignored, (delay_after_boot,)),
+    Fault(
+        "a group promotes one alone",
+        cornered.group_promotes_one_alone,
+        (group.test_one_whose_timer_ran_out_waits_for_the_others, scenarios.group),
+    ),
+    Fault(
+        "a group leaves a member behind",
+        cornered.group_leaves_a_member_behind,
+        (group.test_one_that_yields_takes_the_others_along, scenarios.group),
+    ),
+    Fault(
+        "state MASTER means nothing to a group",
+        cornered.wish_of_the_file_ignored,
+        (group.test_state_master_wants_at_once, group.test_owners_are_master_at_once),
+    ),
+    Fault(
+        "claims are not answered",
+        cornered.claims_ignored,
+        (announcing.TestClaims().test_who_remains_master_announces_again_and_ever_more_rarely,),
+    ),
+    Fault(
+        "who hears another MASTER does not announce",
+        missing("_announce_against", Announce),
+        (announcing.TestTwoMasters().test_by_default_a_burst_a_second_and_one_five_seconds_after_the_last_advert,),
+    ),
+    Fault(
+        "announcing against others has no pause",
+        cornered.healing_without_a_pause,
+        (announcing.TestTwoMasters().test_by_default_a_burst_a_second_and_one_five_seconds_after_the_last_advert,),
     ),
     Fault(
         "back-off never grows",

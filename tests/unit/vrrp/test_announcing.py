@@ -76,7 +76,8 @@ class TestTwoMasters:
         for moment, announced in ((0.5, True), (0.9, False), (1.4, False), (1.5, True), (1.6, False)):
             play = play >> At(moment) >> hears(90) << SendAdvert(100)
             play = play << Announce(5) if announced else play
-            play = play << ...
+            play = play << Complain("warning", "10.77.0.2 is MASTER too") if moment == 0.9 else play
+            play = play << TellLowerPriority(advert(90))
         assert play >> Due(6.6) >> DeadlineReached() << Announce(5)
 
     def test_written_words_hold_for_every_advert(self) -> None:

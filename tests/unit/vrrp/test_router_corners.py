@@ -23,7 +23,7 @@ from kad.vrrp.events import (
 from kad.vrrp.keywords import Announcing
 from tests.play import At, Due, Play
 from tests.rfc.row import hears
-from tests.unit.vrrp.samples import advert, entered, master
+from tests.unit.vrrp.samples import advert, backup, entered, master
 from tests.unit.vrrp.test_group import MASTER, Group
 
 QUIET = Announcing(master_delay=0.0, master_repeat=1, lower_prio_delay=0.0, lower_prio_repeat=0)
@@ -75,6 +75,31 @@ class TestTwoOwners:
         for moment in range(2, 6):
             play = play >> Due(100.0 * moment) >> DeadlineReached() << ...
         assert play >> hears(255, LOWER) << SendAdvert(255) << SendAdvert(255) << BOTH
+
+
+class TestNopreemptWithWeights:
+    """What is tracked moves the priority; a MASTER that is there is left in place all the same."""
+
+    def test_a_priority_that_rises_over_the_master_s_replaces_it_not(self) -> None:
+        play = backup(preempt=False) >> At(1.0) >> hears(150) >> Due(4.609375) >> At(1.5)
+        play = play >> PriorityChanged(200, "script x") << ChangePriority(100, 200, "script x") >> Due(4.609375)
+        assert play >> At(2.0) >> hears(150) >> Due(5.21875)
+
+    def test_a_master_whose_priority_falls_yields_to_one_that_preempts(self) -> None:
+        play = master(preempt=False) >> PriorityChanged(50, "script x") << ChangePriority(100, 50, "script x")
+        play = play >> hears(60) << ReleaseAddresses()
+        assert play << entered(State.MASTER, State.BACKUP, "advert from 10.77.0.2 priority 60 > 50")
+
+    def test_when_it_rises_again_the_new_master_stays(self) -> None:
+        play = master(preempt=False) >> PriorityChanged(50, "script x") << ... >> hears(60) << ...
+        play = play >> At(0.5) >> PriorityChanged(100, "script x") << ...
+        assert play >> At(1.0) >> hears(60) >> Due(4.609375)
+
+    def test_silence_counts_with_the_skew_of_the_new_priority(self) -> None:
+        play = backup(preempt=False) >> At(1.0) >> hears(150) >> PriorityChanged(228, "script x") << ...
+        play = play >> At(2.0) >> hears(150) >> Due(5.109375) >> DeadlineReached() << SendAdvert(228)
+        silence = "no advert from 10.77.0.2 for 3.11 s"
+        assert play << HoldAddresses() << Announce(5) << entered(State.BACKUP, State.MASTER, silence)
 
 
 class TestTimerExpiredBackup:
