@@ -196,7 +196,7 @@ class Router:
             case CaughtUp():
                 actions = self._stop_doubting()
             case PriorityChanged(priority, reason):
-                actions = self._take_priority(priority, reason)
+                actions = self._take_priority(priority, reason, now)
             case FaultsChanged(faults, pending):
                 actions = self._take_faults(faults, pending, now)
             case Reconfigured(configuration):
@@ -617,12 +617,23 @@ class Router:
 
     # any state
 
-    def _take_priority(self, priority: int, reason: str) -> list[Action]:
+    def _take_priority(self, priority: int, reason: str, now: float) -> list[Action]:
         if priority == self.priority or (self.lowered and priority == OWNER):
             return []
         self.lowered = False
         old, self.priority = self.priority, priority
-        return [ChangePriority(old, priority, reason)]
+        change = ChangePriority(old, priority, reason)
+        if isinstance(self.phase, Master) and priority < old:
+            return [change, *self._invite_successor(self.phase, now)]
+        return [change]
+
+    def _invite_successor(self, master: Master, now: float) -> list[Action]:
+        """Whoever is better now need not wait for a silence: priority 0 has all count their skew_time alone.
+
+        The advert behind it sets those back that are no better, and comes again before any of them is through.
+        """
+        master.advert_at = min(master.advert_at, now + self.skew_time / 2)
+        return [SendAdvert(GIVING_UP), SendAdvert(self.priority)]
 
     def _reconfigure(self, configuration: VrrpInstance, now: float) -> list[Action]:
         old, self.configuration = self.configuration, configuration

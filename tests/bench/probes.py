@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,25 +64,25 @@ def discovery(program: str, rounds: int) -> float:
     found = []
     with Lab() as lab:
         node = lab.node("a", {"eth0": "10.77.0.1/24"})
-        with crowd(node, 50):
+        with crowd(node, 50) as served:
             daemon = lab.start(program, node, text("/usr/bin/killall -0 served", 1, immediate=program == "kad"))
             lab.wait_holder(ADDRESS, node, seconds=30)
             for _ in range(rounds):
                 moment = time.time()
-                for pid, name in node.processes().items():
-                    if name == "served":
-                        os.kill(pid, signal.SIGKILL)
+                served.kill()
+                served.wait()  # killall finds zombies too
                 found.append(daemon.wait_log(r"VRRP_Script\(S0\) failed", 10, moment).time - moment)
                 served = node.start(["/run/served", "1000"])
                 daemon.wait_log(r"VRRP_Script\(S0\) succeeded", 10, moment)
                 pause(lab, 0.3)
-                served.poll()
+            served.kill()
+            served.wait()
     return median(found)
 
 
 @contextmanager
-def crowd(node: Node, processes: int) -> Iterator[None]:
-    """So many processes, of which one is called served."""
+def crowd(node: Node, processes: int) -> Iterator[subprocess.Popen[bytes]]:
+    """So many processes, of which one is called served: that one."""
     shutil.copy("/bin/sleep", node.files / "run" / "served")
     leader = node.start(["/bin/sh", "-c", _CROWD.format(others=processes - 1)])
     try:
@@ -90,7 +90,7 @@ def crowd(node: Node, processes: int) -> Iterator[None]:
         while sum(name in ("sleep", "served") for name in node.processes().values()) < processes:
             assert time.monotonic() < until, "the crowd is not there"
             time.sleep(0.05)
-        yield
+        yield leader
     finally:
         leader.kill()
         leader.wait()

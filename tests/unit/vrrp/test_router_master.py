@@ -47,15 +47,33 @@ class TestAdverts:
     def test_those_missed_in_a_sleep_are_not_made_up_for(self) -> None:
         assert master() >> Late(7.5) >> DeadlineReached() << SendAdvert(100) >> Due(8.5)
 
-    def test_the_next_one_has_the_new_priority(self) -> None:
+    def test_a_lower_priority_is_an_invitation_to_whoever_is_better(self) -> None:
+        # skew_time of priority 80 is 176/256 s; the advert comes again after half of it.
+        assert (
+            master()
+            >> At(0.25)
+            >> PriorityChanged(80, "script a: -20")
+            << ChangePriority(100, 80, "script a: -20")
+            << SendAdvert(0)
+            << SendAdvert(80)
+            >> Due(0.59375)
+            >> DeadlineReached()
+            << SendAdvert(80)
+            >> Due(1.59375)
+        )
+
+    def test_an_invitation_does_not_delay_the_next_one(self) -> None:
+        assert master() >> At(0.75) >> PriorityChanged(80, "a") << ... >> Due(1.0)
+
+    def test_the_next_one_has_the_higher_priority(self) -> None:
         assert (
             master()
             >> At(0.5)
-            >> PriorityChanged(80, "script a: -20")
-            << ChangePriority(100, 80, "script a: -20")
+            >> PriorityChanged(120, "script a: +20")
+            << ChangePriority(100, 120, "script a: +20")
             >> Due(1.0)
             >> DeadlineReached()
-            << SendAdvert(80)
+            << SendAdvert(120)
         )
 
     def test_an_equal_priority_is_no_change(self) -> None:
