@@ -121,6 +121,7 @@ class Child:
         self._started, self._born_at = time.time(), time.monotonic()
         self._generation = 0
         self._leaving = False
+        self._obeyed = 0
         self._collector = Collector()
         self.status = EXIT_OK
 
@@ -159,7 +160,13 @@ class Child:
             self._orphaned()
             return
         for frame in frames:
-            self._obey(frame)
+            try:
+                self._obey(frame)
+            finally:
+                # Not before: what was obeyed by half when this process is killed is obeyed again by the next life.
+                if not messages.KINDS[frame.kind].IS_STATE:
+                    self._obeyed += 1
+                    self._mux.page.obey(self._obeyed)
 
     def _obey(self, frame: Frame) -> None:
         match messages.from_frame(frame):

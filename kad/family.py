@@ -30,7 +30,7 @@ from kad.page import Page
 from kad.scheduling import Scheduling
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Supervision
 
-_MOST_ORDERS = 1000
+_MOST_ORDERS = 10_000
 DEAF_AFTER = 2.0
 """Seconds without a sign of life after which a child is replaced."""
 
@@ -68,7 +68,8 @@ KINDS = {
                     messages.Notify,
                     messages.Observation,
                     messages.FifoLine,
-                    messages.FifoMade,
+                    messages.FifoOpened,
+                    messages.FifoKept,
                     messages.Mail,
                     messages.MailKept,
                     messages.NotifyKept,
@@ -141,6 +142,15 @@ def _named(text: str) -> Any:
     return attrgetter(name)(importlib.import_module(module))
 
 
+@dataclass(slots=True, eq=False)
+class Order:
+    """A message that is no state, from one child to another."""
+
+    frame: Frame
+    number: int = 0
+    """Which one of all such messages to this life; 0: it was not sent yet."""
+
+
 class Member:
     """One child as the parent sees it."""
 
@@ -157,18 +167,34 @@ class Member:
         """Shared with every life of the child."""
         self.trace: int | None = None
         """Where a child that does not answer writes what it is doing."""
-        self.orders: deque[tuple[float, Frame]] = deque(maxlen=_MOST_ORDERS)
-        """Messages that are no state, with the moment at which they came, as long as it may not have read them."""
+        self.sent = 0
+        """Messages that are no state which this life was sent."""
+        self.orders: deque[Order] = deque(maxlen=_MOST_ORDERS)
+        """Of other children, as long as they may not have been obeyed."""
+        self._doubtful: Order | None = None
+        """A life died before it had obeyed this one, perhaps of it."""
 
     @property
     def name(self) -> str:
         return self.kind.name
 
-    def forget_what_was_read(self) -> None:
-        """What came before the child's loop last turned was read then."""
-        turned_at = self.page.turned_at
-        while self.orders and self.orders[0][0] < turned_at:
+    def forget_what_was_obeyed(self) -> None:
+        """What this life was sent and has done."""
+        obeyed = self.page.obeyed
+        while self.orders and 0 < self.orders[0].number <= obeyed:
             self.orders.popleft()
+
+    def lose_life(self) -> None:
+        """What this life has not done is for the next one; but none is given to a third."""
+        self.forget_what_was_obeyed()
+        if self.orders and self.orders[0].number:
+            first = self.orders.popleft()
+            if first is not self._doubtful:
+                first.number = 0
+                self._doubtful = first
+                self.orders.appendleft(first)
+        for order in self.orders:
+            order.number = 0
 
 
 @dataclass(frozen=True)
@@ -227,6 +253,7 @@ def fork_member(member: Member, log: Logger, process_title: str | None, scheduli
     before = _named(kind.before) if kind.before else None
     own_log = log.named(kind.ident)
     member.page.clear()
+    member.sent = 0
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def live(end: socket.socket) -> NoReturn:

@@ -447,17 +447,34 @@ class FifoLine(Message, frozen=True, kw_only=True):
         return self.subject
 
 
-class FifoMade(Message, frozen=True, kw_only=True):
-    """runner to its next life: this FIFO is ours, and goes when kad goes."""
+class FifoOpened(Message, frozen=True, kw_only=True):
+    """runner to parent and to its next life: this FIFO is written to, and stays open when the runner dies."""
 
     KIND: ClassVar[int] = 41
     IS_STATE: ClassVar[bool] = True
     path: str
+    made: bool = False
+    """It is ours, and goes when kad goes."""
     deleted: bool = False
 
     @property
     def key(self) -> str:
         return self.path
+
+
+class FifoKept(Message, frozen=True, kw_only=True):
+    """runner to its next life: this line waits for room in the FIFO."""
+
+    KIND: ClassVar[int] = 45
+    IS_STATE: ClassVar[bool] = True
+    path: str
+    line: FifoLine
+    deleted: bool = False
+    """It was written, or dropped because a later one of its subject waits."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.path} {self.line.subject} {self.line.sequence}"
 
 
 class Mail(Message, frozen=True, kw_only=True):

@@ -10,8 +10,10 @@ import struct
 from typing import NamedTuple
 
 _TURN = struct.Struct("=d")
-_ACTIVITY = struct.Struct("=H118s")
+_ACTIVITY = struct.Struct("=H110s")
 _ACTIVITY_PLACE = 8
+_OBEYED_PLACE = 120
+_COUNT = struct.Struct("=Q")
 _WORD = 8
 _COLUMNS = 4
 _SLOTS_PLACE = 128
@@ -20,8 +22,8 @@ _SIZE = _SLOTS_PLACE + SLOTS * _COLUMNS * _WORD
 
 
 def activity_bytes(text: str) -> bytes:
-    """What a child does, in a few words (118 bytes at most), as turn() takes it."""
-    words = text.encode()[:118]
+    """What a child does, in a few words (110 bytes at most), as turn() takes it."""
+    words = text.encode()[:110]
     return _ACTIVITY.pack(len(words), words)
 
 
@@ -58,7 +60,7 @@ class Page:
     def turn(self, now: float, activity: bytes) -> None:
         """The child's loop turns at this monotonic moment, to do this (made by activity_bytes)."""
         _TURN.pack_into(self._memory, 0, now)
-        self._memory[_ACTIVITY_PLACE:_SLOTS_PLACE] = activity
+        self._memory[_ACTIVITY_PLACE:_OBEYED_PLACE] = activity
 
     @property
     def turned_at(self) -> float:
@@ -70,6 +72,15 @@ class Page:
         """What the child was last doing."""
         length, text = _ACTIVITY.unpack_from(self._memory, _ACTIVITY_PLACE)
         return bytes(text[:length]).decode(errors="replace")
+
+    def obey(self, count: int) -> None:
+        """So many messages that are no state were obeyed by this life."""
+        _COUNT.pack_into(self._memory, _OBEYED_PLACE, count)
+
+    @property
+    def obeyed(self) -> int:
+        """What obey() said last; 0 before it did."""
+        return int(_COUNT.unpack_from(self._memory, _OBEYED_PLACE)[0])
 
     def spoken(self, slot: int) -> Spoken:
         return Spoken(self.spoke_at[slot], self.sent[slot], self.received[slot], self.sequence[slot])

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from kad import VERSION, child, control, errand, family, messages, supervision
 from kad.errand import Errand
-from kad.family import KINDS, Member
+from kad.family import KINDS, Member, Order
 from kad.inquiry import Inquiries
 from kad.journal import Journal
 from kad.left_behind import LeftBehind
 from kad.linux.channel import Channel, ChannelLost
+from kad.linux.fifo import HeldFifos
 from kad.linux.pidfile import PidFile, write_child_pid
 from kad.linux.process import processor_time
 from kad.linux.spawn import identity, reap, reap_strangers
@@ -90,6 +91,7 @@ class Watchdog:
         self.reload = Reload(self)
         self.sweep = Sweep(self)
         self.left_behind = LeftBehind(self)
+        self._fifos = HeldFifos()
 
     def run(self) -> int:
         """Start, serve, stop; returns the exit status."""
@@ -219,6 +221,7 @@ class Watchdog:
         except ChannelLost as error:
             self.log.debug(f"{member.name} cannot be reached: {error}")
             return
+        member.sent += not state
         if member.channel.has_backlog:
             events = selectors.EVENT_READ | selectors.EVENT_WRITE
             self.watch(member.channel.fileno(), events, lambda: self._read_child(member))
@@ -279,17 +282,22 @@ class Watchdog:
             if state:
                 self._pass_on(other, frame, state)
             else:
-                self._order(other, frame)
-        if isinstance(message, messages.RouterState):
-            self.inquiries.router_changed(message)
+                self._order(other, Order(frame))
+        match message:
+            case messages.RouterState():
+                self.inquiries.router_changed(message)
+            case messages.FifoOpened(path=path, deleted=deleted):
+                (self._fifos.let_go if deleted else self._fifos.hold)(path)
+            case _:
+                pass
 
-    def _order(self, member: Member, frame: Frame) -> None:
-        """An order waits for a life that can follow it, and goes to the next life when this one never read it."""
-        # With a moment before the child can read it.
-        member.orders.append((time.monotonic(), frame))
+    def _order(self, member: Member, order: Order) -> None:
+        """An order waits for a life that can follow it, and goes to the next life when this one did not."""
+        member.orders.append(order)
         if member.configured_generation is not None:
-            member.forget_what_was_read()
-            self._pass_on(member, frame, state=False)
+            member.forget_what_was_obeyed()
+            order.number = member.sent + 1
+            self._pass_on(member, order.frame, state=False)
 
     def configured(self, member: Member, generation: int) -> None:
         """A child runs what it was given."""
@@ -300,8 +308,8 @@ class Watchdog:
         if first:
             waiting = list(member.orders)
             member.orders.clear()
-            for _, frame in waiting:
-                self._order(member, frame)
+            for order in waiting:
+                self._order(member, order)
 
     def is_well(self, now: float) -> bool:
         """Every child that is wanted runs and answers, or has been gone for a moment only."""
@@ -421,7 +429,7 @@ class Watchdog:
         assert member.pidfd is not None
         assert member.channel is not None
         self._read_child(member)
-        member.forget_what_was_read()
+        member.lose_life()
         self.unwatch(member.pidfd)
         self.unwatch(member.channel.fileno())
         status = reap(member.pidfd) or EXIT_OK

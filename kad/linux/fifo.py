@@ -100,6 +100,31 @@ class Pipe:
         os.close(self._fd)
 
 
+class HeldFifos:
+    """FIFOs that somebody else writes to, kept open: what is not read yet outlives the writer."""
+
+    def __init__(self) -> None:
+        self._descriptors: dict[str, int] = {}
+
+    def hold(self, path: str) -> None:
+        """The FIFO that is there now, and no longer one that was there before."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            descriptor = -1
+        self.let_go(path)
+        if descriptor >= 0 and stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            self._descriptors[path] = descriptor
+        elif descriptor >= 0:
+            os.close(descriptor)
+
+    def let_go(self, path: str) -> None:
+        """Its readers find the end of file once the writer is gone too."""
+        descriptor = self._descriptors.pop(path, -1)
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
 def _make(path: str) -> bool:
     """False when something of that name is there already; raises Refused."""
     try:

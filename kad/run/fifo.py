@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from kad.messages import FifoLine
 from kad.run.keywords import Program
 from kad.run.script import GRACE, STUBBORN, DeadlineReached, Report, Signal, how_it_ended
 
@@ -19,9 +21,9 @@ FAREWELL = 0.5
 
 
 class Waiting(NamedTuple):
-    """A line that the pipe has not taken."""
+    """A line that the pipe has not taken, or not whole."""
 
-    subject: str
+    line: FifoLine
     data: bytes
 
 
@@ -39,35 +41,44 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._lines)
 
+    def __iter__(self) -> Iterator[FifoLine]:
+        return (waiting.line for waiting in self._lines)
+
     @property
     def head(self) -> bytes:
         """What is to be written next; empty when nothing waits."""
         return self._lines[0].data if self._lines else b""
 
-    def add(self, subject: str, text: str) -> None:
-        """One more line; a newline inside the text would make it two."""
-        self._lines.append(Waiting(subject, f"{' '.join(text.splitlines())}\n".encode(errors="replace")))
-        self._count[subject] += 1
-        if len(self._lines) > self._limit:
-            self._drop()
+    def add(self, line: FifoLine) -> FifoLine | None:
+        """One more line, and which one had to go for it; a newline inside the text would make it two."""
+        self._lines.append(Waiting(line, f"{' '.join(line.text.splitlines())}\n".encode(errors="replace")))
+        self._count[line.subject] += 1
+        # The latest of each subject stays, however many there are.
+        if len(self._lines) > max(self._limit, len(self._count)):
+            return self._drop()
+        return None
 
-    def written(self, count: int) -> None:
-        """So many bytes of the head were taken."""
-        subject, data = self._lines.popleft()
+    def written(self, count: int) -> FifoLine | None:
+        """So many bytes of the head were taken; the line, when that was its end."""
+        line, data = self._lines.popleft()
         if count < len(data):
             self._begun = True
-            self._lines.appendleft(Waiting(subject, data[count:]))
-        else:
-            self._begun = False
-            self._forget(subject)
+            self._lines.appendleft(Waiting(line, data[count:]))
+            return None
+        self._begun = False
+        self._forget(line.subject)
+        return line
 
-    def _drop(self) -> None:
-        first = int(self._begun)
-        superseded = (index for index in range(first, len(self._lines)) if self._count[self._lines[index].subject] > 1)
-        index = next(superseded, first)
-        self._forget(self._lines[index].subject)
-        del self._lines[index]
-        self.dropped += 1
+    def _drop(self) -> FifoLine | None:
+        begun = self._lines[0].line.subject if self._begun else None
+        for index in range(int(self._begun), len(self._lines)):
+            line = self._lines[index].line
+            if self._count[line.subject] - (line.subject == begun) > 1:
+                self._forget(line.subject)
+                del self._lines[index]
+                self.dropped += 1
+                return line
+        return None
 
     def _forget(self, subject: str) -> None:
         self._count[subject] -= 1

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
 import stat
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,7 +41,7 @@ class Reader:
         if self._descriptor is None:
             with contextlib.suppress(FileNotFoundError):
                 self._descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
-                self._hub.watch(self._descriptor, self._read)
+                self._hub.watch(self._descriptor, self.read)
         return self._descriptor is not None
 
     def wait(self, count: int, seconds: float = 8) -> list[str]:
@@ -59,7 +62,13 @@ class Reader:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _read(self) -> None:
+    def descriptor(self) -> int:
+        """Where it is open."""
+        assert self._descriptor is not None
+        return self._descriptor
+
+    def read(self) -> None:
+        """What is there."""
         assert self._descriptor is not None
         with contextlib.suppress(BlockingIOError):
             data = os.read(self._descriptor, 65536)
@@ -293,6 +302,51 @@ def test_a_killed_runner_leaves_the_fifo_to_the_next_one_and_no_program_behind(p
     daemon.stop()
     assert not reader.path.exists()
     assert not (a.files / "run" / "other").exists()
+
+
+@pytest.mark.parametrize("read", ["slowly", "later"])
+def test_a_killed_runner_loses_no_line_that_nobody_has_read(pair: Pair, read: str) -> None:
+    lab, a, _ = pair
+    names = [f"an_instance_whose_name_is_long_enough_to_fill_a_small_pipe_soon_{number:02d}" for number in range(20)]
+    vips = [f"10.77.0.{100 + number}/24" for number in range(20)]
+    text = global_defs("vrrp_notify_fifo /run/fifo") + "".join(
+        instance(name, vrid=51 + number, priority=150, addresses=(vips[number],)) for number, name in enumerate(names)
+    )
+    daemon = lab.start_kad(a, text)
+    reader = Reader(lab, a)
+    told = reader.wait(40)
+    fcntl.fcntl(reader.descriptor(), fcntl.F_SETPIPE_SZ, 4096)
+    # From now on nobody reads, and with `later` nobody has it open.
+    if read == "slowly":
+        lab.hub.forget(reader.descriptor())
+    else:
+        reader.close()
+
+    def said() -> int:
+        (served,) = daemon.dump("runner")["fifos"]
+        return int(served["written"]) + int(served["waiting"])
+
+    def change(to: Callable[[Node], None], lines: int) -> None:
+        to(a)
+        lab.hub.until(lambda: said() >= lines, 5, lambda: f"{lines} lines: {said()}")
+
+    change(lab.link_down, 60)
+    change(lab.heal, 100)  # BACKUP and MASTER
+    change(lab.link_down, 120)
+    (served,) = daemon.dump("runner")["fifos"]
+    waiting = int(served["waiting"])
+    assert waiting > 10
+    killed = time.time()
+    os.kill(daemon.child("runner"), signal.SIGKILL)
+    daemon.wait_log("Starting the runner process", since=killed)
+    lab.hub.until(lambda: said() == waiting, 5, lambda: f"what waited waits again: {said()} of {waiting}")
+    change(lab.heal, waiting + 40)
+    if read == "slowly":
+        lab.hub.watch(reader.descriptor(), reader.read)
+    told += reader.wait(120)
+    for name in names:
+        states = [line.split()[2] for line in told if f'"{name}"' in line]
+        assert states == ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER"]
 
 
 def test_a_fifo_that_cannot_be_made_hurts_nothing(pair: Pair) -> None:

@@ -20,6 +20,7 @@ def samples() -> Iterator[messages.Message]:
     values = {
         "notify": messages.Notify(program="VI_1/notify", object="VI_1", generation=1, sequence=7),
         "mail": alert,
+        "line": messages.FifoLine(source="vrrp", subject="VI_1", text="VI_1 MASTER", sequence=7),
         "routers": (earlier,),
         "environment": {"KAD_STATE": "MASTER"},
         "diagnostics": ("a", "b"),

@@ -14,10 +14,12 @@ def test_what_a_child_writes_the_parent_reads() -> None:
         page.turn(12.5, activity_bytes("receiving on eth0"))
         page.spoke_at[SLOTS - 1], page.sent[SLOTS - 1], page.received[SLOTS - 1] = 12.25, 7, 3
         page.received[0], page.sequence[1] = 9, 1 << 63
+        page.obey(41)
         os._exit(0)
     os.waitpid(child, 0)
     assert page.turned_at == 12.5
     assert page.activity == "receiving on eth0"
+    assert page.obeyed == 41
     assert page.spoken(SLOTS - 1) == Spoken(at=12.25, sent=7, received=3)
     assert page.spoken(0) == Spoken(at=0.0, sent=0, received=9)
     assert page.spoken(1) == Spoken(at=0.0, sent=0, received=0, sequence=1 << 63)
@@ -27,7 +29,8 @@ def test_a_new_life_forgets_the_turn_but_not_the_routers() -> None:
     page = Page()
     page.turn(1.0, activity_bytes("x" * 200))
     page.spoke_at[3], page.sent[3], page.received[3] = 0.5, 1, 2
-    assert page.activity == "x" * 118
+    page.obey(1 << 40)
+    assert (page.activity, page.obeyed) == ("x" * 110, 1 << 40)
     page.clear()
-    assert (page.turned_at, page.activity) == (0.0, "")
+    assert (page.turned_at, page.activity, page.obeyed) == (0.0, "", 0)
     assert page.spoken(3) == Spoken(0.5, 1, 2)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from kad.log import Logger
-from kad.messages import FifoLine, FifoMade, Mail, MailKept, Message, Notify, NotifyKept, Observation
+from kad.messages import FifoKept, FifoLine, FifoOpened, Mail, MailKept, Message, Notify, NotifyKept, Observation
 from kad.mux import Mux
 from kad.run.keywords import RunnerSlice
 from kad.run.process.census import Census
@@ -97,7 +97,7 @@ class Room:
                 self._notifications.remember(message)
             case FifoLine():
                 self._fifos.write(message)
-            case FifoMade():
+            case FifoOpened() | FifoKept():
                 self._fifos.remember(message)
             case Mail():
                 self._mails.take(message)

@@ -11,7 +11,7 @@ import msgspec
 from kad.linux.fifo import Pipe, leaving_with_us
 from kad.linux.refused import Refused
 from kad.log import Logger
-from kad.messages import Event, FifoLine, FifoMade, Message
+from kad.messages import Event, FifoKept, FifoLine, FifoOpened, Message
 from kad.mux import Mux
 from kad.run import fifo
 from kad.run.fifo import Backlog, Reader
@@ -40,6 +40,8 @@ class Served:
         self.execution: Execution | None = None
         self.written = 0
         self.is_full = False
+        self.kept: set[tuple[str, int]] = set()
+        """Subject and number of the lines of the backlog that the next life has been told of."""
         self.missed = 0
         """Lines that were dropped when it was last said."""
         self.complaint = ""
@@ -61,10 +63,17 @@ class Fifos:
         self._leaving: list[Served] = []
         self._ours: set[str] = set()
         self._sequences: dict[str, int] = {}
+        self._kept: dict[str, list[FifoLine]] = {}
+        """By path: what the life before this one had not written."""
 
-    def remember(self, message: FifoMade) -> None:
-        """An earlier life of this process made that FIFO."""
-        self._ours.add(message.path)
+    def remember(self, message: FifoOpened | FifoKept) -> None:
+        """What an earlier life of this process made, and what it still had to write there."""
+        match message:
+            case FifoOpened(path=path, made=True):
+                self._ours.add(path)
+            case FifoKept(path=path, line=line):
+                self._kept.setdefault(path, []).append(line)
+                self._sequences[line.subject] = max(line.sequence, self._sequences.get(line.subject, -1))
 
     def configure(self, fifos: Iterable[Fifo]) -> None:
         """A FIFO whose path stays is not touched: its readers and what they have not read stay too."""
@@ -74,12 +83,19 @@ class Fifos:
         for path, configured in wanted.items():
             served = self._served.setdefault(path, Served(configured))
             before, served.configured = served.configured, configured
+            for line in self._kept.pop(path, ()):
+                served.backlog.add(line)
+                served.kept.add((line.subject, line.sequence))
             if served.pipe is None:
                 self._open(served)
                 self._write(served)
             elif served.made and msgspec.structs.replace(before, script=configured.script) != configured:
                 self._give(served)
             self._feed(served, fifo.Wanted(configured.script if served.pipe is not None else None))
+        for path, lines in self._kept.items():
+            for line in lines:
+                self._say(FifoKept(path=path, line=line, deleted=True))
+        self._kept.clear()
 
     def write(self, message: FifoLine) -> None:
         """A line for whom it concerns."""
@@ -128,6 +144,8 @@ class Fifos:
         """Learn whether anybody reads it; from now on nobody calls when there is room again."""
         self._rest(served)
         if served.pipe is not None:
+            # The parent would count as a reader.
+            self._say(FifoOpened(path=served.configured.path, deleted=True))
             try:
                 served.pipe.listen_to_readers()
             except Refused as refused:
@@ -139,7 +157,7 @@ class Fifos:
         if pipe is None or (served.execution is None and not pipe.has_reader()):
             return True
         while (head := backlog.head) and (taken := pipe.write(head)):
-            backlog.written(taken)
+            self._settle(served, backlog.written(taken))
         return not backlog and not pipe.unread()
 
     def _open(self, served: Served) -> None:
@@ -155,7 +173,7 @@ class Fifos:
         served.made = served.pipe.made or configured.path in self._ours
         if served.made:
             self._ours.add(configured.path)
-            self._say(FifoMade(path=configured.path))
+        self._say(FifoOpened(path=configured.path, made=served.made))
         served.is_full = False
 
     def _give(self, served: Served) -> None:
@@ -172,9 +190,10 @@ class Fifos:
             self._rest(served)
             served.pipe.close(remove=served.made)
             served.pipe = None
-        if served.made:
-            self._ours.discard(path)
-            self._say(FifoMade(path=path, deleted=True))
+        self._ours.discard(path)
+        self._say(FifoOpened(path=path, deleted=True))
+        for line in served.backlog:
+            self._settle(served, line)
         self._leaving.append(served)
         self._feed(served, fifo.Closed())
 
@@ -188,12 +207,21 @@ class Fifos:
             self._open(served)
             self._feed(served, fifo.Wanted(served.configured.script if served.pipe is not None else None))
         dropped = served.backlog.dropped
-        served.backlog.add(message.subject, message.text)
+        self._settle(served, served.backlog.add(message))
         if served.backlog.dropped > dropped and dropped == served.missed:
             path = served.configured.path
             self._complain(served, f"FIFO {path} is not read: lines are dropped, but the latest of each object")
         if not served.is_full:
             self._write(served)
+        if served.backlog:  # and then this line is its last
+            served.kept.add((message.subject, message.sequence))
+            self._say(FifoKept(path=served.configured.path, line=message))
+
+    def _settle(self, served: Served, line: FifoLine | None) -> None:
+        """This line no longer waits."""
+        if line is not None and (line.subject, line.sequence) in served.kept:
+            served.kept.discard((line.subject, line.sequence))
+            self._say(FifoKept(path=served.configured.path, line=line, deleted=True))
 
     def _write(self, served: Served) -> None:
         """As much as there is room for."""
@@ -206,7 +234,7 @@ class Fifos:
                 if not taken:
                     self._wait_for_room(served)
                     return
-                backlog.written(taken)
+                self._settle(served, backlog.written(taken))
                 served.written += taken == len(head)
         except Refused as refused:
             self._complain(served, str(refused))

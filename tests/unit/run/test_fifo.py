@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kad.log import Destination, Logger
-from kad.messages import FifoLine, FifoMade, Message
+from kad.messages import FifoKept, FifoLine, FifoOpened, Message
 from kad.mux import Mux
 from kad.run.fifo import Backlog, Closed, ProgramEnded, Reader, SignalProgram, StartProgram, Wanted
 from kad.run.keywords import Fifo, Program
@@ -22,6 +22,10 @@ from kad.run.script import DeadlineReached, Report, Signal
 
 READ = Program(id="fifo:/f/script", text="read.sh", argv=("/bin/read.sh",))
 OTHER = Program(id="fifo:/f/script", text="other.sh", argv=("/bin/other.sh",))
+
+
+def line(subject: str, text: str, sequence: int = 0) -> FifoLine:
+    return FifoLine(source="vrrp", subject=subject, text=text, sequence=sequence)
 
 
 def drained(backlog: Backlog) -> list[str]:
@@ -35,7 +39,7 @@ def drained(backlog: Backlog) -> list[str]:
 def test_lines_leave_in_the_order_in_which_they_came() -> None:
     backlog = Backlog()
     for word in ("BACKUP", "MASTER", "FAULT"):
-        backlog.add("VI_1", f'INSTANCE "VI_1" {word} 100')
+        backlog.add(line("VI_1", f'INSTANCE "VI_1" {word} 100'))
     assert drained(backlog) == [
         'INSTANCE "VI_1" BACKUP 100\n',
         'INSTANCE "VI_1" MASTER 100\n',
@@ -46,32 +50,38 @@ def test_lines_leave_in_the_order_in_which_they_came() -> None:
 def test_beyond_the_limit_the_oldest_superseded_line_goes_and_the_latest_of_each_subject_stays() -> None:
     backlog = Backlog(limit=3)
     for subject, word in (("one", "a"), ("two", "b"), ("two", "c"), ("three", "d"), ("two", "e")):
-        backlog.add(subject, f"{subject} {word}")
+        backlog.add(line(subject, f"{subject} {word}"))
     assert drained(backlog) == ["one a\n", "three d\n", "two e\n"]
     assert backlog.dropped == 2
 
 
-def test_where_nothing_is_superseded_the_oldest_goes() -> None:
+def test_where_nothing_is_superseded_nothing_goes() -> None:
     backlog = Backlog(limit=2)
     for subject in ("one", "two", "three"):
-        backlog.add(subject, subject)
-    assert drained(backlog) == ["two\n", "three\n"]
+        backlog.add(line(subject, subject))
+    backlog.add(line("two", "two later"))
+    assert drained(backlog) == ["one\n", "three\n", "two later\n"]
     assert backlog.dropped == 1
 
 
 def test_a_line_that_is_half_written_is_not_dropped() -> None:
     backlog = Backlog(limit=2)
-    backlog.add("one", "one a")
+    backlog.add(line("one", "one a"))
     backlog.written(3)
     for word in ("b", "c", "d"):
-        backlog.add("one", f"one {word}")
+        backlog.add(line("one", f"one {word}"))
     assert drained(backlog) == [" a\n", "one d\n"]
     assert backlog.dropped == 2
+    backlog.add(line("one", "one e"))
+    backlog.written(3)
+    for subject in ("one", "two"):
+        backlog.add(line(subject, f"{subject} f"))
+    assert drained(backlog) == [" e\n", "one f\n", "two f\n"]
 
 
 def test_a_name_with_a_newline_makes_no_second_line() -> None:
     backlog = Backlog()
-    backlog.add("x", "one\ntwo")
+    backlog.add(line("x", "one\ntwo"))
     assert drained(backlog) == ["one two\n"]
 
 
@@ -189,7 +199,8 @@ def test_lines_wait_for_a_reader_and_the_fifo_is_gone_at_the_end(bench: Bench, t
     assert read(path) == ['INSTANCE "VI_1" MASTER 100']
     bench.mux.loop.run_until_complete(bench.fifos.stop())
     assert not path.exists()
-    assert bench.said == [FifoMade(path=str(path)), FifoMade(path=str(path), deleted=True)]
+    gone = FifoOpened(path=str(path), deleted=True)
+    assert bench.said == [FifoOpened(path=str(path), made=True), gone, gone]
 
 
 def test_a_reload_keeps_the_fifo_and_what_nobody_has_read_yet(bench: Bench, tmp_path: Path) -> None:
@@ -253,6 +264,51 @@ def test_a_full_pipe_costs_lines_but_the_last_state_of_each_object_arrives(bench
     assert bench.fifos.snapshot()[0]["dropped"] == dropped
 
 
+def test_what_waits_for_room_is_kept_for_the_next_life_and_written_once(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    bench.fifos.configure([configured(path)])
+    held = os.open(path, os.O_RDWR | os.O_NONBLOCK)  # as the parent does
+    for number in range(4000):
+        bench.tell(f'INSTANCE "VI_1" BACKUP {number:05d}')
+    bench.tell('INSTANCE "VI_2" FAULT 1')
+    kept: dict[str, FifoKept] = {}
+    for said in bench.said:
+        if isinstance(said, FifoKept):
+            kept.pop(said.key, None)
+            if not said.deleted:
+                kept[said.key] = said
+    assert len(kept) == bench.fifos.snapshot()[0]["waiting"] == 1000
+
+    heir = Bench()
+    for each in [FifoOpened(path=str(path), made=True), *kept.values()]:
+        heir.fifos.remember(each)
+    heir.fifos.configure([configured(path)])
+    # What an order that comes again says is known.
+    heir.fifos.write(list(kept.values())[-1].line)
+    assert heir.fifos.snapshot()[0]["waiting"] == 1000
+    lines: list[str] = []
+
+    def all_read() -> bool:
+        lines.extend(read(path))
+        return bool(lines) and lines[-1] == 'INSTANCE "VI_2" FAULT 1'
+
+    heir.run(all_read)
+    numbers = [int(line.split()[-1]) for line in lines[:-1]]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-999:] == list(range(3001, 4000))
+    assert sorted(said.key for said in heir.said if isinstance(said, FifoKept) and said.deleted) == sorted(kept)
+    os.close(held)
+    heir.mux.loop.run_until_complete(heir.fifos.stop())
+    heir.mux.loop.close()
+
+
+def test_what_was_kept_for_a_fifo_that_is_gone_is_forgotten(bench: Bench, tmp_path: Path) -> None:
+    kept = FifoKept(path=str(tmp_path / "f"), line=line("one", "one a", 7))
+    bench.fifos.remember(kept)
+    bench.fifos.configure([])
+    assert bench.said == [FifoKept(path=kept.path, line=kept.line, deleted=True)]
+
+
 def test_another_file_of_that_name_is_left_alone_and_said_once(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_text("mine")
@@ -279,7 +335,7 @@ def test_a_fifo_that_was_there_before_stays(bench: Bench, tmp_path: Path) -> Non
 def test_one_that_an_earlier_life_made_goes(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "f"
     os.mkfifo(path)
-    bench.fifos.remember(FifoMade(path=str(path)))
+    bench.fifos.remember(FifoOpened(path=str(path), made=True))
     bench.fifos.configure([configured(path)])
     bench.mux.loop.run_until_complete(bench.fifos.stop())
     assert not path.exists()
