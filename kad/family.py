@@ -87,6 +87,7 @@ KINDS = {
             "vrrp.pid",
             leaves=1,
             keeps="kad.linux.packet_sockets:PacketSockets.open",
+            before="kad.linux.realtime:shorten_slice",
         ),
         Kind(
             "bfd",

@@ -155,8 +155,10 @@ Phase = Idle | Waiting | Running | Ending | Hopeless
 class ScriptCheck:
     """One vrrp_script: fall and rise counted as keepalived counts them (the first result decides at once)."""
 
-    def __init__(self, script: VrrpScript) -> None:
+    def __init__(self, script: VrrpScript, early: float = 0.0) -> None:
         self.script = script
+        self._early = early
+        """Seconds by which one run comes before its time, so that many scripts do not start together for good."""
         self.phase: Phase = Idle()
         self.value: int | None = None
         self.reason = "not run yet"
@@ -239,6 +241,9 @@ class ScriptCheck:
     def _next_start(self, since: float, now: float) -> float:
         """The first multiple of the interval since the previous start that is still to come."""
         interval = self.script.interval
+        if self._early and since + interval - self._early > now:
+            early, self._early = self._early, 0.0
+            return since + interval - early
         return since + interval * max(1, floor((now - since) / interval) + 1)
 
     def _late(self, now: float) -> list[Action]:

@@ -156,6 +156,42 @@ def test_immediate_moves_the_address_within_the_skew(pair: Pair, executions: Exe
     lab.wait_holder(VIP, a, seconds=8)
 
 
+@pytest.mark.timing
+def test_the_course_moves_the_address_in_time(lab: Lab, nodes: tuple[Node, Node], executions: Executions) -> None:
+    one, two = nodes
+    first = lab.start_kad(one, COURSE.read_text())
+    lab.wait_holder(ADDRESS, one, seconds=8)
+    second = lab.start_kad(two, backup_of(COURSE.read_text()))
+    second.wait_log("Entering BACKUP STATE")
+    lab.hub.until(lambda: notified(two) == ["backup"], 3, "it is notified")
+    programs = executions.of(first.child("runner"))
+    died = kill_nginx(one)
+    lab.wait_holder(ADDRESS, two, seconds=6)
+    came = min(event.time for event in lab.moves(ADDRESS, died) if event.node == "node2" and event.added)
+    # fall 2, interval 1; then the other router, of priority 98, waits for its skew time.
+    assert 1 + 158 / 256 - 0.01 < came - died < 2 * 1 + 158 / 256 + PROMISE
+    lab.hub.until(lambda: executions.of(first.child("runner")) == programs + 1, 3, "it is notified")
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize(("more", "longest"), [("fall 2", 2 * 1.0), ("fall 2\n immediate", 0.0)])
+def test_a_fault_moves_the_address_in_time(pair: Pair, more: str, longest: float) -> None:
+    lab, a, b = pair
+    for node in (a, b):
+        start_nginx(node)
+    lab.start_kad(a, watching(more).replace("fall 3", ""))
+    second = lab.start_kad(b, watching(more, priority=110).replace("fall 3", ""))
+    lab.wait_holder(VIP, a, seconds=8)
+    second.wait_log("Entering BACKUP STATE")
+    died = kill_nginx(a)
+    lab.wait_holder(VIP, b, seconds=6)
+    moves = lab.moves(VIP, died)
+    gone = min(event.time for event in moves if event.node == "a" and not event.added)
+    came = min(event.time for event in moves if event.node == "b" and event.added)
+    assert gone - died < longest + PROMISE
+    assert came - died < longest + (256 - 110) / 256 + PROMISE
+
+
 def test_native_no_runs_the_program(pair: Pair, executions: Executions) -> None:
     lab, a, _ = pair
     start_nginx(a)

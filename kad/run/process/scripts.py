@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kad.log import Logger
@@ -15,6 +15,9 @@ from kad.run.process.probes import OpenProbe, Probes
 from kad.run.process.programs import Ended, Execution, Programs
 from kad.run.process.schedule import Schedule
 from kad.run.script import DeadlineReached, Report, ScriptCheck, Signal
+
+CROWD = 20
+"""So many programs that are started together are spread over their interval."""
 
 
 @dataclass(slots=True)
@@ -64,7 +67,9 @@ class Scripts:
         configured = {entry.name: entry for entry in wanted}
         for name in self._scripts.keys() - configured.keys():
             self._remove(name)
-        added = [self._add(entry, earlier) for name, entry in configured.items() if name not in self._scripts]
+        new = [entry for name, entry in configured.items() if name not in self._scripts]
+        early = _spread(new)
+        added = [self._add(entry, earlier, early.get(entry.name, 0.0)) for entry in new]
         for watched in added:
             self._feed(watched, script.Started())
         for name, entry in configured.items():
@@ -97,8 +102,8 @@ class Scripts:
                 watched.runs = watched.answers = 0
         return plain
 
-    def _add(self, entry: VrrpScript, earlier: dict[str, Observation]) -> Watched:
-        watched = self._scripts[entry.name] = Watched(ScriptCheck(entry), time.time())
+    def _add(self, entry: VrrpScript, earlier: dict[str, Observation], early: float) -> Watched:
+        watched = self._scripts[entry.name] = Watched(ScriptCheck(entry, early), time.time())
         known = earlier.get(entry.name)
         if known is not None and known.value is not None:
             watched.since = known.since
@@ -188,6 +193,14 @@ class Scripts:
             self._feed(watched, script.ProgramEnded(status, output))
 
         return ended
+
+
+def _spread(scripts: Sequence[VrrpScript]) -> dict[str, float]:
+    """Seconds by which one run of each comes early: a crowd that is born together does not run together for ever."""
+    crowd = [entry for entry in scripts if entry.program.probe is None]
+    if len(crowd) < CROWD:
+        return {}
+    return {entry.name: entry.interval * place / len(crowd) for place, entry in enumerate(crowd)}
 
 
 def _plain(name: str, watched: Watched) -> dict[str, object]:

@@ -69,6 +69,19 @@ def test_a_run_longer_than_the_interval_is_not_doubled_and_keeps_the_rhythm() ->
     assert check.deadline == 3.0
 
 
+def test_one_of_a_crowd_comes_early_once() -> None:
+    check = ScriptCheck(configured(interval=2.0, timeout=2.0), early=1.5)
+    play(check, (0.0, Started(), [START]))
+    check.handle(ProgramEnded(0, ""), 0.75)
+    assert check.deadline == 2.0  # too late for it
+    check.handle(DeadlineReached(), 2.0)
+    check.handle(ProgramEnded(0, ""), 2.25)
+    assert check.deadline == 2.5
+    check.handle(DeadlineReached(), 2.5)
+    check.handle(ProgramEnded(0, ""), 2.75)
+    assert check.deadline == 4.5
+
+
 @pytest.mark.parametrize(("status", "value"), [(0, 1), (1, 0)])
 def test_the_first_result_decides_whatever_rise_and_fall_say(status: int, value: int) -> None:
     assert values(ScriptCheck(configured(rise=5, fall=5)), [status]) == [value]
