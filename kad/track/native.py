@@ -210,6 +210,9 @@ def _killall(arguments: Sequence[str]) -> ProcessesRun:
                 names.append(word)
     if signal != "0" or not names or len(set(names)) < len(names):
         raise _Unknown
+    if len(names) > 1 and any("/" in name for name in names):
+        # A process counts for the first name that means it alone, and a path may mean the same one as a name.
+        raise _Unknown
     return ProcessesRun(patterns=tuple(KillallName(name=name) for name in names))
 
 

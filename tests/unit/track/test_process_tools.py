@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -226,6 +227,46 @@ def test_a_process_with_a_title_of_its_own(stage: Stage, command: str, answer: b
 def test_what_a_process_was_called_with(stage: Stage, argv0: str, command: str, answer: bool) -> None:
     stage.start(stage.program("kadtool"), "60", argv0=argv0)
     assert same(tagged(command)) is answer
+
+
+@pytest.mark.parametrize("name", ["kad tool", "kad)(tool", "kad tool with a long name", "kad[x]", "kadé", "kad++"])
+@pytest.mark.parametrize("tool", ["killall -0", "pidof", "pidof -x"])
+def test_a_name_of_odd_characters(stage: Stage, name: str, tool: str) -> None:
+    program = stage.program(name)
+    stage.start(program, "60")
+    assert same(f"{tool} {shlex.quote(tagged(name))}")
+    same(f"{tool} {shlex.quote(str(program))}")
+    assert not same(f"{tool} {shlex.quote(tagged(name)[:-1])}")
+
+
+@pytest.mark.parametrize(
+    ("first_line", "command", "answer"),
+    [
+        ("#!/usr/bin/env sh", "killall -0 kadscript", False),
+        ("#!/usr/bin/env sh", "pidof -x kadscript", False),
+        ("#!/usr/bin/env sh", "pgrep -x kadscript", False),
+        ("#!/bin/sh -e", "killall -0 kadscript", True),
+        ("#!/bin/sh -e", "pidof -x kadscript", True),
+        ("#!/bin/sh -e", "pgrep -x kadscript", True),
+    ],
+)
+def test_a_script_by_its_first_line(stage: Stage, first_line: str, command: str, answer: bool) -> None:
+    script = stage.folder / tagged("kadscript")
+    script.write_text(f"{first_line}\nread line\n")
+    script.chmod(0o755)
+    process = subprocess.Popen([str(script)], stdin=subprocess.PIPE)
+    stage.started.append(process)
+    # env runs another program in its place.
+    until = time.monotonic() + 5
+    while os.readlink(f"/proc/{process.pid}/exe") != os.path.realpath("/bin/sh"):
+        assert time.monotonic() < until
+        os.sched_yield()
+    assert same(tagged(command)) is answer
+
+
+@pytest.mark.parametrize("command", ["killall -0 kthreadd", "pidof kthreadd", "pgrep -x kthreadd", "pgrep '^kthr'"])
+def test_a_thread_of_the_kernel(command: str) -> None:
+    same(command)
 
 
 @pytest.mark.parametrize("replaced", [False, True])
