@@ -15,6 +15,10 @@ _INTERFACE = re.compile(r"\binterface (\S+)")
 _MEMBER = re.compile(r"sync group \S+: (\S+) is (?:in )?(MASTER|BACKUP|FAULT)")
 _ADDRESS = re.compile(r"its addresses are removed")
 _ROUTING = "its routes or rules are removed"
+_CONTRIBUTION = re.compile(r"(?:no longer )?[+-]\d+: .*?(?=; (?:no longer )?[+-]\d+: |\Z)", re.DOTALL)
+_OF_TRACKED = re.compile(r"((?:no longer )?[+-]\d+): (\w+) (\S+): ")
+_WORDS = {"init": "it has started"}
+"""What stands in the log for people who know keepalived, said for everybody."""
 _JUST_BEFORE = 5.0
 """Seconds in which a reload or the replacement of a process explains what follows."""
 
@@ -46,19 +50,22 @@ class Why:
             raise Unknown(f"there is no vrrp_instance {name}; there are: {known}")
         transition = self._last("transition", name)
         lines = [self._state(instance)]
-        lines += (f"  because {cause}" for cause in self._causes_of_state(instance, transition))
+        lines += (f"{'  ' * depth}{cause}" for depth, cause in self._causes_of_state(instance, transition))
         return ";\n".join(lines) + ".\n"
 
     def _state(self, instance: Plain) -> str:
         text = f"{instance['name']} is {instance['state']} since {self._clock(instance['since'])}"
         faults = instance.get("faults") if instance["state"] == "FAULT" else None
         reason = "; ".join(faults) if faults else instance["reason"]
+        reason = _WORDS.get(reason, reason)
         if instance["state"] == "BACKUP" and _outbid(instance):
-            master = f"{instance['effective_priority']} < {instance['master_priority']} of {instance['master_address']}"
-            return f"{text}: priority {master} ({reason})"
+            own, best, master = (instance[word] for word in ("effective_priority", "master_priority", "master_address"))
+            known = reason == f"advert from {master} priority {best} > {own}"
+            return f"{text}: priority {own} < {best} of {master}{'' if known else f' ({reason})'}"
         return f"{text}: {reason}" if reason else text
 
-    def _causes_of_state(self, instance: Plain, transition: Plain | None) -> Iterator[str]:
+    def _causes_of_state(self, instance: Plain, transition: Plain | None) -> Iterator[tuple[int, str]]:
+        """Each with how deep it lies: a cause of a cause 2."""
         told: set[int] = set()
         if transition is not None:
             told.add(transition["number"])
@@ -66,10 +73,12 @@ class Why:
         moved = self._last("priority", instance["name"])
         if moved is not None and moved["number"] not in told and instance["effective_priority"] != instance["priority"]:
             told.add(moved["number"])
-            yield self._sentence(moved)
+            # Whoever is not outbid is what it is in spite of its priority.
+            explains = instance["state"] == "BACKUP" and _outbid(instance)
+            yield 1, f"{'because' if explains else 'besides,'} {self._sentence(moved)}"
             yield from self._causes(moved, told, 2)
 
-    def _causes(self, event: Plain, told: set[int], depth: int) -> Iterator[str]:
+    def _causes(self, event: Plain, told: set[int], depth: int) -> Iterator[tuple[int, str]]:
         """What came before it and is named in it, then what caused that."""
         if depth > DEEPEST:
             return
@@ -77,7 +86,7 @@ class Why:
             if cause["number"] in told:
                 continue
             told.add(cause["number"])
-            yield self._sentence(cause)
+            yield depth, f"because {self._sentence(cause)}"
             yield from self._causes(cause, told, depth + 1)
 
     def _direct(self, event: Plain) -> Iterator[Plain]:
@@ -157,14 +166,29 @@ class Why:
         match event["kind"]:
             case "transition":
                 old, new = event["details"].get("old", "?"), event["details"].get("new", "?")
-                return f"{event['object']} went from {old} to {new} at {at}: {event['details'].get('reason', '')}"
+                reason = str(event["details"].get("reason", ""))
+                return f"{event['object']} went from {old} to {new} at {at}: {_WORDS.get(reason, reason)}"
             case "priority":
-                text = event["text"].replace(" from ", " went from ", 1).replace(":", f" at {at}:", 1)
-                return f"its {text}"
+                return self._priority(event, at)
             case "script":
                 return self._script(event, at)
             case _:
                 return f"{event['text']} (at {at})"
+
+    def _priority(self, event: Plain, at: str) -> str:
+        what, _, why = event["text"].partition(": ")
+        old, new = event["details"].get("old"), event["details"].get("new")
+        if old is not None and new is not None:
+            what = f"priority {'fell' if new < old else 'rose'} from {old} to {new}"
+        by = "; ".join(self._contribution(event, each) for each in _CONTRIBUTION.findall(why)) or why
+        return f"its {what} at {at}: {by}"
+
+    def _contribution(self, event: Plain, text: str) -> str:
+        """What its cause says itself, in the next line, is left out here."""
+        found = _OF_TRACKED.match(text)
+        if found is None or not any(self._latest(event["number"], object=f"{found[2]}/{found[3]}")):
+            return text
+        return f"{found[1]} by {found[2]} {found[3]}"
 
     def _script(self, event: Plain, at: str) -> str:
         details = event["details"]

@@ -161,10 +161,9 @@ def lost_nginx() -> Story:
 
 def test_the_chain_leads_from_the_state_over_the_priority_to_the_script() -> None:
     assert why(lost_nginx(), instance()) == [
-        "VI_1 is BACKUP since 22:13:27.000: priority 95 < 98 of 10.0.0.2 (advert from 10.0.0.2 priority 98 > 95);",
-        "  because its priority went from 100 to 95 at 22:13:26.600: -5: script chk_nginx: no process nginx since "
-        "22:13:25.211 (pid 812 exited, status 137);",
-        "  because chk_nginx failed twice: no process nginx since 22:13:25.211 (pid 812 exited, status 137) "
+        "VI_1 is BACKUP since 22:13:27.000: priority 95 < 98 of 10.0.0.2;",
+        "  because its priority fell from 100 to 95 at 22:13:26.600: -5 by script chk_nginx;",
+        "    because chk_nginx failed twice: no process nginx since 22:13:25.211 (pid 812 exited, status 137) "
         "(at 22:13:26.500).",
     ]
 
@@ -189,7 +188,7 @@ def test_a_fault_leads_to_the_link_and_the_way_back_to_its_return() -> None:
     assert why(story, master) == [
         "VI_1 is MASTER since 22:13:26.000: priority 100 > 50 of 10.0.0.2;",
         "  because VI_1 went from FAULT to BACKUP at 22:13:25.000: no longer: interface eth0 is down;",
-        "  because Netlink reports eth0 up (at 22:13:25.000).",
+        "    because Netlink reports eth0 up (at 22:13:25.000).",
     ]
 
 
@@ -208,7 +207,7 @@ def test_a_member_of_a_group_is_explained_by_the_one_that_failed() -> None:
     assert told == [
         "VI_1 is FAULT since 22:13:23.000: sync group G: VI_2 is in FAULT;",
         "  because VI_2 went from MASTER to FAULT at 22:13:23.000: script chk_nginx: exited with status 1;",
-        "  because chk_nginx failed: exited with status 1 (at 22:13:23.000).",
+        "    because chk_nginx failed: exited with status 1 (at 22:13:23.000).",
     ]
 
 
@@ -221,7 +220,21 @@ def test_an_old_priority_change_explains_nothing_new_but_the_present_priority() 
     master = instance(state="MASTER", since=BORN + 9, reason="priority 95 > 50 of 10.0.0.2")
     assert why(story, master) == [
         "VI_1 is MASTER since 22:13:29.000: priority 95 > 50 of 10.0.0.2;",
-        "  because its priority went from 100 to 95 at 22:13:22.000: -5: script chk_nginx: no.",
+        "  besides, its priority fell from 100 to 95 at 22:13:22.000: -5: script chk_nginx: no.",
+    ]
+
+
+def test_of_several_things_that_move_a_priority_each_is_said() -> None:
+    story = Story()
+    story.at(1, router("MASTER", 1, "init"))
+    story.at(2, script(0, 2, "no such thing; really"))
+    moved = ("-5: script chk_nginx: no such thing; really", "+3: file n is 3; or so")
+    story.at(3, router("MASTER", 1, "init", priority=98, contributions=moved))
+    story.at(4, router("BACKUP", 4, "advert from 10.0.0.2 priority 99 > 98", priority=98))
+    low = instance(since=BORN + 4, reason="x", effective_priority=98, master_priority=99)
+    assert why(story, low)[:2] == [
+        "VI_1 is BACKUP since 22:13:24.000: priority 98 < 99 of 10.0.0.2 (x);",
+        "  because its priority fell from 100 to 98 at 22:13:23.000: -5 by script chk_nginx; +3: file n is 3; or so;",
     ]
 
 
@@ -247,8 +260,8 @@ def test_a_reload_explains_a_priority_that_is_as_configured() -> None:
     story.at(3, router("BACKUP", 3, "advert from 10.0.0.2 priority 98 > 90", priority=90))
     low = instance(since=BORN + 3, reason="advert from 10.0.0.2 priority 98 > 90", priority=90, effective_priority=90)
     assert why(story, low)[1:] == [
-        "  because its priority went from 100 to 90 at 22:13:22.100: as configured;",
-        "  because generation 2 of the configuration is in force (at 22:13:22.000).",
+        "  because its priority fell from 100 to 90 at 22:13:22.100: as configured;",
+        "    because generation 2 of the configuration is in force (at 22:13:22.000).",
     ]
 
 
@@ -257,7 +270,7 @@ def test_the_day_is_said_where_it_is_another_one() -> None:
     story.at(1, router("BACKUP", 1, "init"))
     story.at(86_400 * 3).journal.note("reload", "reload", "x")
     [line] = why(story, instance(since=BORN + 1, reason="init", effective_priority=100, master_priority=None))
-    assert line == "VI_1 is BACKUP since 2023-11-14 22:13:21.000: init."
+    assert line == "VI_1 is BACKUP since 2023-11-14 22:13:21.000: it has started."
 
 
 def test_causes_in_a_circle_end() -> None:

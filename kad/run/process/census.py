@@ -48,8 +48,8 @@ class Death:
 
     def __str__(self) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(self.at)) + f".{int(self.at % 1 * 1000):03d}"
-        status = "" if self.status is None else f" with status {self.status}"
-        return f"since {clock} (pid {self.pid} ended{status})"
+        status = "" if self.status is None else f", status {self.status}"
+        return f"since {clock} (pid {self.pid} exited{status})"
 
 
 @dataclass(slots=True)

@@ -66,7 +66,7 @@ def test_a_process_that_lives_and_dies(bench: Bench, sleeper: subprocess.Popen[b
     value, reason = reasons(bench)[-1]
     assert value == 0
     assert reason.startswith(f"no process {NAME} since ")
-    assert f"(pid {sleeper.pid} ended" in reason
+    assert f"(pid {sleeper.pid} exited" in reason
     assert f"VRRP_Script(chk) failed (exited with status 1): {reason}" in bench.log.lines
 
 
