@@ -170,3 +170,43 @@ def test_kad_gives_a_string_with_shell_words_to_a_shell(pair: Pair, script: str)
     lab.wire.wait_advert(node="a", priority=90, seconds=5)
     flag(a)
     lab.wire.wait_advert(node="a", priority=150, seconds=5)
+
+
+WHO = """#!/bin/sh
+read -r pid _ _ _ group _ < /proc/$$/stat
+test "$pid" = "$group" && leader="a group of its own"
+echo "$(id -u) $(id -g), groups $(id -G), $(readlink /proc/$$/fd/0), $leader, ${LD_LIBRARY_PATH-no path}" >> /run/who/$1
+"""
+
+
+def test_each_program_runs_as_whom_the_file_says(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab, a, _ = pair
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/tmp")
+    a.write("who.sh", WHO, 0o755)
+    (a.files / "run" / "who").mkdir()
+    (a.files / "run" / "who").chmod(0o777)
+    scripts = (
+        'vrrp_script general {\n script "/etc/keepalived/who.sh general"\n}\n'
+        'vrrp_script own {\n script "/etc/keepalived/who.sh own"\n user daemon\n}\n'
+        'vrrp_script grouped {\n script "/etc/keepalived/who.sh grouped"\n user daemon games\n}\n'
+    )
+    more = (
+        "track_script {\n general\n own\n grouped\n }",
+        'notify_master "/etc/keepalived/who.sh notify" games',
+        'notify_backup "/etc/keepalived/who.sh backup"',
+    )
+    text = global_defs().replace("script_user root", "script_user nobody") + scripts
+    lab.start_kad(a, text + instance(priority=150, more="\n".join(more)))
+    rest = "/dev/null, a group of its own, no path"
+    expected = {
+        "general": f"65534 65534, groups 65534, {rest}",
+        "own": f"1 1, groups 1, {rest}",
+        "grouped": f"1 60, groups 60, {rest}",
+        "notify": f"5 60, groups 60, {rest}",
+        "backup": f"65534 65534, groups 65534, {rest}",
+    }
+
+    def who() -> dict[str, str]:
+        return {name: recorded(a, f"who/{name}")[0] for name in expected if recorded(a, f"who/{name}")}
+
+    lab.hub.until(lambda: who() == expected, 5, lambda: f"{who()}")
