@@ -165,6 +165,26 @@ def test_an_equal_script_is_not_touched_by_a_reload_and_a_removed_one_ends(bench
     assert bench.values() == [None, 1, None]
 
 
+def test_a_crowd_of_programs_runs_at_once_and_is_spread_afterwards(bench: Bench, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    crowd = [
+        msgspec.structs.replace(script(f"date +{number}:%s.%N >> {runs}", interval=2.0), name=f"s{number}")
+        for number in range(20)
+    ]
+    bench.configure(*crowd)
+    bench.run(lambda: runs.exists() and len(runs.read_text().splitlines()) == 40, 8)
+    seen: dict[int, list[float]] = {number: [] for number in range(20)}
+    for line in runs.read_text().splitlines():
+        number, _, moment = line.partition(":")
+        seen[int(number)].append(float(moment))
+    first = [moments[0] for moments in seen.values()]
+    assert max(first) - min(first) < 1.0
+    # Early by a twentieth of the interval more each, and none is late.
+    assert seen[5][1] - seen[5][0] == pytest.approx(1.5, abs=0.3)
+    assert seen[10][1] - seen[10][0] == pytest.approx(1.0, abs=0.3)
+    assert max(moments[1] - moments[0] for moments in seen.values() if len(moments) > 1) < 2.3
+
+
 def test_tell_all_says_every_value_again(bench: Bench) -> None:
     bench.configure(script("exit 0"))
     bench.run(lambda: bench.values() == [None, 1])
