@@ -213,6 +213,7 @@ class Inquiries:
                 sent=spoken.sent,
                 received=spoken.received,
                 sequence=spoken.sequence,
+                marks=page.marks(state.slot),
             )
             lives.append(earlier)
         return tuple(lives)

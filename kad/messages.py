@@ -193,6 +193,8 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
     received: int
     sequence: int = 0
     """The last number of what authenticates its adverts."""
+    marks: tuple[tuple[bytes, int], ...] = ()
+    """Senders that it has believed, and the last number of each: nothing older counts."""
 
 
 class Resume(Message, frozen=True, kw_only=True):

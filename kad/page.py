@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 _TURN = struct.Struct("=d")
@@ -18,7 +19,12 @@ _WORD = 8
 _COLUMNS = 4
 _SLOTS_PLACE = 128
 SLOTS = 16384
-_SIZE = _SLOTS_PLACE + SLOTS * _COLUMNS * _WORD
+MARKS = 8
+"""Senders a slot whose last number outlives the child."""
+_MARK = struct.Struct("=B16sQ")  # length of the source, source, number
+_MARKS = MARKS * _MARK.size
+_MARKS_PLACE = _SLOTS_PLACE + SLOTS * _COLUMNS * _WORD
+_SIZE = _MARKS_PLACE + SLOTS * _MARKS
 
 
 def activity_bytes(text: str) -> bytes:
@@ -43,7 +49,7 @@ class Page:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _SIZE)
-        slots = memoryview(self._memory)[_SLOTS_PLACE:]
+        slots = memoryview(self._memory)[_SLOTS_PLACE:_MARKS_PLACE]
         self.spoke_at = slots.cast("d")[0::_COLUMNS]
         """By slot: the monotonic moment at which the router last sent an advert; 0.0 when it never did."""
         self.sent = slots.cast("Q")[1::_COLUMNS]
@@ -81,6 +87,24 @@ class Page:
     def obeyed(self) -> int:
         """What obey() said last; 0 before it did."""
         return int(_COUNT.unpack_from(self._memory, _OBEYED_PLACE)[0])
+
+    def mark(self, slot: int, place: int, source: bytes, number: int) -> None:
+        """The router of this slot believed this sender, an address in network order; nothing older counts."""
+        at = _MARKS_PLACE + slot * _MARKS + place * _MARK.size
+        _MARK.pack_into(self._memory, at, len(source), source, number)
+
+    def mark_anew(self, slot: int, marks: Iterable[tuple[int, bytes, int]]) -> None:
+        """Another router has this slot, or the same one believes others: these places, sources, numbers are all."""
+        at = _MARKS_PLACE + slot * _MARKS
+        self._memory[at : at + _MARKS] = bytes(_MARKS)
+        for mark in marks:
+            self.mark(slot, *mark)
+
+    def marks(self, slot: int) -> tuple[tuple[bytes, int], ...]:
+        """Whom the router of this slot has believed last, and the number of each."""
+        at = _MARKS_PLACE + slot * _MARKS
+        found = _MARK.iter_unpack(self._memory[at : at + _MARKS])
+        return tuple((source[:length], number) for length, source, number in found if length)
 
     def spoken(self, slot: int) -> Spoken:
         return Spoken(self.spoke_at[slot], self.sent[slot], self.received[slot], self.sequence[slot])

@@ -15,6 +15,8 @@ def test_what_a_child_writes_the_parent_reads() -> None:
         page.spoke_at[SLOTS - 1], page.sent[SLOTS - 1], page.received[SLOTS - 1] = 12.25, 7, 3
         page.received[0], page.sequence[1] = 9, 1 << 63
         page.obey(41)
+        page.mark(SLOTS - 1, 7, bytes(range(16)), (1 << 64) - 1)
+        page.mark(0, 0, b"\x0a\x00\x00\x00", 5)
         os._exit(0)
     os.waitpid(child, 0)
     assert page.turned_at == 12.5
@@ -23,6 +25,10 @@ def test_what_a_child_writes_the_parent_reads() -> None:
     assert page.spoken(SLOTS - 1) == Spoken(at=12.25, sent=7, received=3)
     assert page.spoken(0) == Spoken(at=0.0, sent=0, received=9)
     assert page.spoken(1) == Spoken(at=0.0, sent=0, received=0, sequence=1 << 63)
+    assert page.marks(SLOTS - 1) == ((bytes(range(16)), (1 << 64) - 1),)
+    assert page.marks(0) == ((b"\x0a\x00\x00\x00", 5),)
+    page.mark_anew(0, [(1, b"\x0a\x00\x00\x01", 6)])
+    assert page.marks(0) == ((b"\x0a\x00\x00\x01", 6),)
 
 
 def test_a_new_life_forgets_the_turn_but_not_the_routers() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 import struct
+from collections.abc import Iterable
 
+from kad.page import MARKS
 from kad.vrrp.advert import Examined, Finding, internet_checksum, pseudo_header, with_findings
 from kad.vrrp.keywords import AuthHmac
 
@@ -32,7 +34,7 @@ def _ahead(number: int, unix: float) -> int:
 class HmacTrailer:
     """What one instance signs with and whom it has believed; `unix` is UNIX time in seconds throughout."""
 
-    __slots__ = ("_configured", "_heard", "_keys", "_peers", "_virtual_router", "sequence")
+    __slots__ = ("_configured", "_heard", "_keys", "_peers", "_places", "_virtual_router", "sequence")
 
     def __init__(
         self, configured: AuthHmac, version: int, virtual_router_id: int, peers: frozenset[bytes] = frozenset()
@@ -44,12 +46,42 @@ class HmacTrailer:
         self._peers = peers
         self._heard: dict[bytes, int] = {}
         """The last number of each sender, whoever spoke last at the end."""
+        self._places: dict[bytes, int] = {}
+        """Where that number outlives this process, for as many as there are places for."""
         self.sequence = 0
         """The last one that was sent."""
 
     def inherit(self, earlier: HmacTrailer) -> None:
         """Go on where the same router stopped, as after a reload."""
-        self.sequence, self._heard = earlier.sequence, earlier._heard
+        self.sequence, self._heard, self._places = earlier.sequence, earlier._heard, earlier._places
+
+    # what outlives the process
+
+    def recall(self, marks: Iterable[tuple[bytes, int]]) -> None:
+        """An earlier life has believed these senders, up to these numbers."""
+        self._heard = dict(sorted(marks, key=lambda mark: mark[1]))
+        self._places = {source: place for place, source in enumerate(self._heard)}
+
+    @property
+    def marks(self) -> list[tuple[int, bytes, int]]:
+        """What recall() is told by another life: place, sender and number."""
+        return [(place, source, self._heard[source]) for source, place in self._places.items()]
+
+    def mark(self, source: bytes) -> tuple[int, bytes, int] | None:
+        """The same of one sender, who has a place from now on; None of one who was never believed."""
+        number = self._heard.get(source)
+        if number is None:
+            return None
+        place = self._places.get(source)
+        if place is None:
+            place = self._places[source] = self._make_place()
+        return place, source, number
+
+    def _make_place(self) -> int:
+        """A free one, or that of who has been silent longest."""
+        if len(self._places) == MARKS:
+            return self._places.pop(next(source for source in self._heard if source in self._places))
+        return next(place for place in range(MARKS) if place not in self._places.values())
 
     # sending
 
@@ -118,8 +150,10 @@ class HmacTrailer:
             last = last if abs(_ahead(last, unix)) <= self._configured.time_window else None
         is_new = last is None or _is_after(sequence, last)
         self._heard[source] = sequence if last is None or is_new else last
-        if not self._peers and len(self._heard) > _MOST_SENDERS:
-            del self._heard[next(iter(self._heard))]
+        while not self._peers and len(self._heard) > _MOST_SENDERS:
+            silent = next(iter(self._heard))
+            del self._heard[silent]
+            self._places.pop(silent, None)
         return is_new
 
     def _mac(self, key: bytes, message: bytes, head: bytes, source: bytes) -> bytes:

@@ -20,6 +20,7 @@ from kad.messages import Earlier, Message, Observation, Resume
 from kad.mux import Mux
 from kad.page import SLOTS
 from kad.track.priority import Verdict
+from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.events import (
     AddressesRemoved,
     Announce,
@@ -223,7 +224,12 @@ class Room:
         else:
             instance.slot = heapq.heappop(self._free_slots)
             self._mux.page.sequence[instance.slot] = 0
+        self._mark_anew(instance)
         return instance
+
+    def _mark_anew(self, instance: Instance) -> None:
+        if isinstance(instance.seal, HmacTrailer):
+            self._mux.page.mark_anew(instance.slot, instance.seal.marks)
 
     def _keep(self, instance: Instance, configuration: VrrpInstance) -> Instance:
         self._course.keep_pace()
@@ -236,6 +242,7 @@ class Room:
         if (old.hears_on, old.speaks_on) != (configuration.hears_on, configuration.speaks_on):
             instance.outbox = None
         instance.reconfigure(configuration)
+        self._mark_anew(instance)
         superseded, gone = self._holding.change(instance, old)
         self._deeds.step(superseded)
         self._deeds.step(self._routing.change(instance, old))

@@ -394,7 +394,9 @@ class Conversations:
     def _judge(self, instance: Instance, packet: bytes, source: bytes, examined: Examined) -> Examined:
         match instance.seal:
             case HmacTrailer() as trailer:
-                return trailer.judge(source, examined, self._unix())
+                examined = trailer.judge(source, examined, self._unix())
+                if (mark := trailer.mark(source)) is not None:
+                    self._mux.page.mark(instance.slot, *mark)
             case AuthenticationHeader() as header:
                 examined = header.judge(packet, examined)
                 self._mux.page.sequence[instance.slot] = header.sequence

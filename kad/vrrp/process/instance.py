@@ -14,6 +14,7 @@ from kad.linux.placement import Placed
 from kad.messages import Earlier, RouterState
 from kad.track.priority import Verdict
 from kad.vrrp.advert import Checksum, Expectation, Finding
+from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.events import State
 from kad.vrrp.expectation import expectation, seal
 from kad.vrrp.group import SyncGroup
@@ -196,6 +197,8 @@ class Instance:
         self.sent, self.received = earlier.sent, earlier.received
         if self.seal is not None:
             self.seal.sequence = earlier.sequence
+        if isinstance(self.seal, HmacTrailer):
+            self.seal.recall(earlier.marks)
 
     def forget_statistics(self) -> None:
         """Count from zero."""

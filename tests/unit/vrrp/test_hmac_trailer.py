@@ -134,6 +134,37 @@ class TestReplay:
         assert found(ours, packets[senders[0]], senders[0]) == (Finding.EXTENSION_REPLAY,)
         assert found(ours, packets[senders[1]], senders[1]) == ()
 
+    def test_another_life_knows_whom_the_first_believed(self) -> None:
+        ours, kept = trailer(), {}
+        for last in range(1, 8):
+            sender = ip_address(f"10.0.0.{last}").packed
+            theirs = trailer()
+            theirs.advance(UNIX + last / 8)
+            whole = theirs.attach(MESSAGE4, sender, b"")
+            assert ours.mark(sender) is None
+            assert found(ours, packet(whole[:12], whole[12:]), sender) == ()
+            place, source, number = ours.mark(sender) or (8, b"", 0)
+            kept[place] = (source, number)
+        # Of multicast the last four are remembered, each in a place of its own.
+        assert sorted(kept) == [0, 1, 2, 3]
+        another = trailer()
+        another.recall(kept.values())
+        assert found(another, packet(whole[:12], whole[12:]), sender) == (Finding.EXTENSION_REPLAY,)
+        assert ours.marks[-1][1:] == kept[ours.marks[-1][0]]
+
+    def test_of_many_peers_those_who_spoke_last_have_a_place(self) -> None:
+        senders = [ip_address(f"10.0.0.{last}").packed for last in range(1, 11)]
+        ours, kept = trailer(peers=tuple(senders)), {}
+        for sender in senders:
+            theirs = trailer()
+            theirs.advance(UNIX)
+            whole = theirs.attach(MESSAGE4, sender, b"")
+            assert found(ours, packet(whole[:12], whole[12:]), sender) == ()
+            place, source, _ = ours.mark(sender) or (9, b"", 0)
+            kept[place] = source
+        assert sorted(kept) == list(range(8))
+        assert set(kept.values()) == set(senders[2:])
+
     def test_a_mark_of_a_wrong_clock_is_given_up(self) -> None:
         theirs, ours = trailer(), trailer()
         theirs.advance(UNIX + 3600)
