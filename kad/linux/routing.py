@@ -6,10 +6,15 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from kad.linux.bpf import ALL, EQUAL, LOAD_BYTE, LOAD_HALF, RETURN
+import msgspec
+
+from kad.linux.bpf import ALL, ANY_BIT, EQUAL, JUMP, LOAD_BYTE, LOAD_HALF, RETURN, Program, one_of
 from kad.linux.netlink import (
+    NLM_F_APPEND,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
     RTNLGRP_IPV4_ROUTE,
     RTNLGRP_IPV4_RULE,
     RTNLGRP_IPV6_ROUTE,
@@ -28,13 +33,20 @@ _RTM_DELRULE = 33
 
 _HEADER = struct.Struct("=IHHII")
 _MESSAGE = struct.Struct("=BBBBBBBBI")  # struct rtmsg, struct fib_rule_hdr
-_PROTOCOL_AT = _HEADER.size + 5
+_FLAGS_AT = 6
+_PREFIX_AT, _PROTOCOL_AT = _HEADER.size + 1, _HEADER.size + 5
+_DESTINATION_AT = _HEADER.size + _MESSAGE.size + 8 + 4
+"""Behind RTA_TABLE and the head of RTA_DST, the first two attributes of a route as the kernel tells it."""
+_MOST_TOLD_APART = 1000
 _U32 = struct.Struct("=I")
 _IPV6_METRIC = 1024
 """What the kernel makes of none."""
 _INVERTED = 2
 
 _RTA_DST, _RTA_SRC, _RTA_PRIORITY, _RTA_TABLE = 1, 2, 6, 15
+_RTA_OIF, _RTA_MULTIPATH = 4, 9
+_RTA_WAY = (5, 7, 18)
+"""GATEWAY PREFSRC VIA"""
 _FRA_PRIORITY, _FRA_TABLE = 6, 15
 _FRA_SELECTORS = (1, 2, 3, 4, 10, 12, 17, 19, 20, 22, 23, 24)
 """DST SRC IIFNAME GOTO FWMARK TUN_ID OIFNAME L3MDEV UID_RANGE IP_PROTO SPORT_RANGE DPORT_RANGE"""
@@ -84,6 +96,32 @@ def release(network: Network, entries: Sequence[RoutingEntry]) -> list[str]:
     return _request(network, entries, False, (*_NOT_THERE, *_IMPOSSIBLE))
 
 
+def retake(network: Network, entries: Sequence[RoutingEntry]) -> list[str]:
+    """Put routes in the place of those that replaced them; what went wrong, in words."""
+    return _request(network, [msgspec.structs.replace(each, add=_replacing(each.add)) for each in entries], True, ())
+
+
+def _replacing(add: bytes) -> bytes:
+    length, kind, flags, sequence, port = _HEADER.unpack_from(add)
+    flags = flags & ~(NLM_F_EXCL | NLM_F_APPEND) | NLM_F_REPLACE
+    return _HEADER.pack(length, kind, flags, sequence, port) + add[_HEADER.size :]
+
+
+def is_told_of(network: Network, entry: RoutingEntry, body: bytes) -> bool:
+    """Whether what the kernel tells of a route with the key of this entry is this very route."""
+    wanted = _filled(network, entry, True)[_HEADER.size :]
+    ours, theirs = attributes(wanted[_MESSAGE.size :]), attributes(body[_MESSAGE.size :])
+    if entry.device is not None and ours.get(_RTA_OIF) != theirs.get(_RTA_OIF):
+        return False
+    # Protocol, scope and type; the scope of IPv6 routes is the kernel's.
+    same = slice(5, 8) if wanted[0] == socket.AF_INET else slice(5, 8, 2)
+    return (
+        wanted[same] == body[same]
+        and all(ours.get(kind) == theirs.get(kind) for kind in _RTA_WAY)
+        and (_RTA_MULTIPATH in ours) == (_RTA_MULTIPATH in theirs)
+    )
+
+
 def _request(network: Network, entries: Sequence[RoutingEntry], adds: bool, harmless: tuple[int, ...]) -> list[str]:
     complaints, requests, asked = [], [], []
     for entry in entries:
@@ -112,23 +150,20 @@ def _filled(network: Network, entry: RoutingEntry, adds: bool) -> bytes:
     return bytes(message)
 
 
+Losses = Mapping[Key, bytes]
+"""What is no longer there; with each route the body of what took its place, empty where nothing did."""
+
+
 class RoutingMonitor:
-    """Hears of rules, and of those routes alone that are ours by their protocol."""
+    """Hears of rules, and of those routes alone that are ours by their protocol, or take the place of ours."""
 
     def __init__(self) -> None:
         self._netlink = Netlink.open((RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE))
-        # A host that speaks BGP changes a thousand routes a second; none of them must wake this process.
-        self._netlink.attach(
-            (
-                (LOAD_HALF, 0, 0, 4),
-                (EQUAL, 1, 0, socket.htons(_RTM_NEWROUTE)),
-                (EQUAL, 0, 2, socket.htons(_RTM_DELROUTE)),
-                (LOAD_BYTE, 0, 0, _PROTOCOL_AT),
-                (EQUAL, 0, 1, PROTOCOL_KEEPALIVED),
-                (RETURN, 0, 0, ALL),
-                (RETURN, 0, 0, 0),
-            )
-        )
+
+    def look_after(self, entries: Collection[RoutingEntry]) -> None:
+        """Be told when somebody puts a route of his own in the place of one of these."""
+        routes = [each.delete[_HEADER.size :] for each in entries if each.kind == "route"]
+        self._netlink.attach(_program([attributes(each[_MESSAGE.size :]).get(_RTA_DST, b"") for each in routes]))
 
     def fileno(self) -> int:
         return self._netlink.fileno()
@@ -136,11 +171,37 @@ class RoutingMonitor:
     def close(self) -> None:
         self._netlink.close()
 
-    def read(self) -> set[Key] | None:
-        """What was removed since the last look and not added again; None when that is not known."""
+    def read(self) -> Losses | None:
+        """What was removed or replaced since the last look and not added again; None when that is not known."""
         try:
             told = self._netlink.receive()
         except Overrun:
             return None
-        last = {_key(each.kind, each.body): each.kind for each in told if len(each.body) >= _MESSAGE.size}
-        return {each for each, kind in last.items() if kind in (_RTM_DELROUTE, _RTM_DELRULE)}
+        last = {_key(each.kind, each.body): each for each in told if len(each.body) >= _MESSAGE.size}
+        return {
+            key: b"" if each.kind in (_RTM_DELROUTE, _RTM_DELRULE) else each.body
+            for key, each in last.items()
+            if each.kind in (_RTM_DELROUTE, _RTM_DELRULE) or each.flags & NLM_F_REPLACE
+        }
+
+
+def _program(destinations: Collection[bytes]) -> Program:
+    """A host that speaks BGP changes a thousand routes a second; none of them must wake this process."""
+    words = {int.from_bytes(each[:4]) for each in destinations if each}
+    known = one_of(_DESTINATION_AT, words) if len(words) <= _MOST_TOLD_APART else [(RETURN, 0, 0, ALL)]
+    return (
+        (LOAD_HALF, 0, 0, 4),
+        (EQUAL, 2, 0, socket.htons(_RTM_NEWROUTE)),
+        (EQUAL, 1, 0, socket.htons(_RTM_DELROUTE)),
+        (RETURN, 0, 0, ALL),
+        (LOAD_BYTE, 0, 0, _PROTOCOL_AT),
+        (EQUAL, 5, 0, PROTOCOL_KEEPALIVED),
+        (LOAD_HALF, 0, 0, _FLAGS_AT),
+        (ANY_BIT, 0, 4, socket.htons(NLM_F_REPLACE)),
+        (LOAD_BYTE, 0, 0, _PREFIX_AT),
+        (EQUAL, 1, 0, 0),
+        (JUMP, 0, 0, 2),
+        (RETURN, 0, 0, ALL),
+        (RETURN, 0, 0, 0),
+        *known,
+    )

@@ -231,6 +231,23 @@ def test_nothing_is_lost_to_hands_crashes_and_reloads_and_nothing_stays(lab: Lab
         back(lab, node, kad)
     assert len(kad.logged("Entering")) == len(kad.logged("Entering (BACKUP|MASTER)")) == 2
     assert len(kad.logged("somebody removed the (route|rule)")) == 3
+    # Replaced by hand: ours takes its place again.
+    before = kernel(node)
+    for words in (
+        ("route", "replace", "198.51.100.0/24", "via", "10.77.0.8"),
+        ("route", "change", "198.51.101.0/24", "via", "10.77.0.8"),
+        ("route", "replace", "blackhole", "198.18.1.0/24"),
+        ("-6", "route", "replace", "2001:db8:7::/64", "via", "fe80::9", "dev", "eth0"),
+    ):
+        node.run("ip", *words)
+        lab.hub.until(lambda: kernel(node) == before, 3, lambda: f"{before}\n{kernel(node)}\n{kad.log}")
+    assert len(kad.logged("somebody replaced the route .*: (putting it back|back in)")) == 4
+    assert any("somebody replaced the route" in event["text"] for event in kad.dump("events"))
+    # What is put beside it, or in the place of another one, is not kad's.
+    node.run("ip", "route", "add", "198.51.100.0/24", "via", "10.77.0.8", "metric", "7")
+    node.run("ip", "route", "replace", "198.51.100.0/24", "via", "10.77.0.7", "metric", "7")
+    lab.hub.until(lambda: "10.77.0.7" in told(node, "route"), 2, "another route")
+    node.run("ip", "route", "del", "198.51.100.0/24", "metric", "7")
     # A replacement of the child finds all of it, and adds nothing twice.
     before = kernel(node)
     old, _ = kill(kad, "vrrp")

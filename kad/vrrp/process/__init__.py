@@ -426,8 +426,8 @@ class Room:
     def _read_routing(self) -> None:
         """An interface that went took its routes along: that is heard of first."""
         self._read_network()
-        for instance, names in self._routing.defend():
-            self._telling.event("routing", f"instance/{instance.name}", f"somebody removed {names}")
+        for instance, sentence in self._routing.defend():
+            self._telling.event("routing", f"instance/{instance.name}", sentence)
 
     def _give_up(self, instance: Instance, reason: str, until: float) -> None:
         instance.hopeless = reason

@@ -1,14 +1,17 @@
-"""Routes and rules in and out of the kernel's tables, a few at a time, and back when somebody removed them."""
+"""Routes and rules in and out of the kernel's tables, a few at a time, and back when somebody took them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 
+import msgspec
+
 from kad.linux import routing
 from kad.linux.network import Network
-from kad.linux.routing import Key, RoutingMonitor
+from kad.linux.routing import Key, Losses, RoutingMonitor
 from kad.log import Logger
 from kad.mux import Mux
 from kad.vrrp.keywords import VrrpInstance
@@ -24,6 +27,20 @@ _TAKEN_AWAY = "its routes or rules are removed again and again by somebody else"
 def entries_of(configuration: VrrpInstance) -> tuple[RoutingEntry, ...]:
     """In the order in which they are added."""
     return (*configuration.routes, *configuration.rules)
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Routes and rules of one instance that somebody took away."""
+
+    removed: tuple[RoutingEntry, ...]
+    replaced: tuple[RoutingEntry, ...]
+
+    def __str__(self) -> str:
+        parts = (("removed", self.removed), ("replaced", self.replaced))
+        told = [
+            f"{what} {', '.join(f'the {each.kind} {each.text}' for each in those)}" for what, those in parts if those
+        ]
+        return f"somebody {' and '.join(told)}"
 
 
 class Routing:
@@ -84,64 +101,83 @@ class Routing:
     def follow(self, instances: Iterable[Instance], removed: Callable[[], None]) -> None:
         """From now on look after the routes and rules of these; `removed` is called when some may be gone."""
         self._owners = Index()
+        tracked: list[RoutingEntry] = []
         for instance in instances:
             for entry in entries_of(instance.configuration):
                 if entry.tracked:
                     self._owners.add(routing.key(entry.delete), instance)
-        if self._owners and self._monitor is None:
-            self._monitor = RoutingMonitor()
-            self._mux.watch(self._monitor.fileno(), removed, "reading what the kernel says of routes and rules")
+                    tracked.append(entry)
+        if self._owners:
+            if self._monitor is None:
+                self._monitor = RoutingMonitor()
+                self._mux.watch(self._monitor.fileno(), removed, "reading what the kernel says of routes and rules")
+            self._monitor.look_after(tracked)
         elif not self._owners and self._monitor is not None:
             self._mux.unwatch(self._monitor.fileno())
             self._monitor.close()
             self._monitor = None
 
     def defend(self) -> Iterator[tuple[Instance, str]]:
-        """Put back what somebody removed, now or later; whose it was, and what."""
+        """Put back what somebody removed or replaced, now or later; whose it was, and what."""
         if self._monitor is None:
             return
-        removed = self._monitor.read()
-        if removed is None:
+        losses = self._monitor.read()
+        if losses is None:
             # Some word was lost. To add what is there already changes nothing.
             for instance in self._owners.all():
                 if instance.router.holds_addresses:
                     self._exhaust(self.hold(instance))
             return
-        for instance in self._owners.of(removed):
-            lost = [each for each in entries_of(instance.configuration) if self._is_lost(each, removed)]
-            if lost and instance.router.holds_addresses:
-                yield instance, ", ".join(f"the {each.kind} {each.text}" for each in lost)
+        for instance in self._owners.of(losses):
+            if instance.router.holds_addresses and (lost := self._lost(instance, losses)):
+                yield instance, str(lost)
                 self._defend(instance, lost)
 
-    def _is_lost(self, entry: RoutingEntry, removed: set[Key]) -> bool:
+    def _lost(self, instance: Instance, losses: Losses) -> Lost | None:
+        gone = [
+            (entry, losses[key])
+            for entry in entries_of(instance.configuration)
+            if entry.tracked and (key := routing.key(entry.delete)) in losses and self._could_stay(entry)
+        ]
+        removed = tuple(entry for entry, body in gone if not body)
+        replaced = tuple(entry for entry, body in gone if body and not routing.is_told_of(self._network, entry, body))
+        return Lost(removed, replaced) if removed or replaced else None
+
+    def _could_stay(self, entry: RoutingEntry) -> bool:
         """An interface that went down took it along, which is a matter of the interface."""
-        if not entry.tracked or routing.key(entry.delete) not in removed:
-            return False
         links = [self._network.link(name) for _, name in entry.indexes]
         return all(link is not None and link.enabled for link in links)
 
-    def _defend(self, instance: Instance, lost: list[RoutingEntry]) -> None:
+    def _defend(self, instance: Instance, lost: Lost) -> None:
         now = self._mux.now()
-        names = ", ".join(f"the {each.kind} {each.text}" for each in lost)
         again_at = instance.routing_guard.lost(now)
         if again_at is None:
-            self._log.error(f"({instance.name}) somebody removes {names} again and again: giving up")
+            self._log.error(f"({instance.name}) {lost}, again and again: giving up")
             self._give_up(instance, _TAKEN_AWAY, instance.routing_guard.may_try_again_at())
         elif again_at <= now:
-            self._log.warning(f"({instance.name}) somebody removed {names}: putting it back")
+            self._log.warning(f"({instance.name}) {lost}: putting it back")
             self._put_back(instance, lost)
         else:
-            self._log.warning(f"({instance.name}) somebody removed {names}: back in {again_at - now:.1f} s")
+            self._log.warning(f"({instance.name}) {lost}: back in {again_at - now:.1f} s")
             self._at(again_at, partial(self._put_back, instance, lost))
 
-    def _put_back(self, instance: Instance, lost: list[RoutingEntry]) -> None:
-        wanted = set(entries_of(instance.configuration))
-        lost = [each for each in lost if each in wanted]
-        if instance.router.holds_addresses:
-            # Of a route with several ways one may be left, beside which the kernel would not take the whole.
-            self._exhaust(
-                chain(self._in_steps(instance, routing.release, lost), self._in_steps(instance, routing.hold, lost))
+    def _put_back(self, instance: Instance, lost: Lost) -> None:
+        entries = entries_of(instance.configuration)
+        removed, replaced = ([each for each in those if each in entries] for those in (lost.removed, lost.replaced))
+        if not instance.router.holds_addresses:
+            return
+        # What takes the place of another one would take that of our own beside it.
+        alike = Counter(routing.key(each.delete) for each in entries)
+        alone = [each for each in replaced if alike[routing.key(each.delete)] == 1]
+        removed += [each for each in replaced if each not in alone]
+        # Of a route with several ways one may be left, beside which the kernel would not take the whole.
+        self._exhaust(
+            chain(
+                self._in_steps(instance, routing.release, removed),
+                self._in_steps(instance, routing.hold, removed),
+                self._in_steps(instance, routing.retake, alone),
             )
+        )
 
     def _exhaust(self, steps: Iterator[None]) -> None:
         for _ in steps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -14,12 +14,13 @@ from kad.linux.claims import Claim
 from kad.linux.link import Link
 from kad.linux.network import Change
 from kad.linux.packet_sockets import PacketSockets
-from kad.linux.routing import Key
+from kad.linux.routing import Key, Losses
 from kad.log import Destination, Logger
 from kad.messages import Message
 from kad.page import Page
 from kad.vrrp import process
 from kad.vrrp.keywords import SyncGroup, VrrpInstance, VrrpSlice
+from kad.vrrp.keywords.routing import RoutingEntry
 from kad.vrrp.process import Room, claims, conversations, routing
 from kad.vrrp.process.instance import Instance
 
@@ -200,14 +201,17 @@ class RoutingMonitor:
     """A kad.linux.routing.RoutingMonitor whose kernel is the test."""
 
     def __init__(self) -> None:
-        self.removed: set[Key] | None = set()
+        self.removed: Losses | None = {}
         self.closed = False
 
     def fileno(self) -> int:
         return 998
 
-    def read(self) -> set[Key] | None:
-        removed, self.removed = self.removed, set()
+    def look_after(self, entries: Collection[RoutingEntry]) -> None:
+        pass
+
+    def read(self) -> Losses | None:
+        removed, self.removed = self.removed, {}
         return removed
 
     def close(self) -> None:
@@ -337,5 +341,10 @@ class House:
 
     def tell_removed(self, removed: set[Key] | None) -> None:
         """The kernel says that routes and rules went; None: it lost count."""
-        self.routing.removed = removed
+        self.routing.removed = None if removed is None else dict.fromkeys(removed, b"")
+        self.mux.watched[self.routing.fileno()]()
+
+    def tell_replaced(self, replaced: Losses) -> None:
+        """The kernel says that others took the place of these routes."""
+        self.routing.removed = replaced
         self.mux.watched[self.routing.fileno()]()

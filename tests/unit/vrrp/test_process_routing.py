@@ -117,6 +117,28 @@ class TestGuard:
         assert asked(house) == ["-rule 7", "+rule 7"]
         assert house.instances[0].router.state is State.MASTER
 
+    def test_what_somebody_put_in_the_place_of_ours_is_replaced_in_turn(self, house: House) -> None:
+        route, beside = entry("route", 5, "eth1"), entry("route", 6)
+        master(house, with_routing((route, beside, msgspec.structs.replace(beside, text="another"))))
+        ours = route.add[16:40] + (2).to_bytes(4, "little")
+        house.tell_replaced({key(route.delete): ours})
+        assert asked(house) == []
+        for theirs in (
+            ours[:5] + b"\x03" + ours[6:],
+            ours[:24] + (1).to_bytes(4, "little"),
+            ours + bytes.fromhex("080005000a4d0009"),
+        ):
+            house.tell_replaced({key(route.delete): theirs})
+            assert house.lines[-1] == "(VI_1) somebody replaced the route route 5: putting it back"
+            [[request]] = house.network.asked
+            # RTM_NEWROUTE; NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE.
+            assert request[4:8] == bytes.fromhex("18000501")
+            assert asked(house) == ["+route 5@2"]
+        # Of two of ours with one destination neither may take the place of the other.
+        house.tell_replaced({key(beside.delete): ours[:5] + b"\x03" + ours[6:]})
+        house.run(0.2)
+        assert [each for each in asked(house) if each[0] == "+"] == ["+route 6"] * 2
+
     def test_it_comes_back_ever_later_and_then_the_instance_gives_up(self, house: House) -> None:
         route = entry("route", 5)
         master(house, with_routing((route,)))
