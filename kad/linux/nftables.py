@@ -1,4 +1,5 @@
-"""nftables as netlink takes them: tables of named sets and chains, put in place whole or by the difference."""
+"""nftables as netlink takes them: tables of named sets and chains, put in place whole or by the difference, and word
+of what others take from them."""
 
 from __future__ import annotations
 
@@ -10,13 +11,22 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from kad.linux.netlink import NLM_F_ACK, NLM_F_CREATE, attribute, message, messages
+from kad.linux.bpf import ALL, EQUAL, LOAD, RETURN
+from kad.linux.netlink import NLM_F_ACK, NLM_F_CREATE, Netlink, Overrun, attribute, attributes, message, messages
 from kad.linux.refused import Refused, closed_on_failure, refusing
 
 _NETLINK_NETFILTER = 12
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _SUBSYSTEM = 10
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE, _NEWSET, _NEWSETELEM, _DELSETELEM = 0, 2, 3, 6, 9, 12, 14
+_DELCHAIN, _DELRULE, _DELSET = 5, 8, 11
+_DELETIONS = {_SUBSYSTEM << 8 | kind for kind in (_DELTABLE, _DELCHAIN, _DELRULE, _DELSET, _DELSETELEM)}
+_GROUP = 7
+"""NFNLGRP_NFTABLES"""
+_PORT_AT = 12
+_NFGENMSG = 4
+_TABLE = 1
+"""The attribute with the name of the table, whatever is deleted."""
 _NLMSG_ERROR = 2
 _NLM_F_APPEND = 0x800
 _NESTED = 0x8000
@@ -274,6 +284,11 @@ class Nftables:
         self._socket = opened
         self._sequence = 0
 
+    @property
+    def port(self) -> int:
+        """By which the kernel names this socket where it tells of changes."""
+        return int(self._socket.getsockname()[0])
+
     def commit(self, requests: Sequence[bytes]) -> None:
         """Do all of it or nothing. Raises Refused."""
         if not requests:
@@ -302,6 +317,36 @@ class Nftables:
         for each in requests:
             self._sequence += 1
             yield each[:8] + struct.pack("=I", self._sequence) + each[12:]
+
+
+class NftablesMonitor:
+    """Hears of deletions by anybody but one."""
+
+    def __init__(self, own_port: int) -> None:
+        """Raises Refused."""
+        self._netlink = Netlink.open((_GROUP,), protocol=_NETLINK_NETFILTER)
+        port = int.from_bytes(struct.pack("=I", own_port))
+        self._netlink.attach(((LOAD, 0, 0, _PORT_AT), (EQUAL, 0, 1, port), (RETURN, 0, 0, 0), (RETURN, 0, 0, ALL)))
+
+    def fileno(self) -> int:
+        return self._netlink.fileno()
+
+    def close(self) -> None:
+        self._netlink.close()
+
+    def read(self) -> set[tuple[int, str]] | None:
+        """Family (4, 6 or ARP) and name of each table that lost something; None when that is not known."""
+        try:
+            told = self._netlink.receive()
+        except Overrun:
+            return None
+        return {
+            (family, attributes(each.body[_NFGENMSG:]).get(_TABLE, b"").rstrip(b"\0").decode(errors="replace"))
+            for each in told
+            if each.kind in _DELETIONS
+            for family, number in _FAMILIES.items()
+            if each.body[:1] == bytes([number])
+        }
 
 
 def _boundary(kind: int) -> bytes:

@@ -382,8 +382,23 @@ def test_the_table_follows_the_addresses(pair: Pair) -> None:
     lab.hub.until(lambda: "10.77.0.100" not in rules(a, "silence"), 1, "only a MASTER is silent")
     lab.daemons[1].stop()
     lab.wait_holder(VIP, a, seconds=3)
-    a.run("nft", "flush", "ruleset")
-    # Whoever empties the tables is noticed when something in them is to change.
+    # Whoever takes something from the tables is noticed at once.
+    whole = rules(a, "silence")
+    assert not daemon.logged("nftables")
+    for words in (
+        ("flush", "ruleset"),
+        ("delete", "table", "ip", "silence"),
+        ("flush", "chain", "ip", "silence", "in"),
+    ):
+        a.run("nft", *words)
+        lab.hub.until(lambda: rules(a, "silence") == whole, 2, lambda: daemon.log)
+    assert len(daemon.logged("what nftables have in table ip silence: putting it back")) == 3
+    assert [each["text"] for each in daemon.dump("events") if each["kind"] == "firewall"]
+    a.run("nft", "add", "table", "ip", "other")
+    a.run("nft", "delete", "element", "ip", "silence", "vips", "{ 10.77.0.100 }")
+    a.run("nft", "delete", "table", "ip", "other")
+    daemon.wait_log("what nftables have in table ip silence: back in 0.1 s")
+    lab.hub.until(lambda: rules(a, "silence") == whole, 2, lambda: daemon.log)
     daemon.reload("global_defs {\n nftables silence\n}\n" + instance(more="no_accept", addresses=(VIP, "10.77.0.101")))
     lab.hub.until(lambda: "10.77.0.101" in rules(a, "silence"), 3, "the table is whole again")
     os.kill(daemon.child("vrrp"), signal.SIGKILL)

@@ -103,7 +103,7 @@ class Room:
         sockets = kept or PacketSockets.open()
         self._announcing = announcing = Announcing(mux, log, FrameSender(sockets.frames), self.network)
         self._devices = Devices(mux, log, self.network, self._course.at, self._read_network)
-        self._firewall = Firewall(log, self.network)
+        self._firewall = Firewall(mux, log, self.network, self._course.at, self._telling.event)
         self._deeds = Deeds(
             mux,
             say,

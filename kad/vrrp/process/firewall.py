@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from kad.linux.network import Network
 from kad.linux.nftables import (
@@ -26,6 +26,7 @@ from kad.linux.nftables import (
     Chain,
     NamedSet,
     Nftables,
+    NftablesMonitor,
     Table,
     accept,
     among,
@@ -44,7 +45,9 @@ from kad.linux.nftables import (
 )
 from kad.linux.refused import Refused
 from kad.log import Logger
+from kad.mux import Mux
 from kad.vrrp.advert import OWNER
+from kad.vrrp.guard import AddressGuard
 from kad.vrrp.keywords import Filtering, VirtualDevice, VrrpInstance, VrrpSlice
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.layout import addresses_of
@@ -55,15 +58,28 @@ _GROUP_REPORTS = (b"\x83", b"\x84", b"\x8f")
 """Multicast Listener Report and Done of version 1 (RFC 2710), and Report of version 2 (RFC 3810)."""
 _LINK_LOCAL, _LINK_LOCAL_MASK = bytes.fromhex("fe80") + bytes(14), bytes.fromhex("ffc0") + bytes(14)
 _INTERFACE_NAME = 16
-_FAMILIES = (4, 6, ARP)
+_FAMILIES = {4: "ip", 6: "ip6", ARP: "arp"}
 
 
 class Firewall:
     """The only writer of rules. A table is there while an instance needs it."""
 
-    def __init__(self, log: Logger, network: Network) -> None:
+    def __init__(
+        self,
+        mux: Mux,
+        log: Logger,
+        network: Network,
+        at: Callable[[float, Callable[[], object]], None],
+        tell: Callable[[str, str, str], None],
+    ) -> None:
+        """`at` calls back at a moment; `tell` takes what is for the journal: kind, object, sentence."""
+        self._mux = mux
         self._log = log
         self._network = network
+        self._at = at
+        self._tell = tell
+        self._monitor: NftablesMonitor | None = None
+        self._guard = AddressGuard()
         self._nftables: Nftables | None = None
         self._filtering = Filtering()
         self._devices: list[VirtualDevice] = []
@@ -135,6 +151,7 @@ class Firewall:
             # Where that fails, somebody else changed the table: it is replaced whole, in one step.
             done = (change is not None and self._commit(change, quietly=True)) or self._commit(encode_table(wanted))
             self._tables[family] = wanted if done else None
+        self._look_after()
 
     def _commit(self, requests: list[bytes], quietly: bool = False) -> bool:
         try:
@@ -143,11 +160,62 @@ class Firewall:
             self._nftables.commit(requests)
         except Refused as refused:
             text = f"not every packet is filtered that should be, nftables refuse: {because(refused)}"
-            if not quietly and text != self._complained:
-                self._complained = text
-                self._log.error(text)
+            if not quietly:
+                self._complain(text)
             return False
         return True
+
+    def _complain(self, text: str) -> None:
+        if text != self._complained:
+            self._complained = text
+            self._log.error(text)
+
+    # the guard
+
+    def _look_after(self) -> None:
+        """Others are watched for as long as there is something that they could take."""
+        needed = any(self._tables.values())
+        if needed and self._monitor is None and self._nftables is not None:
+            try:
+                self._monitor = NftablesMonitor(self._nftables.port)
+            except Refused as refused:
+                self._complain(f"nobody notices who changes nftables: {because(refused)}")
+            else:
+                self._mux.watch(self._monitor.fileno(), self._read, "reading what the kernel says of nftables")
+        elif not needed and self._monitor is not None:
+            self._mux.unwatch(self._monitor.fileno())
+            self._monitor.close()
+            self._monitor = None
+
+    def _read(self) -> None:
+        if self._monitor is None:
+            return
+        told = self._monitor.read()
+        kept = [family for family, table in self._tables.items() if table is not None]
+        lost = [family for family in kept if told is None or (family, self._filtering.table) in told]
+        # Known as lost at once: whatever changes meanwhile puts it back as well.
+        self._tables |= dict.fromkeys(lost)
+        if told is None:
+            self._put()
+        elif lost:
+            self._defend(lost)
+
+    def _defend(self, lost: Iterable[int]) -> None:
+        now = self._mux.now()
+        names = ", ".join(f"{_FAMILIES[family]} {self._filtering.table}" for family in lost)
+        text = f"somebody emptied or deleted what nftables have in table {names}"
+        again_at = self._guard.lost(now)
+        self._tell("firewall", f"nftables/{self._filtering.table}", text)
+        if again_at is None:
+            again_at = self._guard.may_try_again_at()
+            self._log.error(f"{text}, again and again: giving up for {again_at - now:.0f} s")
+        elif again_at <= now:
+            self._log.warning(f"{text}: putting it back")
+            self._put()
+            return
+        else:
+            self._log.warning(f"{text}: back in {again_at - now:.1f} s")
+        self._at(again_at, self._put)
 
     # what is in a table
 
