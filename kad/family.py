@@ -83,7 +83,7 @@ KINDS = {
             "kad.vrrp.process:Room",
             "Keepalived_vrrp",
             (Capability.NET_ADMIN, Capability.NET_RAW),
-            frozenset({messages.Observation.KIND, messages.Notified.KIND}),
+            frozenset({messages.HostBefore.KIND, messages.Observation.KIND, messages.Notified.KIND}),
             "vrrp.pid",
             leaves=1,
             keeps="kad.linux.packet_sockets:PacketSockets.open",

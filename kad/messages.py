@@ -204,6 +204,15 @@ class Resume(Message, frozen=True, kw_only=True):
     routers: tuple[Earlier, ...]
 
 
+class HostBefore(Message, frozen=True, kw_only=True):
+    """vrrp to its next life: what it changed of the host, as it was before."""
+
+    KIND: ClassVar[int] = 25
+    IS_STATE: ClassVar[bool] = True
+    igmp_link_local_reports: str | None = None
+    """None: as it was."""
+
+
 class Observation(Message, frozen=True, kw_only=True):
     """runner to everyone: the present value of one watched thing, not the event of one run."""
 

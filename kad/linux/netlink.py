@@ -47,6 +47,7 @@ _TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 _ACK_FOOTPRINT = 1536  # bytes of receive buffer that the kernel charges for one acknowledgement, generously
 _SEND_BYTES = 96 * 1024  # under the smallest usual net.core.wmem_default
 _DATAGRAM = 64 * 1024
+_RECEIVE_BUFFER = 1024 * 1024
 _RECEIVES = 64  # datagrams that one receive() takes at most
 _MOST_DISCARDED = 100_000
 _DUMP_TRIES = 10
@@ -117,11 +118,12 @@ class Netlink:
         self._socket = sock
         self._ready: select.epoll | None = None
         self._sequence = 0
-        self._acks = max(1, sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _ACK_FOOTPRINT)
+        self._acks = 1
+        self._count_acks()
 
     @classmethod
     def open(
-        cls, groups: Sequence[int] = (), receive_buffer: int = 1024 * 1024, protocol: int = socket.NETLINK_ROUTE
+        cls, groups: Sequence[int] = (), receive_buffer: int = _RECEIVE_BUFFER, protocol: int = socket.NETLINK_ROUTE
     ) -> Netlink:
         """With groups (RTNLGRP_ numbers) a monitor that never blocks; without, a socket for request() and dump()."""
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
@@ -144,6 +146,18 @@ class Netlink:
         if groups:
             opened._ready = readiness(sock)
         return opened
+
+    def size(self, receive_buffer: int | None, *, forced: bool) -> None:
+        """Have so many bytes wait to be read, `forced` beyond net.core.rmem_max; None: as with open()."""
+        if receive_buffer is None or forced:
+            enlarge_receive_buffer(self._socket, receive_buffer or _RECEIVE_BUFFER)
+        else:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._count_acks()
+
+    def _count_acks(self) -> None:
+        """How many acknowledgements can wait."""
+        self._acks = max(1, self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _ACK_FOOTPRINT)
 
     def attach(self, program: bpf.Program) -> None:
         """Hear from now on only what passes."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kad.linux.address import Address, dump_addresses, parse_address
 from kad.linux.link import Link, dump_links, parse_link
 from kad.linux.netlink import RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK, Message, Netlink, Overrun
+from kad.vrrp.keywords import NetlinkBuffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class Network:
 
     def fileno(self) -> int:
         return self._monitor.fileno()
+
+    def size(self, buffers: NetlinkBuffers) -> None:
+        """Of the receive buffers of both sockets."""
+        self._commands.size(buffers.commands, forced=buffers.commands_forced)
+        self._monitor.size(buffers.events, forced=buffers.events_forced)
 
     def link(self, name: str) -> Link | None:
         """The link of that name."""

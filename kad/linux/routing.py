@@ -24,6 +24,7 @@ from kad.linux.netlink import (
     attributes,
 )
 from kad.linux.network import Network
+from kad.vrrp.keywords import NetlinkBuffers
 from kad.vrrp.keywords.routing import PROTOCOL_KEEPALIVED, RoutingEntry
 
 _RTM_NEWROUTE = 24
@@ -159,6 +160,10 @@ class RoutingMonitor:
 
     def __init__(self) -> None:
         self._netlink = Netlink.open((RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE))
+
+    def size(self, buffers: NetlinkBuffers) -> None:
+        """Of the receive buffer."""
+        self._netlink.size(buffers.events, forced=buffers.events_forced)
 
     def look_after(self, entries: Collection[RoutingEntry]) -> None:
         """Be told when somebody puts a route of his own in the place of one of these."""

@@ -6,21 +6,24 @@ from collections.abc import Iterable
 
 from kad.linux.batch import BatchReceiver, BatchSender, Datagram, Unsent
 from kad.linux.link import Link
-from kad.linux.vrrp_socket import AH, VRRP, bind_to_foreign_address, join, leave, open_receiver, open_sender
+from kad.linux.vrrp_socket import AH, VRRP, bind_to_foreign_address, join, leave, open_receiver, open_sender, size
 
 
 class Segment:
     """The sockets of one interface and family; closed and opened anew when the interface's index changes."""
 
-    def __init__(self, link: Link, family: int, *, ah: bool = False) -> None:
-        """With `ah`, what wears an authentication header is heard too. Raises Refused."""
+    def __init__(self, link: Link, family: int, *, ah: bool = False, receive_buffer: int = 0) -> None:
+        """With `ah`, what wears an authentication header is heard too; `receive_buffer`: see size(). Raises Refused."""
         self.link = link
         self.family = family
         self.ah = ah
         self._groups: set[str] = set()
+        self._receive_buffer = receive_buffer
         self._source = ""
         self._receivers = [
-            BatchReceiver(open_receiver(link.index, link.name, family, None, protocol=protocol))
+            BatchReceiver(
+                open_receiver(link.index, link.name, family, None, protocol=protocol, receive_buffer=receive_buffer)
+            )
             for protocol in ((VRRP, AH) if ah else (VRRP,))
         ]
         self._senders = {
@@ -43,6 +46,13 @@ class Segment:
             for group in wanted - self._groups:
                 join(receiver.socket, self.link.index, group)
         self._groups = wanted
+
+    def size(self, receive_buffer: int) -> None:
+        """Have so many bytes wait in each receiver; 0: as many as serve any number of routers."""
+        if receive_buffer != self._receive_buffer:
+            self._receive_buffer = receive_buffer
+            for receiver in self._receivers:
+                size(receiver.socket, receive_buffer)
 
     def speak_as(self, source: str) -> None:
         """Send from this IPv6 address, which only the interface below has. Raises Refused."""

@@ -22,6 +22,17 @@ def set_interface_setting(family: int, interface: str, name: str, value: str) ->
         path.write_text(value)
 
 
+def ipv4_setting(name: str) -> str:
+    """Value of net.ipv4.NAME, of this namespace as a whole."""
+    with refusing(f"reading net.ipv4.{name}"):
+        return (_ROOT / "ipv4" / name).read_text().strip()
+
+
+def set_ipv4_setting(name: str, value: str) -> None:
+    with refusing(f"writing net.ipv4.{name}"):
+        (_ROOT / "ipv4" / name).write_text(value)
+
+
 def _path(family: int, interface: str, name: str) -> Path:
     """A path below `conf` whatever the names hold; ValueError for a name that would lead elsewhere."""
     for part in (interface, name):

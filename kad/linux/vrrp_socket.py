@@ -16,6 +16,7 @@ _SO_BINDTODEVICE = 25
 _SO_SNDBUFFORCE = 32
 _SEND_BUFFER = 4 * 1024 * 1024
 """Bytes: the adverts of a thousand routers leave at once, and each counts until the network card has sent it."""
+_RECEIVE_BUFFER = 4 * 1024 * 1024
 _IP_MULTICAST_ALL = 49
 _IPV6_FREEBIND = 78
 _SO_PRIORITY = 12
@@ -32,17 +33,17 @@ def open_receiver(
     group: str | None,
     *,
     protocol: int = VRRP,
-    receive_buffer: int = 4 * 1024 * 1024,
+    receive_buffer: int = 0,
 ) -> socket.socket:
     """A non-blocking socket for the packets of a protocol that reach an interface; family 4 or 6.
 
     It hears unicast and the groups that it joined: one socket serves all instances of the interface. An IPv6 raw
-    socket also hears what others on the interface joined; the destination tells.
+    socket also hears what others on the interface joined; the destination tells. `receive_buffer`: see size().
     """
     raw = _raw_socket(family, protocol)
     with refusing(f"VRRP receive socket on {ifname}"), closed_on_failure(raw) as sock:
         _bind_to_device(sock, ifname)
-        enlarge_receive_buffer(sock, receive_buffer)
+        size(sock, receive_buffer)
         if family == 4:
             sock.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
         else:
@@ -52,6 +53,14 @@ def open_receiver(
             join(sock, ifindex, group)
         _empty(sock)
     return sock
+
+
+def size(receiver: socket.socket, receive_buffer: int) -> None:
+    """Have so many bytes wait, as far as the kernel lets anybody; 0: as many as serve any number of routers."""
+    if receive_buffer:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    else:
+        enlarge_receive_buffer(receiver, _RECEIVE_BUFFER)
 
 
 def _empty(sock: socket.socket) -> None:

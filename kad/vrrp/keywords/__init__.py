@@ -155,6 +155,8 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True):
     preempt: bool = True
     preempt_delay: float = 0.0
     track_primary: bool = True
+    receive_buffer: int = 0
+    """Bytes of the socket that are for it, as it shares one with others; 0: nobody asks for a size."""
     authentication: Authentication | None = None
     auth_hmac: AuthHmac | None = None
     virtual_addresses: tuple[VirtualAddress, ...] = ()
@@ -221,6 +223,15 @@ class Filtering(msgspec.Struct, frozen=True, kw_only=True):
     """Reports of IPv4 groups are filtered; not where the kernel sends none."""
 
 
+class NetlinkBuffers(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes of receive buffers, None for as much as kad finds right; `_forced` goes beyond the limit of the kernel."""
+
+    commands: int | None = None
+    commands_forced: bool = False
+    events: int | None = None
+    events_forced: bool = False
+
+
 class SyncGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Instances that change state together."""
 
@@ -252,6 +263,7 @@ class VrrpSlice(msgspec.Struct, frozen=True, kw_only=True):
     polled_links: tuple[Linkbeat, ...] = ()
     garp_groups: tuple[GarpGroup, ...] = ()
     filtering: Filtering = Filtering()
+    netlink: NetlinkBuffers = NetlinkBuffers()
     startup_delay: float = 0.0
     """Seconds after the start during which adverts are discarded."""
     delay_after_boot: float = 0.0

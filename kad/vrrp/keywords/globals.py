@@ -14,7 +14,7 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
     """What global_defs say about every instance."""
 
     process: Annotated[ProcessWords, Inline("vrrp_")]
-    netlink: Annotated[NetlinkWords, Inline("vrrp_netlink_", effect=False)]
+    netlink: Annotated[NetlinkWords, Inline("vrrp_netlink_")]
     fifo: Annotated[FifoWords, Inline("vrrp_")]
     vrrp_version: Annotated[str | None, keyword(one_of("2", "3"), "of VRRP over IPv4", default="2")] = None
     vrrp_mcast_group4: Annotated[
@@ -116,8 +116,7 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
         keyword(
             buffer_policy(),
             "receive buffers of instances",
-            default="the kernel's",
-            effect=False,
+            default="4194304 for each socket",
             missing=Complaint.GENERAL,
         ),
     ] = None
@@ -127,12 +126,11 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
             integer(1),
             "multiplies MTU or ADVERT",
             default="3",
-            effect=False,
             missing=Complaint.GENERAL,
             exact=True,
         ),
     ] = None
-    disable_local_igmp: Annotated[bool, keyword(flag(), "no IGMP for link-local groups", effect=False)] = False
+    disable_local_igmp: Annotated[bool, keyword(flag(), "no IGMP for link-local groups")] = False
     fifo_write_vrrp_states_on_reload: Annotated[bool, keyword(flag(), "a reload writes all states")] = False
     vmac_prefix: Annotated[str | None, keyword(text("STRING", longest=8), "of names of VMACs", default="vrrp")] = None
     vmac_addr_prefix: Annotated[

@@ -175,7 +175,7 @@ class ProtocolWords(Block, frozen=True, kw_only=True):
 class DeviceWords(Block, frozen=True, kw_only=True):
     """Which devices an instance speaks and lives on, beside its interface."""
 
-    vrf: Annotated[str | None, keyword(text("IFNAME"), "bind to this VRF", effect=False)] = None
+    vrf: Annotated[str | None, keyword(text("IFNAME"), "where unicast is spoken without an interface")] = None
     use_vmac: Annotated[Vmac | None, keyword(vmac(), "speak from a macvlan with the virtual MAC", default="off")] = None
     use_vmac_addr: Annotated[bool, keyword(flag(), "a macvlan for each interface of addresses")] = False
     vmac_xmit_base: Annotated[bool, keyword(flag(), "adverts leave by the interface below")] = False
@@ -186,7 +186,6 @@ class DeviceWords(Block, frozen=True, kw_only=True):
             integer(0),
             "bytes of the receive buffer",
             default="vrrp_rx_bufs_policy",
-            effect=False,
             missing=Complaint.GENERAL,
             exact=True,
         ),

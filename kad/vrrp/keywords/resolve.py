@@ -94,6 +94,7 @@ class InstanceResolver:
             preempt=self._preempts(state, priority),
             preempt_delay=self._preempt_delay(state),
             track_primary=not block.dont_track_primary,
+            receive_buffer=self._receive_buffer(interface, len(own)),
             authentication=authentication,
             auth_hmac=hmac,
             virtual_addresses=own,
@@ -150,6 +151,8 @@ class InstanceResolver:
     def _interface(self) -> str | None:
         name = self._said.interface
         known = self._scope.host.interfaces
+        if name is None and self._block.devices.vrf is not None:
+            return self._vrf(self._block.devices.vrf)
         if name is None:
             self._warn("", "it has no interface; it is ignored", "add interface IFNAME")
             return None
@@ -161,6 +164,33 @@ class InstanceResolver:
             proposal = f"did you mean {near[0]}?" if near else ""
             self._warn("interface", f"there is no interface {name} on this host", proposal, about_host=True)
         return name
+
+    def _vrf(self, name: str) -> str | None:
+        """Sockets that are bound to a VRF speak and hear on all of its interfaces."""
+        if not self._said.unicast_peer:
+            self._warn("vrf", "on a VRF only unicast is spoken; it is ignored", "add interface IFNAME, or unicast_peer")
+            return None
+        known = self._scope.host.interfaces.get(name)
+        if known is None:
+            self._warn("vrf", f"there is no VRF {name} on this host", about_host=True)
+        elif known.vrf_table is None:
+            self._warn("vrf", f"{name} is no VRF; the instance is ignored", about_host=True)
+            return None
+        return name
+
+    def _receive_buffer(self, interface: str, addresses: int) -> int:
+        """keepalived adds up what the instances of a socket ask for."""
+        policy = self._defaults.vrrp_rx_bufs_policy
+        if own := self._block.devices.kernel_rx_buf_size:
+            return own
+        if policy is None or policy.isdecimal():
+            return int(policy or 0)
+        known = self._scope.host.interfaces.get(interface)
+        size = known.mtu if known else _USUAL_MTU
+        if policy == "ADVERT":
+            head = 48 if self._family == 6 else 36 if self._version == 2 else 28
+            size = head + addresses * (16 if self._family == 6 else 4) + self._authentication_length()
+        return size * first(3, self._defaults.vrrp_rx_bufs_multiplier)
 
     def _priority(self) -> int:
         if self._said.priority is not None:
@@ -220,7 +250,7 @@ class InstanceResolver:
         """What one advert can name, and what must be held without being named."""
         known = self._scope.host.interfaces.get(interface)
         room = (known.mtu if known else _USUAL_MTU) - (48 if self._family == 6 else 36 if self._version == 2 else 28)
-        room -= TRAILER_LENGTH if self._block.auth_hmac else AH_LENGTH if self._wants_ah() else 0
+        room -= self._authentication_length()
         most = min(_MOST_ADDRESSES, max(0, room // (16 if self._family == 6 else 4)))
         if len(addresses) > most:
             self._warn(
@@ -229,6 +259,9 @@ class InstanceResolver:
                 "put them into virtual_ipaddress_excluded",
             )
         return addresses[:most], addresses[most:]
+
+    def _authentication_length(self) -> int:
+        return TRAILER_LENGTH if self._block.auth_hmac else AH_LENGTH if self._wants_ah() else 0
 
     def _may_be_empty(self) -> bool:
         """A router without addresses: version 2 may, others are ignored."""

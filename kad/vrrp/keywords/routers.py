@@ -10,11 +10,11 @@ import msgspec
 from kad.config.build import Scope
 from kad.config.command import Command
 from kad.config.keyword import Block
-from kad.config.processes import placement
+from kad.config.processes import NetlinkWords, placement
 from kad.config.programs import Programs
 from kad.config.tree import Place
 from kad.track.items import TrackItem, TrackLine, Weight
-from kad.vrrp.keywords import SyncGroup, VrrpInstance, VrrpSlice
+from kad.vrrp.keywords import NetlinkBuffers, SyncGroup, VrrpInstance, VrrpSlice
 from kad.vrrp.keywords.consistency import Consistency
 from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.group import GroupBlock
@@ -26,6 +26,15 @@ from kad.vrrp.keywords.virtual_devices import VirtualDevices, filtering
 WATCHED = frozenset(("interface", "script", "process", "file", "bfd"))
 """Kinds of tracked things that kad watches."""
 BLOCKS = {"script": "vrrp_script", "file": "track_file", "process": "vrrp_track_process", "bfd": "bfd_instance"}
+
+
+def _buffers(words: NetlinkWords) -> NetlinkBuffers:
+    return NetlinkBuffers(
+        commands=words.cmd_rcv_bufs or None,
+        commands_forced=bool(words.cmd_rcv_bufs_force),
+        events=words.monitor_rcv_bufs or None,
+        events_forced=bool(words.monitor_rcv_bufs_force),
+    )
 
 
 class Routers:
@@ -75,6 +84,7 @@ class Routers:
             instances=tuple(made.values()),
             groups=tuple(synced),
             filtering=filtering(defaults),
+            netlink=_buffers(defaults.netlink),
             startup_delay=defaults.vrrp_startup_delay or 0.0,
             delay_after_boot=defaults.vrrp_delay_after_boot or 0.0,
             log_unknown_vrids=defaults.log_unknown_vrids,

@@ -25,6 +25,7 @@ def filtering(defaults: VrrpGlobals) -> Filtering:
         priority=-1 if defaults.nftables_priority is None else defaults.nftables_priority,
         by_index=defaults.nftables_ifindex,
         counters=defaults.nftables_counters,
+        igmp=not defaults.disable_local_igmp,
     )
 
 

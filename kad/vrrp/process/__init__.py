@@ -16,7 +16,7 @@ from kad.linux.frame import FrameSender
 from kad.linux.network import AddressChanged, LinkChanged, Network
 from kad.linux.packet_sockets import PacketSockets
 from kad.log import Logger
-from kad.messages import Earlier, Message, Observation, Resume
+from kad.messages import Earlier, HostBefore, Message, Observation, Resume
 from kad.mux import Mux
 from kad.page import SLOTS
 from kad.track.priority import Verdict
@@ -46,6 +46,7 @@ from kad.vrrp.process.course import Course
 from kad.vrrp.process.deeds import Deeds
 from kad.vrrp.process.devices import Devices
 from kad.vrrp.process.firewall import Firewall
+from kad.vrrp.process.group_reports import GroupReports
 from kad.vrrp.process.holding import Holding
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.linkstates import LinkStates
@@ -97,6 +98,7 @@ class Room:
         self._routing = Routing(mux, log, self.network, self._course.at, self._give_up)
         self._statics = Statics(self._holding, self._routing)
         self._promotion = Promotion(log)
+        self._group_reports = GroupReports(say, log)
         self._link_states = LinkStates(mux, log, self.network, self._course.at, self._reconsider)
         self._tracking = Tracking(self.network, self._link_states.is_up)
         self._telling = Telling(say)
@@ -133,6 +135,8 @@ class Room:
     def commit(self, generation: int) -> None:
         assert self._prepared is not None
         new, self._prepared = self._prepared, None
+        self.network.size(new.netlink)
+        self._group_reports.arrange(new.filtering)
         for _ in self._statics.change(new):
             self._course.keep_pace()
         # An address that came with them may be one to send from.
@@ -156,7 +160,9 @@ class Room:
         self._firewall.arrange(new.filtering, self.instances, devices, held)
         self._deeds.then(partial(self._devices.let_go, devices))
         self._surroundings = Surroundings(self.instances, self._statics)
-        self._routing.follow([*self.instances, *self._statics.holders], partial(self._course.turn, self._read_routing))
+        self._routing.follow(
+            [*self.instances, *self._statics.holders], new.netlink, partial(self._course.turn, self._read_routing)
+        )
         self._announcing.take_turns(new.garp_groups)
         # What was removed is told with the generation before.
         self._deeds.then(partial(self._telling.follow, new, generation))
@@ -309,6 +315,8 @@ class Room:
                 self._tracking.learn(message)
                 self._judge_again(self._surroundings.tracking.of([(message.kind, message.name)]))
                 self._course.finish()
+            case HostBefore():
+                self._group_reports.remember(message)
             case Resume(routers=routers):
                 self._earlier = {earlier.state.name: earlier for earlier in routers}
             case _:
@@ -522,6 +530,7 @@ class Room:
         await self._leaving
         if release:
             self._promotion.ask(())
+            self._group_reports.restore()
             for _ in self._statics.release():
                 pass
             self._devices.let_go()

@@ -57,6 +57,8 @@ class Conversation:
         self.listeners: dict[int, list[Instance]] = {}
         self.ah = False
         """Somebody among them wants authentication headers."""
+        self.receive_buffer = 0
+        """Bytes that they want together; 0: nobody says."""
         self.segment: Segment | None = None
         self.failure = ""
         self.known: dict[bytes, Instance] = {}
@@ -104,6 +106,7 @@ class Conversations:
             conversation.listeners = {}
             conversation.groups = set()
             conversation.ah = False
+            conversation.receive_buffer = 0
             conversation.speakers = 0
         for instance in instances:
             configuration = instance.configuration
@@ -112,6 +115,7 @@ class Conversations:
             if not configuration.unicast_peers:
                 conversation.groups.add(configuration.multicast_group)
             conversation.ah |= isinstance(instance.seal, AuthenticationHeader)
+            conversation.receive_buffer += configuration.receive_buffer
             conversation.listeners.setdefault(configuration.virtual_router_id, []).append(instance)
         self._by_name = {}
         for key, conversation in list(self._conversations.items()):
@@ -140,8 +144,11 @@ class Conversations:
                 continue
             try:
                 if conversation.segment is None:
-                    conversation.segment = Segment(link, conversation.family, ah=conversation.ah)
+                    conversation.segment = Segment(
+                        link, conversation.family, ah=conversation.ah, receive_buffer=conversation.receive_buffer
+                    )
                     self._listen(conversation, conversation.segment)
+                conversation.segment.size(conversation.receive_buffer)
                 conversation.segment.listen_to(conversation.groups)
             except Refused as refused:
                 if refused.errno in (errno.EPERM, errno.EACCES):

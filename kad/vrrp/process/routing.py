@@ -14,7 +14,7 @@ from kad.linux.network import Network
 from kad.linux.routing import Key, Losses, RoutingMonitor
 from kad.log import Logger
 from kad.mux import Mux
-from kad.vrrp.keywords import VrrpInstance
+from kad.vrrp.keywords import NetlinkBuffers, VrrpInstance
 from kad.vrrp.keywords.routing import RoutingEntry
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.surroundings import Index
@@ -98,7 +98,7 @@ class Routing:
 
     # the guard
 
-    def follow(self, instances: Iterable[Instance], removed: Callable[[], None]) -> None:
+    def follow(self, instances: Iterable[Instance], buffers: NetlinkBuffers, removed: Callable[[], None]) -> None:
         """From now on look after the routes and rules of these; `removed` is called when some may be gone."""
         self._owners = Index()
         tracked: list[RoutingEntry] = []
@@ -111,6 +111,7 @@ class Routing:
             if self._monitor is None:
                 self._monitor = RoutingMonitor()
                 self._mux.watch(self._monitor.fileno(), removed, "reading what the kernel says of routes and rules")
+            self._monitor.size(buffers)
             self._monitor.look_after(tracked)
         elif not self._owners and self._monitor is not None:
             self._mux.unwatch(self._monitor.fileno())

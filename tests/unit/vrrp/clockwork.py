@@ -19,7 +19,7 @@ from kad.log import Destination, Logger
 from kad.messages import Message
 from kad.page import Page
 from kad.vrrp import process
-from kad.vrrp.keywords import SyncGroup, VrrpInstance, VrrpSlice
+from kad.vrrp.keywords import NetlinkBuffers, SyncGroup, VrrpInstance, VrrpSlice
 from kad.vrrp.keywords.routing import RoutingEntry
 from kad.vrrp.process import Room, claims, conversations, routing
 from kad.vrrp.process.instance import Instance
@@ -107,8 +107,9 @@ class Segment:
 
     capacity = 64
 
-    def __init__(self, link: Link, family: int, *, ah: bool = False) -> None:
+    def __init__(self, link: Link, family: int, *, ah: bool = False, receive_buffer: int = 0) -> None:
         self.link = link
+        self.receive_buffer = receive_buffer
         self.ah = ah
         self.family = family
         self.groups: set[str] = set()
@@ -127,6 +128,9 @@ class Segment:
 
     def filenos(self) -> list[int]:
         return [self.fileno()]
+
+    def size(self, receive_buffer: int) -> None:
+        self.receive_buffer = receive_buffer
 
     def listen_to(self, groups: set[str]) -> None:
         self.groups = set(groups)
@@ -165,6 +169,9 @@ class Network:
 
     def fileno(self) -> int:
         return 999
+
+    def size(self, buffers: NetlinkBuffers) -> None:
+        pass
 
     def link(self, name: str) -> Link | None:
         return self.by_name.get(name)
@@ -206,6 +213,9 @@ class RoutingMonitor:
 
     def fileno(self) -> int:
         return 998
+
+    def size(self, buffers: NetlinkBuffers) -> None:
+        pass
 
     def look_after(self, entries: Collection[RoutingEntry]) -> None:
         pass
