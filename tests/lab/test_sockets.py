@@ -12,13 +12,15 @@ import pytest
 
 from tests.lab.daemons import Kad
 from tests.lab.lab import Lab, Node
-from tests.lab.test_crash import kill, replaced
+from tests.lab.test_crash import kill, replaced, told
 from tests.lab.texts import BOTH, instance
 
 pytestmark = pytest.mark.lab
 
 _PIDFD_GETFD = 438
 VRRP, RTNETLINK = 112, 0
+VIP = "10.77.0.100"
+Pair = tuple[Lab, Node, Node]
 SIZES = """global_defs {
     vrrp_rx_bufs_policy ADVERT
     vrrp_rx_bufs_multiplier 100
@@ -64,6 +66,26 @@ def test_receive_buffers_are_as_large_as_they_are_asked_for(lab: Lab) -> None:
     assert receive_buffers(child, socket.AF_NETLINK, RTNETLINK) == [2 << 20, 2 << 20]
     daemon.reload(instance())
     lab.hub.until(lambda: receive_buffers(child, socket.AF_INET, VRRP) == [8 << 20], 3, lambda: daemon.log)
+
+
+def test_unicast_on_a_vrf_or_a_reason_why_not(pair: Pair) -> None:
+    lab, a, b = pair
+    more = "unicast_src_ip {}\n unicast_peer {{\n {} \n}}\n vrf blue"
+    words = {"addresses": ("10.77.0.100/24 dev eth0",), "priority": 255, "state": "MASTER"}
+    text = instance(more=more.format("10.77.0.1", "10.77.0.2"), **words).replace("interface eth0", "")
+    if a.ask("ip", "link", "add", "blue", "type", "vrf", "table", "10").returncode != 0:
+        # This kernel has no VRF.
+        daemon = lab.start_kad(a, text)
+        daemon.wait_log("there is no VRF blue on this host")
+        daemon.wait_log("Entering FAULT STATE.*interface blue does not exist")
+        return
+    for words_of_ip in (("link", "set", "blue", "up"), ("link", "set", "eth0", "master", "blue")):
+        a.run("ip", *words_of_ip)
+    lab.start_kad(a, text).wait_log("Entering MASTER STATE")
+    other = lab.start_kad(b, instance(priority=100, more=more.format("10.77.0.2", "10.77.0.1").replace("vrf blue", "")))
+    other.wait_log("Entering BACKUP STATE")
+    lab.stays(VIP, a, 1)
+    lab.hub.until(lambda: told(other)["statistics"]["advert_rcvd"] > 3, 3, lambda: other.log)
 
 
 @pytest.mark.parametrize("program", BOTH)

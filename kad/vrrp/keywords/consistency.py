@@ -126,7 +126,7 @@ class Consistency:
                 f"state MASTER without priority means priority {OWNER}, the owner of the addresses",
                 "add priority 100, or another one, if it does not own them",
             )
-        elif said.state == "BACKUP" and instance.priority == OWNER:
+        elif said.state == "BACKUP" and instance.priority == OWNER and not instance.strict:
             self._note("state", f"with priority {OWNER} it becomes MASTER at once, whatever state says")
         if said.preempt and said.nopreempt:
             self._note("nopreempt", "both preempt and nopreempt are given; nopreempt holds")

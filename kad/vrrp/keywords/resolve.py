@@ -63,7 +63,7 @@ class InstanceResolver:
         excluded = (*surplus, *excluded)
         priority = self._priority()
         peers = self._peers()
-        state = "MASTER" if said.state == "MASTER" or (said.state is None and priority == OWNER) else "BACKUP"
+        state = self._state(priority)
         interval = self._interval()
         hmac = HmacResolver(block, self._scope).resolve(interval, strict=self._strict)
         authentication = self._authentication()
@@ -73,6 +73,8 @@ class InstanceResolver:
             )
             state = "BACKUP"
         source = self._source()
+        if self._strict:
+            self._tell_forced()
         return VrrpInstance(
             name=block.name,
             state=state,
@@ -124,7 +126,7 @@ class InstanceResolver:
         )
 
     def _at(self, name: str) -> Place:
-        return self._scope.places.find(name, self._block, self._said, self._block.announcing)
+        return self._scope.places.find(name, self._block, self._said, self._block.devices, self._block.announcing)
 
     def _warn(
         self, name: str, text: str, proposal: str = "", *, at: Block | None = None, about_host: bool = False
@@ -196,6 +198,31 @@ class InstanceResolver:
         if self._said.priority is not None:
             return self._said.priority
         return OWNER if self._said.state == "MASTER" else 100
+
+    def _state(self, priority: int) -> str:
+        wish = self._said.state or ("MASTER" if priority == OWNER else "BACKUP")
+        fitting = "MASTER" if priority == OWNER else "BACKUP"
+        if self._strict and wish != fitting:
+            self._warn(
+                "state",
+                f"in strict mode the owner of the addresses, and nobody else, begins as MASTER; it begins as {fitting}",
+            )
+            return fitting
+        return wish
+
+    def _tell_forced(self) -> None:
+        """What strict mode does whatever is written."""
+        said, announcing = self._said, self._block.announcing
+        forced = {
+            "down_timer_adverts": first(3, said.down_timer_adverts, self._defaults.vrrp_down_timer_adverts) != 3,
+            "lower_prio_no_advert": said.lower_prio_no_advert is False,
+            "higher_prio_send_advert": bool(said.higher_prio_send_advert),
+            "owner_ignore_adverts": said.owner_ignore_adverts is False,
+            "garp_lower_prio_repeat": bool(announcing.garp_lower_prio_repeat),
+            "garp_lower_prio_delay": bool(announcing.garp_lower_prio_delay),
+        }
+        for word in (word for word, is_forced in forced.items() if is_forced):
+            self._warn(word, f"{word} does not go with strict mode; it is ignored")
 
     def _interval(self) -> float:
         asked = first(1.0, self._said.advert_int)
@@ -285,6 +312,9 @@ class InstanceResolver:
 
     def _group(self) -> str:
         said = self._said.mcast_dst_ip
+        if said is not None and self._said.unicast_peer:
+            self._warn("mcast_dst_ip", "mcast_dst_ip means nothing with unicast_peer; it is ignored")
+            said = None
         if said is not None and family_of(said) == self._family:
             return said
         if said is not None:
