@@ -155,6 +155,9 @@ class SendAdvert(msgspec.Struct, frozen=True):
 class HoldAddresses(msgspec.Struct, frozen=True):
     """Every configured address is on its interface, every route and rule in its table, and none that went."""
 
+    first: bool = False
+    """Before the advert leaves by which switches and the other MASTER learn of it, where that takes no time."""
+
 
 class ReleaseAddresses(msgspec.Struct, frozen=True):
     """No configured address, route or rule is on this host."""

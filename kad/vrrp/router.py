@@ -437,6 +437,7 @@ class Router:
         announcing = self.configuration.announcing
         self.master_advertisement_interval = self.configuration.advertisement_interval
         restored = self._be_owner_again(reason) if self.lowered else []
+        take = self._take_over()
         entered = self._enter(State.MASTER, reason)
         self.master = None
         self.phase = Master(
@@ -445,7 +446,19 @@ class Router:
             refresh_at=now + announcing.master_refresh if announcing.master_refresh else None,
             elsewhere_at=now + announcing.elsewhere if announcing.elsewhere else None,
         )
-        return [*restored, SendAdvert(self.priority), HoldAddresses(), Announce(announcing.master_repeat), *entered]
+        return [*restored, *take, Announce(announcing.master_repeat), *entered]
+
+    def _take_over(self) -> list[Action]:
+        """Advert, then addresses (RFC 9568 6.4.2); the other way round where packets follow the advert at once.
+
+        The virtual MAC of the advert leads them here, and the other MASTER lets go when it hears it.
+        """
+        phase = self.phase
+        gave_up = self.master is not None and self.master.priority == GIVING_UP
+        is_handed_over = gave_up or (isinstance(phase, Backup) and phase.overruled is not None)
+        if is_handed_over and self.configuration.device is not None:
+            return [HoldAddresses(first=True), SendAdvert(self.priority)]
+        return [SendAdvert(self.priority), HoldAddresses()]
 
     def _hear_as_master(self, master: Master, advert: Advertisement, now: float) -> list[Action]:
         if advert.priority == GIVING_UP:

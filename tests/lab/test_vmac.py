@@ -163,6 +163,7 @@ def test_a_planned_handover_loses_no_packet_and_no_neighbour(pair: Pair) -> None
         lab.wait_holder(VIP, b, seconds=3)
         one.wait_exit()
         lab.hub.never(lambda: False, 0.3, "the client goes on")
+    # Its packets go where the advert came from, and what they are for is there before.
     assert pinging.result.lost(begin) <= 1
     assert neighbour(client) == VIRTUAL_MAC
     # It lets go at the advert of the other one, not 100 ms later: one MAC at two ports would be answered by either.

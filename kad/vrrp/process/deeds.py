@@ -37,6 +37,9 @@ from kad.vrrp.process.telling import Telling
 _LOWER_PRIORITY_COMPLAINT = 60.0
 """Seconds between two log lines about adverts of a lower priority."""
 
+_MOST_FIRST = 32
+"""Addresses, routes and rules that are put in place before adverts leave, in one turn."""
+
 _Deed = tuple[Instance, Action] | Iterator[None] | Callable[[], None]
 
 
@@ -66,6 +69,8 @@ class Deeds:
         self._firewall = firewall
         self._waiting: deque[_Deed] = deque()
         self._begun: Iterator[None] | None = None
+        self._went_first = 0
+        """Addresses, routes and rules for which the adverts of this turn have waited."""
 
     @property
     def idle(self) -> bool:
@@ -74,10 +79,25 @@ class Deeds:
 
     def do(self, instance: Instance, action: Action) -> None:
         """An advert is posted now; anything else is done by work(), in order."""
-        if isinstance(action, SendAdvert):
-            self._send_advert(instance, action.priority)
-        else:
-            self._waiting.append((instance, action))
+        match action:
+            case SendAdvert(priority):
+                self._send_advert(instance, priority)
+            case HoldAddresses(first=True) if self._may_go_first(instance):
+                for _ in self._hold(instance):
+                    pass
+            case _:
+                self._waiting.append((instance, action))
+
+    def _may_go_first(self, instance: Instance) -> bool:
+        """What adverts wait for takes about a millisecond a turn, and nothing waits that was to be done before it."""
+        count = len(instance.addresses) + len(instance.configuration.routes) + len(instance.configuration.rules)
+        is_new = self._begun is None and all(
+            isinstance(each, tuple) and each[0] is not instance for each in self._waiting
+        )
+        if not is_new or self._went_first + count > _MOST_FIRST:
+            return False
+        self._went_first += count
+        return True
 
     def remember(self, kind: str, object: str, text: str) -> None:
         """Something for the journal; it does not wait."""
@@ -93,6 +113,7 @@ class Deeds:
 
     def work(self, until: float) -> None:
         """Do what waits for as long as there is time, and a little in any case."""
+        self._went_first = 0
         while True:
             if self._begun is None:
                 if not self._waiting:
@@ -123,8 +144,7 @@ class Deeds:
     def _do(self, instance: Instance, action: Action) -> Iterator[None] | None:
         match action:
             case HoldAddresses():
-                self._firewall.silence(instance)
-                return chain(self._holding.hold(instance), self._routing.hold(instance))
+                return self._hold(instance)
             case ReleaseAddresses():
                 return self._release(instance)
             case Announce():
@@ -150,6 +170,10 @@ class Deeds:
             case SendAdvert(priority):
                 self._send_advert(instance, priority)
         return None
+
+    def _hold(self, instance: Instance) -> Iterator[None]:
+        self._firewall.silence(instance)
+        return chain(self._holding.hold(instance), self._routing.hold(instance))
 
     def _release(self, instance: Instance) -> Iterator[None]:
         yield from self._routing.release(instance)

@@ -17,6 +17,7 @@ from kad.vrrp.events import (
     SendAdvert,
     State,
 )
+from kad.vrrp.keywords import VirtualDevice
 from kad.vrrp.router import Router, skew_time
 from tests.play import At, Due, Late, Play
 from tests.unit.vrrp.samples import advert, backup, entered, master
@@ -69,6 +70,40 @@ def test_silence_makes_it_master(changes: dict[str, Any], seconds: float) -> Non
         << entered(State.BACKUP, State.MASTER, f"no advert from anyone for {seconds:.2f} s")
         >> Due(seconds + interval)
     )
+
+
+VMAC = VirtualDevice(name="vrrp.51", base="eth0", mac="00:00:5e:00:01:33")
+
+
+def test_a_virtual_mac_that_is_handed_over_finds_its_addresses_there() -> None:
+    """Switches send packets here, and the other one lets go, as soon as the advert is on the wire."""
+    assert (
+        backup(device=VMAC)
+        >> hears(0)
+        << Complain("info", "Backup received priority 0 advertisement from 10.77.0.2")
+        >> Due(0.609375)
+        >> DeadlineReached()
+        << HoldAddresses(first=True)
+        << SendAdvert(100)
+        << Announce(5)
+        << entered(State.BACKUP, State.MASTER, "10.77.0.2 gave up with priority 0")
+        >> Due(1.609375)
+    )
+    assert (
+        backup(device=VMAC)
+        >> At(3.0)
+        >> hears(90)
+        >> Due(3.609375)
+        >> DeadlineReached()
+        << HoldAddresses(first=True)
+        << SendAdvert(100)
+        << ...
+    )
+
+
+def test_nobody_waits_for_the_addresses_where_nobody_else_has_them() -> None:
+    silence = backup(device=VMAC) >> Due(3.609375) >> DeadlineReached()
+    assert silence << SendAdvert(100) << HoldAddresses() << ...
 
 
 def test_the_moment_before_nothing_happens() -> None:
