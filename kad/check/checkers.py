@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from kad.check import dns, ping, udp
 from kad.check.attempt import Attempt, Ended
 from kad.check.http import HttpConversation
@@ -23,6 +25,7 @@ from kad.check.smtp import SmtpConversation
 from kad.check.stream import StreamAttempt
 from kad.check.tls import Contexts
 from kad.linux.check_socket import Unreachable
+from kad.linux.sockets import Sockets
 from kad.mux import Mux
 
 
@@ -32,20 +35,23 @@ class Checkers:
     def __init__(self, mux: Mux, courier: Courier) -> None:
         self._mux = mux
         self._courier = courier
+        sockets = Sockets()
+        mux.watch(sockets.fileno(), sockets.serve, "checking servers")
+        self._stream = functools.partial(StreamAttempt, mux.now, sockets)
         self.contexts = Contexts()
 
     def begin(self, check: Question, url: int, ended: Ended) -> Attempt:
         """Begin an attempt. Raises Unreachable, and Exhausted when nothing can be learned now."""
         match check:
             case TcpCheck():
-                return StreamAttempt(self._mux, check.connection, ended)
+                return self._stream(check.connection, ended)
             case HttpCheck():
                 asked = check.urls[url]
                 layer = self.contexts.layer(check.tls, asked) if check.tls is not None else None
                 conversation = HttpConversation(asked, check.protocol)
-                return StreamAttempt(self._mux, check.connection, ended, conversation, layer)
+                return self._stream(check.connection, ended, conversation, layer)
             case SmtpCheck():
-                return StreamAttempt(self._mux, check.connection, ended, SmtpConversation(check.helo_name))
+                return self._stream(check.connection, ended, SmtpConversation(check.helo_name))
             case DnsCheck():
                 return dns.begin(self._mux, check, ended)
             case UdpCheck():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from kad.check.attempt import Conversation, Ended, Outcome
 from kad.check.keywords import Connection
 from kad.check.tcp import proxy_header
 from kad.check.tls import Layer, TlsFailed
 from kad.linux import check_socket
-from kad.mux import Mux
+from kad.linux.sockets import FAILED, READABLE, WRITABLE, Sockets
 
 _CHUNK = 65536
 
@@ -22,34 +23,37 @@ class StreamAttempt:
         "_conversation",
         "_ended",
         "_is_connected",
-        "_mux",
+        "_now",
         "_out",
         "_socket",
+        "_sockets",
         "_tls",
-        "_wants_room",
+        "_wanted",
         "deadline",
     )
 
     def __init__(
         self,
-        mux: Mux,
+        now: Callable[[], float],
+        sockets: Sockets,
         connection: Connection,
         ended: Ended,
         conversation: Conversation | None = None,
         tls: Layer | None = None,
     ) -> None:
         """Raises Unreachable, Exhausted."""
-        self._mux = mux
+        self._now = now
+        self._sockets = sockets
         self._connection = connection
         self._ended = ended
         self._conversation = conversation
         self._tls = tls
         self._out = b""
         self._is_connected = False
-        self._socket = check_socket.stream(connection)
-        self.deadline: float | None = mux.now() + connection.timeout
-        self._wants_room = True
-        mux.watch_writable(self._socket.fileno(), self._writable)
+        self._socket = check_socket.stream(connection, no_delay=tls is not None)
+        self.deadline: float | None = now() + connection.timeout
+        self._wanted = WRITABLE
+        sockets.add(self._socket.fileno(), WRITABLE, self._ready)
 
     def expire(self) -> None:
         if not self._is_connected:
@@ -65,11 +69,7 @@ class StreamAttempt:
         if self.deadline is None:
             return
         self.deadline = None
-        descriptor = self._socket.fileno()
-        if self._wants_room:
-            self._mux.unwatch_writable(descriptor)
-        if self._is_connected:
-            self._mux.unwatch(descriptor)
+        self._sockets.forget(self._socket.fileno())
         self._socket.close()
 
     def _end(self, outcome: Outcome) -> None:
@@ -82,11 +82,20 @@ class StreamAttempt:
         self._out = b""
         self._ended(outcome)
 
-    def _writable(self) -> None:
-        if self._is_connected:
-            self._flush()
+    def _ready(self, events: int) -> None:
+        if not self._is_connected:
+            self._connected(events)
             return
-        reason = check_socket.failure(self._socket)
+        if self.deadline is not None and events & WRITABLE:
+            self._flush()
+        if self.deadline is not None and events & ~WRITABLE:
+            self._readable()
+
+    def _connected(self, events: int) -> None:
+        """The connection was made, or was not."""
+        if self.deadline is None:
+            return
+        reason = check_socket.failure(self._socket) if events & FAILED else ""
         if reason:
             self._end(Outcome(False, reason))
             return
@@ -102,7 +111,6 @@ class StreamAttempt:
             self._end(Outcome(True, "connected"))
             return
         self._is_connected = True
-        self._mux.watch(self._socket.fileno(), self._readable, "checking servers")
         if self._tls is not None:
             self._tls.begin()
             self._out += self._tls.outgoing()
@@ -113,7 +121,7 @@ class StreamAttempt:
 
     def _step(self) -> None:
         """The next step has its own time."""
-        self.deadline = self._mux.now() + self._connection.timeout
+        self.deadline = self._now() + self._connection.timeout
 
     def _flush(self) -> None:
         try:
@@ -125,13 +133,10 @@ class StreamAttempt:
         except OSError as error:
             self._broken(error)
             return
-        wants_room = bool(self._out)
-        if wants_room is not self._wants_room:
-            self._wants_room = wants_room
-            if wants_room:
-                self._mux.watch_writable(self._socket.fileno(), self._writable)
-            else:
-                self._mux.unwatch_writable(self._socket.fileno())
+        wanted = READABLE | WRITABLE if self._out else READABLE
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._sockets.change(self._socket.fileno(), wanted)
 
     def _readable(self) -> None:
         try:

@@ -28,11 +28,15 @@ class Unreachable(Exception):
     """The server cannot be reached from here; the text says why."""
 
 
-def stream(connection: Connection) -> socket.socket:
-    """A TCP socket that is connecting; writable when it is done. Raises Unreachable, Exhausted."""
+def stream(connection: Connection, *, no_delay: bool) -> socket.socket:
+    """A TCP socket that is connecting; writable when it is done. Raises Unreachable, Exhausted.
+
+    `no_delay`: more will be sent than was answered so far, and is not to wait for that answer.
+    """
     sock = _socket(connection, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if no_delay:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if connection.bind_port:
             # A fixed port must be free again for the next attempt: it is closed without TIME_WAIT.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)

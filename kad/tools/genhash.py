@@ -12,6 +12,7 @@ from kad.check.keywords import Connection, Tls, Url
 from kad.check.stream import StreamAttempt
 from kad.check.tls import Contexts, Layer
 from kad.linux.check_socket import Exhausted, Unreachable
+from kad.linux.sockets import Sockets
 from kad.mux import Mux
 
 EXIT_OK = 0
@@ -80,7 +81,7 @@ class _Recorder(HttpConversation):
 
 
 def _ask(connection: Connection, conversation: HttpConversation, layer: Layer | None) -> tuple[Outcome, float]:
-    mux = Mux()
+    mux, sockets = Mux(), Sockets()
     outcomes: list[Outcome] = []
 
     def ended(outcome: Outcome) -> None:
@@ -89,7 +90,7 @@ def _ask(connection: Connection, conversation: HttpConversation, layer: Layer | 
 
     began = mux.now()
     try:
-        attempt = StreamAttempt(mux, connection, ended, conversation, layer)
+        attempt = StreamAttempt(mux.now, sockets, connection, ended, conversation, layer)
     except (Unreachable, Exhausted) as error:
         return Outcome(False, str(error)), 0.0
 
@@ -101,8 +102,10 @@ def _ask(connection: Connection, conversation: HttpConversation, layer: Layer | 
         else:
             mux.at(attempt.deadline, look)
 
+    mux.watch(sockets.fileno(), sockets.serve)
     look()
     mux.run()
+    mux.unwatch(sockets.fileno())
     return outcomes[0], mux.now() - began
 
 
