@@ -52,7 +52,11 @@ class Deadlines(Generic[M]):
 
     def next(self) -> float | None:
         """The earliest moment at which due() may have something to say."""
-        return self._heap[0][0] if self._heap else None
+        heap = self._heap
+        # A deadline that moved earlier has left its old moment behind, for which nobody has to wake up.
+        while heap and self._armed.get(id(heap[0][2])) != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
 
     def due(self, now: float) -> Iterator[M]:
         """Each machine whose deadline has come, earliest first; it must be watched again afterwards."""

@@ -118,6 +118,7 @@ class Alarm:
             self._timer.arm(when)
 
     def _come(self) -> None:
-        self._timer.clear()
         self._when = None
         self._callback()
+        if self._when is None:
+            self._timer.clear()

@@ -56,6 +56,17 @@ def test_a_moment_that_moved_earlier_counts_when_watched_again() -> None:
     assert list(deadlines.due(9.0)) == []
 
 
+def test_nobody_wakes_up_for_a_moment_that_was_left_behind() -> None:
+    waiter = Waiter(3.0)
+    deadlines = watching(waiter)
+    waiter.deadline = 1.0
+    deadlines.watch(waiter)
+    assert list(deadlines.due(1.0)) == [waiter]
+    waiter.deadline = 7.0
+    deadlines.watch(waiter)
+    assert deadlines.next() == 7.0
+
+
 def test_it_falls_due_once_for_each_time_it_is_watched() -> None:
     waiter = Waiter(1.0)
     deadlines = watching(waiter, waiter)
