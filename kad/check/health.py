@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor
+from typing import ClassVar
 
 from kad.check.keywords import Timing
 
@@ -97,6 +98,8 @@ Action = StartAttempt | CancelAttempt | Verdict | AttemptFailed
 class Idle:
     """Not started, or suspended."""
 
+    until: ClassVar[None] = None
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -110,6 +113,7 @@ class Attempting:
     """An attempt is being made."""
 
     since: float
+    until: ClassVar[None] = None
 
 
 Phase = Idle | Waiting | Attempting
@@ -141,7 +145,7 @@ class Health:
     @property
     def deadline(self) -> float | None:
         """Monotonic seconds."""
-        return self.phase.until if isinstance(self.phase, Waiting) else None
+        return self.phase.until
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """The actions are to be done in their order."""
@@ -152,7 +156,8 @@ class Health:
                 if isinstance(self.phase, Attempting):
                     self.phase = Waiting(now + FIRST)
             case DeadlineReached():
-                return self._start(now) if self.deadline is not None and now >= self.deadline else []
+                due = self.phase.until
+                return self._start(now) if due is not None and now >= due else []
             case Started(spread):
                 if isinstance(self.phase, Idle):
                     self.phase = Waiting(self._first(spread, now))

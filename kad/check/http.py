@@ -20,6 +20,7 @@ ENOUGH = 256 << 10
 _WINDOW = 1 << 20
 
 
+@functools.lru_cache(maxsize=16384)
 def request(url: Url, protocol: str) -> bytes:
     """The request as keepalived writes it, with what was asked for besides."""
     version = "1.1" if protocol == "1.1" else "1.0"
@@ -181,7 +182,7 @@ class HttpConversation:
     # What the parser calls.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == b"content-length" and value.isdigit() and len(value) < 20:
+        if len(name) == 14 and name.lower() == b"content-length" and value.isdigit() and len(value) < 20:
             self._announced = int(value)
 
     def on_headers_complete(self) -> None:

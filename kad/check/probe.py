@@ -59,7 +59,7 @@ class Probe:
     @property
     def deadline(self) -> float | None:
         """Monotonic seconds."""
-        return self.health.deadline if self.attempt is None else self.attempt.deadline
+        return self.health.phase.until if self.attempt is None else self.attempt.deadline
 
     def note(self, outcome: Outcome, latency: float) -> None:
         """Count an attempt that has ended."""

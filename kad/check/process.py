@@ -291,19 +291,22 @@ class Room:
         self._feed(probe, Started(probe.spread) if is_wanted else Suspended())
 
     def _feed(self, probe: Probe, event: Event, now: float | None = None) -> None:
-        for action in probe.health.handle(event, self._mux.now() if now is None else now):
+        self._handle(probe, event, self._mux.now() if now is None else now)
+        self._deadlines.watch(probe)
+        self._pump()
+        self._alarm.set(self._deadlines.next())
+
+    def _handle(self, probe: Probe, event: Event, now: float) -> None:
+        for action in probe.health.handle(event, now):
             match action:
                 case StartAttempt(url):
                     self._queue.append((probe, url, probe.turn))
-                    self._pump()
                 case CancelAttempt():
                     self._cancel(probe)
                 case Verdict():
                     self._conclude(probe, action)
                 case AttemptFailed(reason):
                     self._log.info(f"{phrase(probe.check, False, 0)}: {reason}")
-        self._deadlines.watch(probe)
-        self._alarm.set(self._deadlines.next())
 
     def _cancel(self, probe: Probe) -> None:
         if probe.attempt is not None:
@@ -314,17 +317,21 @@ class Room:
 
     def _pump(self) -> None:
         """Begin what waits, as far as there is room; the loop serves others in between."""
-        if not self._pumping and self._queue and self._open < self._most_open:
+        if self._queue and not self._pumping and self._open < self._most_open:
             self._pumping = True
-            self._mux.loop.call_soon(self._begin_some)
+            self._mux.loop.call_soon(self._pump_on)
+
+    def _pump_on(self) -> None:
+        self._pumping = False
+        self._begin_some()
 
     def _begin_some(self) -> None:
-        self._pumping = False
         for _ in range(_BATCH):
             if not self._queue or self._open >= self._most_open:
                 break
             self._begin(*self._queue.popleft())
         self._pump()
+        self._alarm.set(self._deadlines.next())
 
     def _begin(self, probe: Probe, url: int, turn: int) -> None:
         if turn != probe.turn:
@@ -340,7 +347,6 @@ class Room:
             self._ended(probe, Outcome(False, str(error), is_void=True))
             return
         self._deadlines.watch(probe)
-        self._alarm.set(self._deadlines.next())
 
     def _ended(self, probe: Probe, outcome: Outcome) -> None:
         probe.attempt = None
@@ -360,14 +366,15 @@ class Room:
         self._pump()
 
     def _fall_due(self) -> None:
+        """What asks now is watched again when its attempt begins."""
         now = self._mux.now()
         for probe in list(self._deadlines.due(now)):
             attempt = probe.attempt
             if attempt is None:
-                self._feed(probe, DeadlineReached(), now)
+                self._handle(probe, DeadlineReached(), now)
             else:
                 self._mux.loop.call_later(_SECOND_LOOK, self._expire, probe, attempt, attempt.deadline)
-        self._alarm.set(self._deadlines.next())
+        self._begin_some()
 
     def _expire(self, probe: Probe, attempt: object, deadline: float | None) -> None:
         """Time is over, unless the answer, or the next step, came meanwhile."""
