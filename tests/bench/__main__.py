@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from statistics import median
 
+from tests.bench import checks as checking
 from tests.bench import findings, load, probes, start
 from tests.bench import goals as goal
 from tests.config.test_planted import PLANTS
@@ -75,6 +76,19 @@ def delays(number: int) -> dict[str, probes.Delay]:
         return {program: probes.delay(program, number) for program in PROGRAMS}
 
 
+def checks(rounds: int) -> None:
+    """What a check costs beside keepalived, in a guest; and of kad alone, how many it makes and how many at once."""
+    found = checking.costs(rounds)
+    for check in checking.CHECKS:
+        for place, whose in enumerate(("the checker", "the family")):
+            medians = {program: median(one[check][program][place] for one in found) for program in PROGRAMS}
+            row(f"CPU a {check}, 100/s in a guest, of {whose}", "ms", medians)
+    for check in checking.CHECKS:
+        rate = middle(max(1, rounds // 2), lambda it=check: checking.speed(it).rate)  # type: ignore[misc]
+        print(f"{f'most {check}s on one core':<52} {'':12} {rate:12.0f} /s", flush=True)
+    print(f"{'memory of the checker, 10,000 checks wait':<52} {'':12} {checking.waiting(10_000):12.1f} MB", flush=True)
+
+
 def reading(rounds: int) -> None:
     """Of kad alone: what it says of files."""
     for plant in PLANTS:
@@ -120,6 +134,7 @@ MEASURES = {
     "load": loads,
     "goals": goals,
     "scripts": scripts,
+    "checks": checks,
     "reading": reading,
     "failures": failures,
 }

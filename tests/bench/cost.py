@@ -9,11 +9,13 @@ from tests.lab.daemons import Daemon
 
 def cpu_seconds(daemon: Daemon) -> float:
     """CPU time of the whole family so far."""
-    total = 0
-    for pid in daemon.family():
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
+    return sum(process_seconds(pid) for pid in daemon.family())
+
+
+def process_seconds(pid: int) -> float:
+    """CPU time of one process so far."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def megabytes(daemon: Daemon) -> float:
