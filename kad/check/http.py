@@ -130,6 +130,12 @@ class HttpConversation:
         return request(self._url, self._protocol)
 
     def hear(self, data: bytes) -> bytes | Outcome:
+        said = self._take(data)
+        if isinstance(said, Outcome):
+            self._part()
+        return said
+
+    def _take(self, data: bytes) -> bytes | Outcome:
         if not self._in_body:
             self._head += len(data)
         try:
@@ -151,10 +157,15 @@ class HttpConversation:
         return b""
 
     def end(self) -> Outcome:
+        self._part()
         if not self._in_body:
             said = "in the middle of its head" if self._head else "without an HTTP response"
             return Outcome(False, f"the connection was closed {said}")
         return self._judge()
+
+    def _part(self) -> None:
+        """The parser knows whom it tells: two that know one another would stay until the collector comes."""
+        del self._parser
 
     @property
     def _looks(self) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 from kad.check.attempt import Outcome
@@ -94,6 +97,20 @@ def test_an_answer_that_has_ended_is_not_waited_for_on_an_open_connection() -> N
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
     assert outcome(changed(method="HEAD"), head, closed=False) == Outcome(True, "HTTP status 200")
     assert outcome(changed(), head, closed=False) is None
+
+
+@pytest.mark.parametrize("answer", [page(b"hello"), b"HTTP/1.0 200 OK\r\n\r\nhello"])
+def test_a_conversation_that_has_ended_leaves_nothing_to_the_collector(answer: bytes) -> None:
+    conversation = HttpConversation(URL, "1.0")
+    if not isinstance(conversation.hear(answer), Outcome):
+        conversation.end()
+    left = weakref.ref(conversation)
+    gc.disable()
+    try:
+        del conversation
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_a_short_body_is_said_but_is_no_failure() -> None:
