@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import floor
 from typing import ClassVar
+
+import msgspec
 
 from kad.check.keywords import Timing
 
@@ -12,15 +13,13 @@ FIRST = 1.0
 """Seconds before any first attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     """The check is made from now on; `spread`, 0 to 1, is its place within the warmup."""
 
     spread: float
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(msgspec.Struct, frozen=True):
     """What an earlier life, or an earlier configuration, knew; it stands until the check says otherwise."""
 
     healthy: bool
@@ -28,8 +27,7 @@ class Resumed:
     weight: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptEnded:
+class AttemptEnded(msgspec.Struct, frozen=True):
     """The attempt that was asked for has its result; `weight` is what it makes the server's weight, if anything."""
 
     ok: bool
@@ -37,43 +35,36 @@ class AttemptEnded:
     weight: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptVoid:
+class AttemptVoid(msgspec.Struct, frozen=True):
     """The attempt could not be made, which says nothing of the server: it is made again soon."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadlineReached:
+class DeadlineReached(msgspec.Struct, frozen=True):
     """The machine's deadline has come."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reconfigured:
+class Reconfigured(msgspec.Struct, frozen=True):
     """The keywords of the check changed; what is asked may be another question now."""
 
     timing: Timing
     spread: float
 
 
-@dataclass(frozen=True, slots=True)
-class Suspended:
+class Suspended(msgspec.Struct, frozen=True):
     """Nobody wants to know: no attempts until Started comes again, and the last verdict stands."""
 
 
-@dataclass(frozen=True, slots=True)
-class StartAttempt:
+class StartAttempt(msgspec.Struct, frozen=True):
     """Ask; the answer is AttemptEnded. `url` counts from 0."""
 
     url: int
 
 
-@dataclass(frozen=True, slots=True)
-class CancelAttempt:
+class CancelAttempt(msgspec.Struct, frozen=True):
     """The attempt no longer matters, and no answer is wanted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """Said of the first result and of each change."""
 
     healthy: bool
@@ -83,8 +74,7 @@ class Verdict:
     """Attempts that failed before the last one."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptFailed:
+class AttemptFailed(msgspec.Struct, frozen=True):
     """One attempt failed, which changes nothing yet and is to be logged."""
 
     reason: str
@@ -94,22 +84,19 @@ Event = Started | Resumed | AttemptEnded | AttemptVoid | DeadlineReached | Recon
 Action = StartAttempt | CancelAttempt | Verdict | AttemptFailed
 
 
-@dataclass(frozen=True, slots=True)
-class Idle:
+class Idle(msgspec.Struct, frozen=True):
     """Not started, or suspended."""
 
     until: ClassVar[None] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """The next attempt begins at this moment."""
 
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Attempting:
+class Attempting(msgspec.Struct, frozen=True):
     """An attempt is being made."""
 
     since: float
