@@ -35,9 +35,9 @@ class Checkers:
     def __init__(self, mux: Mux, courier: Courier) -> None:
         self._mux = mux
         self._courier = courier
-        sockets = Sockets()
-        mux.watch(sockets.fileno(), sockets.serve, "checking servers")
-        self._stream = functools.partial(StreamAttempt, mux.now, sockets)
+        self._sockets = Sockets()
+        mux.watch(self._sockets.fileno(), self.serve, "checking servers")
+        self._stream = functools.partial(StreamAttempt, mux.now, self._sockets)
         self.contexts = Contexts()
 
     def begin(self, check: Question, url: int, ended: Ended) -> Attempt:
@@ -62,6 +62,14 @@ class Checkers:
                 return self._courier.begin(check, ended)
             case MiscCheck():
                 raise Unreachable(check.impossible)
+
+    def serve(self) -> None:
+        """Go on with some attempts over TCP whose servers have answered; the loop does so too."""
+        self._sockets.serve()
+
+    def serve_all(self) -> None:
+        """Go on with each of them."""
+        self._sockets.serve_all()
 
 
 def kind(check: Question | Followed) -> str:

@@ -312,7 +312,7 @@ class Room:
         if probe.attempt is not None:
             probe.attempt.cancel()
             probe.attempt = None
-            self._closed()
+            self._open -= 1
         probe.turn += 1
 
     def _pump(self) -> None:
@@ -330,6 +330,8 @@ class Room:
             if not self._queue or self._open >= self._most_open:
                 break
             self._begin(*self._queue.popleft())
+        # A server that is near has answered already.
+        self._checkers.serve()
         self._pump()
         self._alarm.set(self._deadlines.next())
 
@@ -350,7 +352,7 @@ class Room:
 
     def _ended(self, probe: Probe, outcome: Outcome) -> None:
         probe.attempt = None
-        self._closed()
+        self._open -= 1
         if outcome.is_void:
             self._complain(f"a check cannot be made: {outcome.reason}")
             self._feed(probe, AttemptVoid())
@@ -360,10 +362,6 @@ class Room:
         if outcome.expires is not None:
             self._judge_expiry(probe, outcome.expires)
         self._feed(probe, AttemptEnded(outcome.ok, outcome.reason, outcome.weight), now)
-
-    def _closed(self) -> None:
-        self._open -= 1
-        self._pump()
 
     def _fall_due(self) -> None:
         """What asks now is watched again when its attempt begins."""
@@ -378,6 +376,7 @@ class Room:
 
     def _expire(self, probe: Probe, attempt: object, deadline: float | None) -> None:
         """Time is over, unless the answer, or the next step, came meanwhile."""
+        self._checkers.serve_all()
         if probe.attempt is not None and probe.attempt is attempt and probe.attempt.deadline == deadline:
             probe.attempt.expire()
         self._deadlines.watch(probe)

@@ -83,18 +83,18 @@ class StreamAttempt:
         self._ended(outcome)
 
     def _ready(self, events: int) -> None:
+        if self.deadline is None:
+            return
         if not self._is_connected:
             self._connected(events)
             return
-        if self.deadline is not None and events & WRITABLE:
+        if events & WRITABLE:
             self._flush()
-        if self.deadline is not None and events & ~WRITABLE:
+        if events & ~WRITABLE and self.deadline is not None:
             self._readable()
 
     def _connected(self, events: int) -> None:
         """The connection was made, or was not."""
-        if self.deadline is None:
-            return
         reason = check_socket.failure(self._socket) if events & FAILED else ""
         if reason:
             self._end(Outcome(False, reason))

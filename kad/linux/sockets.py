@@ -38,7 +38,18 @@ class Sockets:
 
     def serve(self) -> None:
         """Tell some of those that are ready; one that was forgotten meanwhile may still be told."""
+        self._serve_some()
+
+    def serve_all(self) -> None:
+        """Tell each that is ready now."""
+        # Whoever is ready again waits behind the others.
+        for _ in range(len(self._told) // _MOST_AT_ONCE + 1):
+            if self._serve_some() < _MOST_AT_ONCE:
+                return
+
+    def _serve_some(self) -> int:
         found = self._epoll.poll(0, _MOST_AT_ONCE)
         # The number of one that leaves may be that of one that comes, which is not meant.
         for ready, events in [(self._told[descriptor], events) for descriptor, events in found]:
             ready(events)
+        return len(found)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import resource
+import socket
+import time
 
 import msgspec
 import pytest
 
-from kad.check.keywords import FileCheck, TcpCheck, Timing
+from kad.check.keywords import FileCheck, HttpCheck, TcpCheck, Timing, Url
 from kad.messages import Observation, ServerHealth
 from tests.unit.check.room import SOON, Stage, at, server
-from tests.unit.check.servers import Servers
+from tests.unit.check.servers import Servers, page
 
 
 def closed_port(servers: Servers) -> int:
@@ -174,7 +178,8 @@ def test_checks_are_suspended_while_the_address_is_not_here(stage: Stage, server
 
 def test_more_checks_than_descriptors_wait_for_their_turn(stage: Stage, servers: Servers) -> None:
     port = servers.tcp(servers.silent)
-    checks = [TcpCheck(connection=at(port, timeout=5.0 + number), timing=SOON) for number in range(40)]
+    timing = msgspec.structs.replace(SOON, delay_loop=50.0)
+    checks = [TcpCheck(connection=at(port, timeout=5.0 + number), timing=timing) for number in range(40)]
     stage.configure(*(server(check, port=number) for number, check in enumerate(checks, 1)))
     stage.room._most_open = 3
     highest = 0
@@ -189,6 +194,36 @@ def test_more_checks_than_descriptors_wait_for_their_turn(stage: Stage, servers:
     assert all(stage.health(number).healthy for number in range(1, 41))
 
 
+def test_a_host_that_has_no_descriptors_left_says_nothing_of_the_server(stage: Stage, servers: Servers) -> None:
+    stage.check(TcpCheck(connection=at(servers.tcp(servers.silent)), timing=msgspec.structs.replace(SOON, retry=0)))
+    assert stage.verdict().healthy
+    normal = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free: list[int] = []
+
+    def complained() -> bool:
+        if not free:
+            free.append(os.dup(0))
+            os.close(free[0])
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free[0], normal[1]))
+        return any(line.startswith("a check cannot be made: ") for line in stage.log.lines)
+
+    try:
+        stage.until(complained)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, normal)
+    assert "a check cannot be made: a socket for a check: Too many open files" in stage.log.lines
+    assert stage.health().healthy
+
+
+def test_all_that_fall_due_at_once_begin_though_nobody_answers(stage: Stage, servers: Servers) -> None:
+    port = servers.tcp(servers.silent)
+    timing = msgspec.structs.replace(SOON, urls=1)
+    urls = (Url(path="/", host="h"),)
+    checks = [HttpCheck(connection=at(port, timeout=9 + number), timing=timing, urls=urls) for number in range(100)]
+    stage.configure(*(server(check, port=number) for number, check in enumerate(checks, 1)))
+    stage.until(lambda: stage.room.snapshot(False)["attempts_open"] == 100, 5)
+
+
 def test_an_attempt_that_waits_is_not_made_when_it_is_no_longer_wanted(stage: Stage, servers: Servers) -> None:
     gone, kept = servers.tcp(servers.silent), servers.tcp(servers.silent)
     stage.configure(server(TcpCheck(connection=at(gone), timing=SOON), port=1))
@@ -198,6 +233,34 @@ def test_an_attempt_that_waits_is_not_made_when_it_is_no_longer_wanted(stage: St
     assert stage.verdict(2).healthy
     stage.until(lambda: servers.asked[kept] > 2)
     assert servers.asked[gone] == 0
+
+
+def test_answers_that_came_while_the_process_was_busy_are_read_before_time_is_over(
+    stage: Stage, servers: Servers
+) -> None:
+    heard: list[socket.socket] = []
+
+    def late(connection: socket.socket) -> None:
+        connection.recv(65536)
+        heard.append(connection)
+        time.sleep(0.2)
+        connection.sendall(page(b"late"))
+
+    timing = msgspec.structs.replace(SOON, delay_loop=50.0, urls=1)
+    urls = (Url(path="/", host="h"),)
+    ports = [servers.tcp(late) for _ in range(4)]
+    # The time limits tell apart those that ask the same server.
+    checks = [
+        HttpCheck(connection=at(port, timeout=1 + place / 1e6), timing=timing, urls=urls)
+        for place in range(100)
+        for port in ports
+    ]
+    numbers = range(1, len(checks) + 1)
+    stage.configure(*(server(check, port=number) for number, check in zip(numbers, checks, strict=True)))
+    stage.until(lambda: len(heard) == len(checks))
+    time.sleep(1.5)
+    stage.until(lambda: all(stage.health(number).known for number in numbers))
+    assert [stage.health(number).reason for number in numbers if not stage.health(number).healthy] == []
 
 
 def test_each_failed_attempt_is_logged_where_that_is_asked_for(stage: Stage, servers: Servers) -> None:

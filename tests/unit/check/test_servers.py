@@ -113,6 +113,15 @@ def test_a_proxy_header_comes_first(stage: Stage, servers: Servers, version: int
     assert re.match(header + b"GET / HTTP/1.0", heard[0])
 
 
+def test_a_check_that_only_connects_says_the_proxy_header_too(stage: Stage, servers: Servers) -> None:
+    heard: list[bytes] = []
+    port = servers.tcp(lambda connection: heard.append(connection.recv(4096)))
+    connection = msgspec.structs.replace(at(port), proxy_protocol=2)
+    assert reason(stage, TcpCheck(connection=connection, timing=RARELY)) == (True, "connected")
+    stage.until(lambda: heard)
+    assert heard == [b"\r\n\r\n\0\r\nQUIT\n \0\0\0"]
+
+
 def test_mail_servers_greet_in_one_line_or_many(stage: Stage, servers: Servers) -> None:
     port = servers.tcp(lines(b"220-mx\r\n220 mx\r\n", b"250 mx\r\n", b"221 bye\r\n"))
     assert reason(stage, SmtpCheck(connection=at(port), timing=RARELY)) == (True, "SMTP 250")
@@ -177,6 +186,14 @@ def test_a_source_that_is_not_here_fails_the_check_and_says_so(stage: Stage, ser
     bound = Connection(address="127.0.0.1", port=servers.tcp(servers.silent), bindto="192.0.2.99")
     expected = (False, "asking from 192.0.2.99: Cannot assign requested address")
     assert reason(stage, TcpCheck(connection=bound, timing=RARELY)) == expected
+
+
+def test_a_request_that_does_not_fit_into_the_buffers_is_sent_as_there_is_room(stage: Stage, servers: Servers) -> None:
+    heard: list[bytes] = []
+    port = servers.tcp(http(page(b"hello"), heard=heard))
+    long = Url(path="/", host="h", headers=(("X-Long", "y" * (8 << 20)),))
+    assert reason(stage, web(port, long)) == (True, "HTTP status 200")
+    assert len(heard[0]) > 8 << 20
 
 
 # TLS.
@@ -309,6 +326,7 @@ def hostile(servers: Servers) -> dict[str, tuple[Behaviour, str, str]]:
         "reset, TLS": (reset, TLS, "Connection reset by peer|within the TLS handshake"),
         "nothing": (lambda connection: None, WEB, "without an HTTP response|Connection reset by peer"),
         "rubbish": (lambda connection: connection.sendall(RUBBISH), WEB, "not an HTTP response|reset by peer"),
+        "end, TLS": (lambda connection: connection.recv(65536), TLS, "^the connection ended within the TLS handshake"),
         "rubbish, TLS": (lambda connection: connection.sendall(RUBBISH), TLS, "TLS: wrong version number|reset"),
         "no TLS": (http(page(b"hello")), TLS, "TLS: wrong version number|no TLS within 0.3 s"),
         "slow TLS": (servers.drip(b"\x16\x03\x03\x40\x00" + b"\0" * 500), TLS, "no TLS within 0.3 s|^TLS: "),
