@@ -84,6 +84,8 @@ class Room:
         self._pumping = False
         self._open = 0
         self._most_open = 256
+        self._answers_read = 0.0
+        """The last moment up to which all answers over TCP are known to have been read."""
         self._complained: dict[str, float] = {}
 
     # configuration
@@ -376,7 +378,9 @@ class Room:
 
     def _expire(self, probe: Probe, attempt: object, deadline: float | None) -> None:
         """Time is over, unless the answer, or the next step, came meanwhile."""
-        self._checkers.serve_all()
+        if deadline is not None and deadline > self._answers_read:
+            self._answers_read = self._mux.now()
+            self._checkers.serve_all()
         if probe.attempt is not None and probe.attempt is attempt and probe.attempt.deadline == deadline:
             probe.attempt.expire()
         self._deadlines.watch(probe)
