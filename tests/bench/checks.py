@@ -90,27 +90,18 @@ def costs(rounds: int) -> list[dict[str, dict[str, Cost]]]:
             guest.close()
 
 
-def beside(check: str, *, seconds: float = 8) -> dict[str, Cost]:
-    """Both programs at once, so that both have the same weather."""
+def cost(program: str, check: str, *, seconds: float = 8) -> Cost:
+    """Of a hundred checks a second."""
     with Lab(observed=False) as lab:
-        backends = Backends(lab)
+        client = Backends(lab).client("client")
         text = configuration(dict.fromkeys(addresses(_RATE), CHECKS[check]), "delay_loop 1\nwarmup 1")
-        clients = {program: backends.client(program) for program in PROGRAMS}
-        daemons = {program: lab.start(program, clients[program], text) for program in PROGRAMS}
-
-        def busy() -> bool:
-            return all(connections(client) > 3 * _RATE for client in clients.values())
-
-        lab.hub.until(busy, 60, lambda: "\n".join(daemon.log for daemon in daemons.values()))
-        made = {program: connections(client) for program, client in clients.items()}
-        spent = {program: seconds_of(daemon) for program, daemon in daemons.items()}
+        daemon = lab.start(program, client, text)
+        lab.hub.until(lambda: connections(client) > 3 * _RATE, 60, lambda: f"checks are made\n{daemon.log}")
+        made, spent = connections(client), seconds_of(daemon)
         pause(lab, seconds)
-        found = {}
-        for program, daemon in daemons.items():
-            checks = connections(clients[program]) - made[program]
-            each = {pid: now - spent[program].get(pid, 0.0) for pid, now in seconds_of(daemon).items()}
-            found[program] = Cost(each[checker(daemon)] / checks * 1000, sum(each.values()) / checks * 1000)
-        return found
+        made = connections(client) - made
+        each = {pid: now - spent.get(pid, 0.0) for pid, now in seconds_of(daemon).items()}
+        return Cost(each[checker(daemon)] / made * 1000, sum(each.values()) / made * 1000)
 
 
 def seconds_of(daemon: Daemon) -> dict[int, float]:
@@ -124,5 +115,8 @@ def checker(daemon: Daemon) -> int:
 
 
 if __name__ == "__main__":
-    measured = [{check: beside(check) for check in CHECKS} for _ in range(int(sys.argv[1]))]
+    measured = [
+        {check: {program: cost(program, check) for program in PROGRAMS} for check in CHECKS}
+        for _ in range(int(sys.argv[1]))
+    ]
     Path(sys.argv[2]).write_text(json.dumps(measured))
