@@ -18,7 +18,7 @@ import msgspec
 from kad import messages
 from kad.linux import privilege
 from kad.linux.channel import Channel, ChannelLost
-from kad.linux.memory import read_memory_file
+from kad.linux.memory import read_memory_file, write_memory_file
 from kad.linux.process import set_title
 from kad.linux.refused import Refused
 from kad.log import Logger
@@ -44,6 +44,8 @@ _IGNORED_SIGNALS = (
 """Ctrl-C and `systemctl stop` reach the whole group; a child obeys the channel alone."""
 
 
+_LARGE = 32 * 1024
+"""Bytes of a snapshot that does not go through the channel itself: it would hold up what is behind it."""
 TRACE_SIGNAL = signal.SIGRTMIN + 10
 UNPRIVILEGED_USER = "kad"
 """Children become this user where it exists."""
@@ -136,9 +138,11 @@ class Child:
         """Send to the parent, who passes it on to whom it concerns."""
         self._send(message)
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: Message, descriptor: int | None = None) -> None:
+        """A descriptor is given away."""
+        frame = messages.to_frame(message)
         try:
-            self._channel.send(messages.to_frame(message), state=message.IS_STATE)
+            self._channel.send(frame, state=message.IS_STATE, descriptor=descriptor, given=True)
         except ChannelLost:
             self._orphaned()
             return
@@ -185,7 +189,7 @@ class Child:
             case messages.TellAll():
                 self._room.tell_all()
             case messages.SnapshotWanted(number=number, clear_statistics=clear):
-                self._send(messages.SnapshotTaken(number=number, json=self._snapshot(clear)))
+                self._tell_snapshot(number, self._snapshot(clear))
             case messages.Stop(release=release, handover=handover):
                 self._leave(self._room.stop(release, handover))
             case message:
@@ -216,6 +220,14 @@ class Child:
             **self._room.snapshot(clear_statistics),
         }
         return msgspec.json.encode(plain)
+
+    def _tell_snapshot(self, number: int, json: bytes) -> None:
+        descriptor = None
+        if len(json) > _LARGE:
+            with suppress(OSError):
+                descriptor = write_memory_file("snapshot", json)
+        taken = messages.SnapshotTaken(number=number, json=json if descriptor is None else None)
+        self._send(taken, descriptor)
 
     def _orphaned(self) -> None:
         if not self._leaving:

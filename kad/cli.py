@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -214,11 +213,11 @@ def _ask(options: argparse.Namespace) -> int:
             return status
         if options.why is not None:
             return _why(runtime_directory(options), options.why)
-        answer = control.ask(runtime_directory(options), {"verb": "dump", "section": options.dump or None})
+        dump_text = control.ask_dump(runtime_directory(options), options.dump or None)
     except ControlError as error:
         print(f"kad: {error}", file=sys.stderr)
         return STATUS_UNKNOWN if options.status else EXIT_FATAL
-    print(json.dumps(answer["dump"], indent=2, ensure_ascii=False))
+    print(dump_text.decode())
     return EXIT_OK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import grp
 import json
 import os
@@ -19,6 +20,10 @@ ACT = frozenset({"reload", "stop", "configuration", "drain", "undrain"})
 GROUP = "kad"
 RELOAD_SECONDS = 120.0
 """Who asks for a reload is answered when it is over; a large configuration takes its time."""
+_ANSWER_SECONDS = 20.0
+"""A snapshot that somebody else asked for may have to be waited for first."""
+_SO_SNDBUFFORCE = 32
+_LARGEST_BUFFER = 64 * 1024 * 1024
 _SO_PEERGROUPS = 59
 _PEER_GROUPS_ROOM = 1024
 """Bytes, 256 groups: Python asks for no more."""
@@ -96,7 +101,7 @@ class Conversation:
         connection.setblocking(False)
         self.connection = connection
         self._request = b""
-        self._answer = b""
+        self._answer = memoryview(b"")
 
     def fileno(self) -> int:
         return self.connection.fileno()
@@ -120,7 +125,11 @@ class Conversation:
         return None
 
     def answer(self, answer: bytes) -> None:
-        self._answer = answer
+        self._answer = memoryview(answer)
+        # A long answer would take a turn of the daemon's loop for each piece.
+        size = min(2 * len(answer), _LARGEST_BUFFER)
+        with contextlib.suppress(OSError):
+            self.connection.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, size)
 
     def write(self) -> bool:
         """Send what goes; True when all of it is sent or nobody listens any more."""
@@ -137,8 +146,18 @@ class Conversation:
         self.connection.close()
 
 
-def ask(runtime_directory: Path, request: dict[str, Any], timeout: float = 10.0) -> dict[str, Any]:
+def ask(runtime_directory: Path, request: dict[str, Any], timeout: float = _ANSWER_SECONDS) -> dict[str, Any]:
     """Put a request to the running daemon; raises ControlError."""
+    return {name: msgspec.json.decode(part) for name, part in _ask(runtime_directory, request, timeout).items()}
+
+
+def ask_dump(runtime_directory: Path, section: str | None) -> bytes:
+    """A dump, or one section of it, as JSON that a person can read; raises ControlError."""
+    answer = _ask(runtime_directory, {"verb": "dump", "section": section}, _ANSWER_SECONDS)
+    return msgspec.json.format(answer["dump"], indent=2)
+
+
+def _ask(runtime_directory: Path, request: dict[str, Any], timeout: float) -> dict[str, msgspec.Raw]:
     path = socket_path(runtime_directory)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
@@ -159,9 +178,9 @@ def ask(runtime_directory: Path, request: dict[str, Any], timeout: float = 10.0)
         except OSError as error:
             raise ControlError(f"{path}: {error.strerror or error}") from error
     try:
-        answer = json.loads(b"".join(parts))
-    except ValueError as error:
+        answer = msgspec.json.decode(b"".join(parts), type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError as error:
         raise ControlError("the daemon's answer was cut off") from error
-    if not answer.get("ok"):
-        raise ControlError(str(answer.get("error", "refused")))
-    return dict(answer)
+    if not msgspec.json.decode(answer.get("ok", b"false")):
+        raise ControlError(str(msgspec.json.decode(answer.get("error", b'"refused"'))))
+    return answer

@@ -7,8 +7,6 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ import msgspec
 
 from kad import VERSION, control, messages, report
 from kad.control import ControlError, Conversation, Request
+from kad.family import KINDS, Member
 from kad.linux import systemd
 from kad.linux.memory import read_memory_file, resident_memory
 from kad.linux.refused import Refused
@@ -23,6 +22,7 @@ from kad.linux.runtime_directory import replace_file
 from kad.linux.watchdog_device import WatchdogDevice
 from kad.page import Page
 from kad.routers import Routers
+from kad.snapshots import Snapshot, Snapshots, Taken, opened
 from kad.supervision import EXIT_OK
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 _LATEST_EVENTS = 100
 """Of the journal, as a whole dump shows it; the section "events" has all that is kept."""
-_PATIENCE = 8.0
-"""Seconds that a child has to tell about itself; one that is deaf is replaced long before, and nobody waits for it."""
 _MEMORY_AGE = 1.0
 _CONVERSATION = 10.0
-"""Seconds that a client has for its request and for reading the answer."""
+"""Seconds that a client has for its request, and again for reading the answer."""
+_OWED = 30.0
+"""Seconds that it may last until it is answered; whoever is asked for it has answered or been given up before."""
 _MOST_CONVERSATIONS = 64
 _DEVICE_INTERVAL = 1.0
 """Seconds between two feedings of a hardware watchdog; such devices wait for ten seconds and more."""
@@ -43,16 +43,9 @@ _SIG_STATS_CLEAR = signal.SIGRTMAX - 1
 
 Plain = dict[str, Any]
 _NOTHING: Plain = {"instances": [], "groups": []}
-
-
-@dataclass
-class Collection:
-    """Snapshots on their way; `done` is called with all that came in time."""
-
-    deadline: float
-    done: list[Callable[[dict[str, Plain]], None]]
-    waiting: set[str]
-    taken: dict[str, Plain] = field(default_factory=dict)
+_ALL = frozenset(KINDS)
+_OF_STATUS = frozenset({"vrrp", "ipvs"})
+"""Whose answers --status is made of."""
 
 
 class Inquiries:
@@ -60,13 +53,11 @@ class Inquiries:
 
     def __init__(self, watchdog: Watchdog) -> None:
         self._watchdog = watchdog
-        self._collections: dict[int, Collection] = {}
+        self._snapshots = Snapshots(watchdog.members, watchdog.send)
         self._conversations: dict[Conversation, float] = {}
         """With the moment until which each may last."""
         self._reloaders: list[Conversation] = []
         """Who waits for the outcome of a reload."""
-        self._later: list[Callable[[dict[str, Plain]], None]] = []
-        """Who asked while a collection was on its way: one more answers them all."""
         self._number = 0
         self._drains: dict[int, Conversation] = {}
         """Who waits for the ipvs process, by the number of the order."""
@@ -84,17 +75,14 @@ class Inquiries:
 
     @property
     def deadline(self) -> float | None:
-        moments = [collection.deadline for collection in self._collections.values()]
-        moments += self._conversations.values()
+        moments = [*self._snapshots.deadlines, *self._conversations.values()]
         if self._next_feeding is not None:
             moments.append(self._next_feeding)
         return min(moments, default=None)
 
     def fall_due(self, now: float) -> None:
         """Answer with what there is; keep systemd's watchdog quiet while this loop turns."""
-        for number, collection in list(self._collections.items()):
-            if collection.deadline <= now:
-                self._finish(number)
+        self._snapshots.fall_due(now)
         for conversation, until in list(self._conversations.items()):
             if until <= now:
                 self._end(conversation)
@@ -135,33 +123,11 @@ class Inquiries:
         except Refused as refused:
             self._watchdog.log.debug(str(refused))
 
-    # snapshots
+    # children
 
-    def collect(self, done: Callable[[dict[str, Plain]], None], *, clear_statistics: bool = False) -> None:
-        """Ask every child that lives about itself; a crowd of clients costs a child two answers at most."""
-        if self._collections and not clear_statistics:
-            self._later.append(done)
-            return
-        self._ask_all([done], clear_statistics=clear_statistics)
-
-    def _ask_all(self, done: list[Callable[[dict[str, Plain]], None]], *, clear_statistics: bool = False) -> None:
-        self._number += 1
-        alive = {name for name, member in self._watchdog.members.items() if member.configured_generation}
-        self._collections[self._number] = Collection(time.monotonic() + _PATIENCE, done, set(alive))
-        for name in alive:
-            wanted = messages.SnapshotWanted(number=self._number, clear_statistics=clear_statistics)
-            self._watchdog.send(self._watchdog.members[name], wanted)
-        if not alive:
-            self._finish(self._number)
-
-    def take(self, name: str, taken: messages.SnapshotTaken) -> None:
+    def take(self, member: Member, taken: messages.SnapshotTaken) -> None:
         """A child's answer."""
-        collection = self._collections.get(taken.number)
-        if collection is not None and name in collection.waiting:
-            collection.taken[name] = msgspec.json.decode(taken.json)
-            collection.waiting.discard(name)
-            if not collection.waiting:
-                self._finish(taken.number)
+        self._snapshots.take(member, taken)
 
     def lose(self, name: str) -> None:
         """A child died; nobody waits for its answer."""
@@ -169,18 +135,7 @@ class Inquiries:
             for order in list(self._drains):
                 error = "the ipvs process died meanwhile: ask again"
                 self.drained(messages.DrainAnswered(number=order, error=error))
-        for number, collection in list(self._collections.items()):
-            collection.waiting.discard(name)
-            if not collection.waiting:
-                self._finish(number)
-
-    def _finish(self, number: int) -> None:
-        collection = self._collections.pop(number)
-        for answer in collection.done:
-            answer(collection.taken)
-        if self._later and not self._collections:
-            waiting, self._later = self._later, []
-            self._ask_all(waiting)
+        self._snapshots.lose(name)
 
     def router_changed(self, state: messages.RouterState) -> None:
         """An instance is this now."""
@@ -245,6 +200,7 @@ class Inquiries:
         if request is None:
             return
         self._watchdog.unwatch(conversation.connection)
+        self._conversations[conversation] = time.monotonic() + _OWED
         verb = request.verb
         if verb not in control.LOOK | control.ACT:
             self._reply(conversation, {"ok": False, "error": f"unknown request {verb}"})
@@ -260,7 +216,10 @@ class Inquiries:
                 events = [messages.to_plain(entry) for entry in self._watchdog.journal.entries()]
                 self._reply(conversation, {"ok": True, "dump": events})
             case "dump" | "status":
-                self.collect(lambda taken: self._reply_dump(conversation, self.dump(taken), request.section))
+                names = self._asked(request)
+                self._snapshots.collect(
+                    names, lambda taken: self._reply_dump(conversation, self._dump(taken, names), request.section)
+                )
             case "reload" if self._watchdog.stopping:
                 self._reply(conversation, {"ok": False, "error": "the daemon is stopping"})
             case "reload":
@@ -274,6 +233,13 @@ class Inquiries:
             case "stop":
                 self._reply(conversation, {"ok": True})
                 self._watchdog.stop(EXIT_OK, "")
+
+    def _asked(self, request: Request) -> frozenset[str]:
+        """The children whose answers are wanted: who wants a part need not wait for all."""
+        if request.verb == "status":
+            return _OF_STATUS
+        member = self._watchdog.members.get(request.section or "")
+        return _ALL if member is None or member.configured_generation is None else frozenset({member.name})
 
     def _order_drain(self, conversation: Conversation, request: Request) -> None:
         """The ipvs process knows who is meant."""
@@ -330,6 +296,7 @@ class Inquiries:
     def _reply(self, conversation: Conversation, answer: Plain) -> None:
         if conversation not in self._conversations:
             return
+        self._conversations[conversation] = time.monotonic() + _CONVERSATION
         conversation.answer(msgspec.json.encode(answer))
         self._write(conversation)
 
@@ -341,8 +308,8 @@ class Inquiries:
 
     # dumps
 
-    def dump(self, taken: dict[str, Plain]) -> Plain:
-        """Everything about the daemon and its children, as JSON can print it."""
+    def _dump(self, taken: Taken, names: frozenset[str]) -> Plain:
+        """Everything about the daemon and the children that were asked, as JSON can print it."""
         watchdog = self._watchdog
         resident = self._resident_memory()
         processes: dict[str, Plain] = {
@@ -355,16 +322,17 @@ class Inquiries:
                 "log_lines_dropped": watchdog.log.dropped,
             }
         }
-        sections: Plain = {}
+        sections: dict[str, Snapshot] = {}
         for name, snapshot in taken.items():
-            process = snapshot["process"]
+            process: Plain = msgspec.json.decode(snapshot["process"])
             memory = {**resident.get(name, {}), **process["memory"]}
             restarts = watchdog.members[name].supervision.restarts
             processes[name] = {**process, "memory": memory, "restarts": restarts}
             sections[name] = {key: value for key, value in snapshot.items() if key != "process"}
         current = watchdog.reload.current
         for name, member in watchdog.members.items():
-            if name not in processes and (member.pid is not None or (current and name in current.slices)):
+            configured = current is not None and name in current.slices
+            if name in names and name not in processes and (member.pid is not None or configured):
                 restarts = member.supervision.restarts
                 processes[name] = {"name": name, "pid": member.pid, "restarts": restarts, "silent": True}
         return {
@@ -391,20 +359,18 @@ class Inquiries:
 
     def log_everything(self) -> None:
         """What SIGUSR1 writes to a file, to the log."""
-        self.collect(
-            lambda taken: self._watchdog.log.info(report.data(taken.get("vrrp", _NOTHING), taken.get("runner")))
-        )
+        self._snapshots.collect(_ALL, lambda taken: self._watchdog.log.info(report.data(*_routing(taken))))
 
     def write_for_signal(self, number: int) -> None:
         """The files that keepalived writes for this signal, in the runtime directory."""
         clear = number == _SIG_STATS_CLEAR
-        self.collect(lambda taken: self._write_files(number, taken), clear_statistics=clear)
+        self._snapshots.collect(_ALL, lambda taken: self._write_files(number, taken), clear_statistics=clear)
 
-    def _write_files(self, number: int, taken: dict[str, Plain]) -> None:
-        vrrp, runner = taken.get("vrrp", _NOTHING), taken.get("runner")
+    def _write_files(self, number: int, taken: Taken) -> None:
+        vrrp, runner = _routing(taken)
         match number:
             case signal.SIGUSR1:
-                files = {"kad.data": msgspec.json.format(msgspec.json.encode(self.dump(taken))).decode() + "\n"}
+                files = {"kad.data": msgspec.json.format(msgspec.json.encode(self._dump(taken, _ALL))).decode() + "\n"}
                 files["keepalived.data"] = report.data(vrrp, runner)
             case signal.SIGUSR2:
                 files = {"keepalived.stats": report.stats(vrrp)}
@@ -422,3 +388,9 @@ class Inquiries:
             replace_file(path, text.encode())
         except OSError as error:
             self._watchdog.log.error(f"cannot write {path}: {error.strerror}")
+
+
+def _routing(taken: Taken) -> tuple[Plain, Plain | None]:
+    """What keepalived's own files are made of: the vrrp process, and the runner where there is one."""
+    vrrp, runner = taken.get("vrrp"), taken.get("runner")
+    return opened(vrrp) if vrrp else _NOTHING, opened(runner) if runner else None

@@ -122,7 +122,8 @@ class SnapshotTaken(Message, frozen=True, kw_only=True):
 
     KIND: ClassVar[int] = 11
     number: int
-    json: bytes
+    json: bytes | None = None
+    """None: it is in the memory file that comes with this, so that the parent need not take it up piece by piece."""
 
 
 class Configured(Message, frozen=True, kw_only=True):

@@ -256,7 +256,7 @@ class Watchdog:
             case messages.SnapshotTaken.KIND:
                 taken = messages.from_frame(frame)
                 assert isinstance(taken, messages.SnapshotTaken)
-                self.inquiries.take(member.name, taken)
+                self.inquiries.take(member, taken)
             case messages.DrainAnswered.KIND:
                 answered = messages.from_frame(frame)
                 assert isinstance(answered, messages.DrainAnswered)

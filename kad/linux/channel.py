@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import os
 import socket
 from collections import deque
 from collections.abc import Iterable
@@ -30,11 +31,13 @@ def pair() -> tuple[socket.socket, socket.socket]:
 class _Unsent:
     """A frame that waits for room; without data it was replaced by a later one."""
 
-    __slots__ = ("data", "descriptor", "key")
+    __slots__ = ("data", "descriptor", "given", "key")
 
-    def __init__(self, key: tuple[int, str] | None, data: bytes, descriptor: int | None) -> None:
+    def __init__(self, key: tuple[int, str] | None, data: bytes, descriptor: int | None, given: bool) -> None:
         self.key = key
-        self.data = data
+        self.given = given
+        # What is left of a long frame is not copied for each piece that goes.
+        self.data = memoryview(data)
         self.descriptor = descriptor
 
 
@@ -61,10 +64,13 @@ class Channel:
     def has_backlog(self) -> bool:
         return bool(self._queue)
 
-    def send(self, frame: Frame, *, state: bool = False, descriptor: int | None = None) -> None:
-        """Queue a frame and send what goes; an unsent state of the same object is replaced. Raises ChannelLost."""
+    def send(self, frame: Frame, *, state: bool = False, descriptor: int | None = None, given: bool = False) -> None:
+        """Queue a frame and send what goes; an unsent state of the same object is replaced. Raises ChannelLost.
+
+        A descriptor that is `given` is closed here once it is sent.
+        """
         data = frame.encode()
-        unsent = _Unsent((frame.kind, frame.key) if state else None, data, descriptor)
+        unsent = _Unsent((frame.kind, frame.key) if state else None, data, descriptor, given)
         if unsent.key is not None:
             self._drop_unsent(unsent.key)
             self._states[unsent.key] = unsent
@@ -78,7 +84,7 @@ class Channel:
         replaced = self._states.pop(key, None)
         if replaced is not None:
             self._backlog -= len(replaced.data)
-            replaced.data = b""
+            replaced.data = memoryview(b"")
 
     def flush(self) -> None:
         """Send what the socket takes now. Raises ChannelLost."""
@@ -95,6 +101,8 @@ class Channel:
                 # What has begun must be sent to its end.
                 if first.key is not None and self._states.get(first.key) is first:
                     del self._states[first.key]
+                if first.given and first.descriptor is not None:
+                    os.close(first.descriptor)
                 first.data, first.descriptor = first.data[sent:], None
             if not first.data:
                 self._queue.popleft()
@@ -104,7 +112,7 @@ class Channel:
         self._socket.settimeout(1.0)
         self.flush()
 
-    def _send_some(self, data: bytes, descriptor: int | None) -> int:
+    def _send_some(self, data: memoryview, descriptor: int | None) -> int:
         if descriptor is None:
             return self._socket.send(data)
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))
