@@ -19,6 +19,8 @@ class Prerequisites:
     scope: Scope
     _said: set[str] = field(default_factory=set)
     _local: frozenset[str] | None = None
+    _values: dict[str, int | None] = field(default_factory=dict)
+    """Each setting is read once, however many servers there are."""
 
     def look(self, service: VirtualServer, place: Place, *, is_checked: bool) -> None:
         """`is_checked`: some server of it may be taken out."""
@@ -70,6 +72,11 @@ class Prerequisites:
 
     def _value(self, name: str) -> int | None:
         """None: it cannot be seen, as where the module is not loaded."""
+        if name not in self._values:
+            self._values[name] = self._read(name)
+        return self._values[name]
+
+    def _read(self, name: str) -> int | None:
         try:
             text = self.scope.host.files.read(f"/proc/sys/{name.replace('.', '/')}")
             return int(text)
