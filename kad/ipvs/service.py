@@ -151,6 +151,8 @@ class Server:
     def effective_weight(self) -> int:
         """What the kernel gets while it serves."""
         weight = self.configured.weight if self.weight is None else self.weight
+        if not self.weight_change:
+            return weight
         return min(max(weight + self.weight_change, 0), LARGEST_WEIGHT)
 
 

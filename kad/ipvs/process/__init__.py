@@ -322,7 +322,7 @@ class Room:
                     "weight": server.configured.weight,
                     "effective_weight": server.effective_weight,
                     "weight_in_table": service.weight_in_table(server),
-                    "drain": self._drains.of(name, key),
+                    "drain": self._drains.of(name, key) if server.drain is not None else None,
                 }
                 for key, server in service.servers.items()
             ],
