@@ -30,7 +30,7 @@ demo: $(VENV)/.run
 	@$(RUN) kad.tools.demo
 
 soak: packages $(VENV)/.test
-	$(PYTEST) -v -m soak --timeout 1800 tests/soak
+	$(PYTEST) -v -m soak --timeout 1800 tests/soak tests/vm
 
 bench: packages $(VENV)/.test
 	$(RUN) tests.bench

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from kad import messages
+from kad import messages, supervision
 from kad.family import Member
-from kad.linux.memory import read_memory_file
+from kad.linux.memory import read_memory_file, write_memory_file
 from kad.linux.runtime_directory import read_file, replace_file
 
 if TYPE_CHECKING:
     from kad.watchdog import Watchdog
 
 _MEMORY = "ipvs.left"
+_NO_SERVICES = b"\x80"
+"""A part for the ipvs process in which nothing is said."""
 
 
 class LeftBehind:
@@ -25,6 +28,21 @@ class LeftBehind:
             self._earlier: bytes | None = read_file(self._memory)
         except OSError:
             self._earlier = None
+        self._heir = False
+
+    def appoint(self, slices: dict[str, int]) -> None:
+        """Where no virtual server is configured any more, an ipvs process lives until what was left is gone."""
+        if self._earlier is not None and "ipvs" not in slices:
+            slices["ipvs"] = write_memory_file("ipvs", _NO_SERVICES)
+            self._heir = True
+
+    def dismiss(self, slices: dict[str, int]) -> None:
+        """It is at work, and leaves when that is done."""
+        if self._heir:
+            self._heir = False
+            os.close(slices.pop("ipvs"))
+            patience = self._watchdog.reload.words.child_wait_time
+            self._watchdog.supervise(self._watchdog.members["ipvs"], supervision.Unwanted(patience))
 
     def tell(self, member: Member) -> None:
         """Each life of the ipvs process hears of the earlier daemon, until one of them runs its configuration."""

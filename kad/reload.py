@@ -211,6 +211,8 @@ class Reload:
         if self._watchdog.stopping:
             return
         self._generation += 1
+        if self.current is None:
+            self._watchdog.left_behind.appoint(slices)
         configuration = Configuration(self._generation, slices, words, frozenset(analyzed.refusals))
         self._rollout = Rollout(configuration, deadline=time.monotonic() + _PREPARE_PATIENCE)
         for name in KINDS:
@@ -292,6 +294,8 @@ class Reload:
     def _be_ready(self) -> None:
         watchdog = self._watchdog
         watchdog.sweep.remember()
+        if self.current is not None:
+            watchdog.left_behind.dismiss(self.current.slices)
         watchdog.left_behind.remember()
         if self.current is None or self.current.generation > 1:
             self._end("applied", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -14,7 +14,7 @@ class Configuration:
     """A generation as the parent holds it: sealed memory files by child, and what it needs itself."""
 
     generation: int
-    slices: Mapping[str, int]
+    slices: dict[str, int]
     """Descriptors of the memory files by the name of the child."""
     watchdog: WatchdogSlice
     refusals: frozenset[str]

@@ -10,8 +10,9 @@ import pytest
 
 from kad.family import KINDS, Member
 from kad.left_behind import LeftBehind
-from kad.linux.memory import write_memory_file
+from kad.linux.memory import read_memory_file, write_memory_file
 from kad.messages import IpvsLeft, Message
+from kad.supervision import Unwanted
 
 
 class Daemon(SimpleNamespace):
@@ -65,3 +66,22 @@ def test_a_configuration_in_force_ends_the_matter(tmp_path: Path) -> None:
     assert told(tmp_path) == [("ipvs", IpvsLeft(slice=b"others"))]
     Daemon(tmp_path).run(None)
     assert told(tmp_path) == []
+
+
+def test_without_virtual_servers_an_heir_takes_away_what_was_left(tmp_path: Path) -> None:
+    daemon: Any = Daemon(tmp_path)
+    LeftBehind(daemon).appoint(slices := {"vrrp": 9})
+    assert slices == {"vrrp": 9}
+    Daemon(tmp_path).run(b"services")
+    left = LeftBehind(daemon)
+    left.appoint(served := {"ipvs": 9})
+    assert served == {"ipvs": 9}
+    left.appoint(slices)
+    assert read_memory_file(slices["ipvs"]) == b"\x80"
+    dismissed = []
+    daemon.reload.words = SimpleNamespace(child_wait_time=5.0)
+    daemon.members = {"ipvs": "the ipvs process"}
+    daemon.supervise = lambda member, event: dismissed.append((member, event))
+    left.dismiss(slices)
+    assert slices == {"vrrp": 9}
+    assert dismissed == [("the ipvs process", Unwanted(5.0))]

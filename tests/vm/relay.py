@@ -103,7 +103,7 @@ def _command(tests: Sequence[str]) -> str:
     settings["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     settings["KAD_NOTHING_SKIPPED"] = os.environ.get("KAD_NOTHING_SKIPPED", "")
     words = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_timeout", "-p", "no:cacheprovider"]
-    words += ["-o", f"timeout={_LONGEST_TEST}", "-m", "vm", *tests]
+    words += ["-o", f"timeout={_LONGEST_TEST}", "-m", "vm or soak", *tests]
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
     return f"{exports}cd {shlex.quote(str(PROJECT))}\nexec {shlex.join(words)}\n"
 

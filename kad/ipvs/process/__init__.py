@@ -214,6 +214,7 @@ class Room:
             earlier = msgspec.msgpack.decode(left.slice, type=IpvsSlice)
         except msgspec.DecodeError:
             return
+        self._daemons.inherit(earlier.sync_daemon)
         for configured in earlier.virtual_servers:
             service = Service(configured)
             for key in service.service_keys():

@@ -10,6 +10,8 @@ from kad.linux.refused import Refused
 from kad.log import Logger
 from kad.messages import RouterState
 
+_STATES: tuple[str, ...] = ("master", "backup")
+
 
 class SyncDaemons:
     """The kernel's sync daemons, as the state of the vrrp_instance wants them."""
@@ -21,6 +23,10 @@ class SyncDaemons:
         self._states: dict[str, str] = {}
         self._running: dict[str, SyncDaemonSettings] = {}
         self._failure = ""
+
+    def inherit(self, configured: SyncDaemon | None) -> None:
+        """The daemon before this one had these started, and they may still run."""
+        self._running = {state: _settings(state, configured) for state in _STATES} if configured else {}
 
     def follow(self, configured: SyncDaemon | None) -> None:
         """Another configuration is in force."""
@@ -53,21 +59,10 @@ class SyncDaemons:
         configured = self._configured
         if configured is None:
             return {}
-        states = ["master", "backup"]
+        states = _STATES
         if configured.instance is not None:
-            states = ["master" if self._states.get(configured.instance) == "MASTER" else "backup"]
-        return {
-            state: SyncDaemonSettings(
-                state=state,
-                interface=configured.interface,
-                id=configured.id,
-                maxlen=configured.maxlen,
-                group=configured.group,
-                port=configured.port,
-                ttl=configured.ttl,
-            )
-            for state in states
-        }
+            states = ("master",) if self._states.get(configured.instance) == "MASTER" else ("backup",)
+        return {state: _settings(state, configured) for state in states}
 
     def _fits(self, found: SyncDaemonSettings, wanted: SyncDaemonSettings) -> bool:
         """What is not configured is the kernel's own choice; maxlen it rounds, so the last order counts for that."""
@@ -101,3 +96,15 @@ class SyncDaemons:
 
     def snapshot(self) -> dict[str, object]:
         return {"running": sorted(self._running), "failure": self._failure}
+
+
+def _settings(state: str, configured: SyncDaemon) -> SyncDaemonSettings:
+    return SyncDaemonSettings(
+        state=state,
+        interface=configured.interface,
+        id=configured.id,
+        maxlen=configured.maxlen,
+        group=configured.group,
+        port=configured.port,
+        ttl=configured.ttl,
+    )

@@ -93,13 +93,14 @@ class Programming:
         self._pump()
 
     def _pump(self) -> None:
-        if not self._pumping and self._dirty and self.kernel.is_open:
+        if not self._pumping and self._dirty and self.kernel.is_open and not self.ended:
             self._pumping = True
             self._mux.loop.call_soon(self._mux.noted(self._turn, "programming IPVS"))
 
     def _turn(self) -> None:
         self._pumping = False
-        self._program_some()
+        if not self.ended:
+            self._program_some()
         self._pump()
 
     def _program_some(self) -> None:
@@ -225,9 +226,10 @@ class Programming:
     # the end
 
     def clear(self, keys: Iterable[ServiceKey], *, everything: bool = False) -> None:
-        """Delete these services, or the whole table, whoever filled it. Raises Refused."""
+        """Delete these services and what was to be deleted, or the whole table. Raises Refused."""
         if not self.kernel.is_open:
             return
+        keys = [*keys, *(key for key in self._dirty if key not in self.owners)]
         commands = [ipvs.flush()] if everything else [ipvs.delete_service(key) for key in keys]
         for start in range(0, len(commands), BREATH):
             self.kernel.ipvs.request(commands[start : start + BREATH])
@@ -236,7 +238,6 @@ class Programming:
     def end(self) -> None:
         """Leave the table as it is."""
         self.ended = True
-        self._dirty = {}
         if self._next is not None:
             self._next.cancel()
 

@@ -301,3 +301,19 @@ def test_what_a_daemon_that_was_killed_left_is_ours(stage: Stage, kernel: Kernel
     after.configure(web(RealServer(address="10.0.0.2", port=80)))
     assert set(kernel.table) == {WEB, FOREIGN}
     assert kernel.weights() == {"10.0.0.2": 1}
+
+
+def test_of_a_daemon_that_was_killed_nothing_is_left_where_no_virtual_server_is_configured(kernel: Kernel) -> None:
+    servers = tuple(web(address=f"192.0.{number >> 8}.{number & 255}") for number in range(300))
+    daemon = SyncDaemon(interface="eth0", instance="VI")
+    Stage(kernel).configure(*servers, sync_daemon=daemon)
+    kernel.table[FOREIGN] = Entry(ServiceSettings())
+    after = Stage(kernel)
+    after.room.receive(IpvsLeft(slice=msgspec.msgpack.encode(IpvsSlice(virtual_servers=servers, sync_daemon=daemon))))
+    after.room.prepare(1, b"\x80")
+    after.room.commit(1)
+    # It is told to leave before the loop turns again.
+    stop(after)
+    after.mux.run()
+    assert set(kernel.table) == {FOREIGN}
+    assert kernel.running == {}
