@@ -75,7 +75,7 @@ def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
     subprocess.run(["modprobe", "-a", "ip_vs", "ip_vs_rr"], check=True)
     with Lab(observed=False) as lab:
         node = lab.node("director", {"eth0": "10.77.0.2/24"})
-        monitor = NetlinkMonitor(node)
+        monitor = NetlinkMonitor(lab.hub, node)
         kad = lab.start_kad(node, text(count))
         kad.wait_log("Startup complete", PATIENCE)
         crowd = Crowd(lab, kad, monitor, count)

@@ -14,8 +14,8 @@ from kad.linux import ipvs
 from kad.linux.ipvs import Ipvs
 from kad.linux.refused import Refused
 
-BREATH = 256
-"""Entries after which a long piece of work shows that the process lives."""
+BREATH = 64
+"""Entries or commands after which a long piece of work shows that the process lives."""
 _GONE = (errno.ENOENT, errno.ESRCH)
 _SURPRISES = {
     plan.AddService: (errno.EEXIST,),
@@ -81,6 +81,7 @@ class Kernel:
     def entry(self, key: ServiceKey) -> Entry | None:
         """What the kernel has under this key. Raises Refused."""
         if key in self._unread:
+            self._beat()
             settings = self._unread.pop(key)
             found = ((each, placed) for each, placed, _ in self.ipvs.destinations(key))
             self._known[key] = Entry(settings, dict(found))
@@ -104,19 +105,23 @@ class Kernel:
 
     def do(self, commands: Sequence[Command]) -> Done:
         """Raises Refused when the kernel cannot be asked at all."""
-        failures: list[Failure] = []
-        stale: set[ServiceKey] = set()
+        done = Done([], set())
+        for start in range(0, len(commands), BREATH):
+            self._beat()
+            self._do(commands[start : start + BREATH], done)
+        return done
+
+    def _do(self, commands: Sequence[Command], done: Done) -> None:
         for command, code in zip(commands, self.ipvs.request([encode(one) for one in commands]), strict=True):
             is_deletion = isinstance(command, plan.DeleteService | plan.DeleteDestination)
             if code == 0 or (is_deletion and code in _GONE):
                 with suppress(KeyError):
                     plan.apply(self._known, command)
             elif code in _SURPRISES.get(type(command), ()):
-                stale.add(command.service)
-                failures.append(Failure(command, code))
+                done.stale.add(command.service)
+                done.failures.append(Failure(command, code))
             else:
-                failures.append(Failure(command, code))
-        return Done(failures, stale)
+                done.failures.append(Failure(command, code))
 
 
 def encode(command: Command) -> bytes:

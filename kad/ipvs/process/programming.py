@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import islice
 
 from kad.ipvs.plan import AddService, Command, DeleteService, plan_service
 from kad.ipvs.process.kernel import BREATH, Done, Failure, Kernel, describe, open_or_why
@@ -106,7 +107,7 @@ class Programming:
     def _program_some(self) -> None:
         if not self.kernel.is_open:
             return
-        keys = list(self._dirty)[:_AT_ONCE]
+        keys = list(islice(self._dirty, _AT_ONCE))
         for key in keys:
             del self._dirty[key]
         try:
