@@ -106,6 +106,9 @@ class Devices:
         name = configuration.own_interface
         if configuration.device is None or self._network.link(name) is not None:
             return ""
+        if name in self._prepared:
+            # The network knows by now that it went; notice() is told next, and makes another one.
+            return ""
         return self._failures.get(name) or f"interface {name} does not exist"
 
     def notice(self, changes: Iterable[Change]) -> bool:
