@@ -271,8 +271,13 @@ def test_a_reload_takes_the_virtual_mac_and_leaves_it(pair: Pair) -> None:
     for more, place, bears in (("use_vmac", "vrrp.51", VIRTUAL_MAC), ("", "eth0", mac(a))):
         moment = daemon.reload(router(more=more))
         lab.hub.until(lambda place=place: on(a) == {place}, 3, f"{VIP} on {place}")
-        lab.wire.wait_announcements(1, node="a", address=VIP, seconds=2, since=moment)
-        assert {seen.frame[6:12].hex(":") for seen in lab.wire.announcements(since=moment)} == {bears}
+
+        def macs(moment: float = moment) -> list[str]:
+            return [seen.frame[6:12].hex(":") for seen in lab.wire.announcements(since=moment)]
+
+        # A second burst may be due before the reload is in force.
+        lab.hub.until(lambda bears=bears, macs=macs: bears in macs(), 2, f"announced as {bears}")
+        assert set(macs()[macs().index(bears) :]) == {bears}
         assert lab.wire.wait_advert(node="a", seconds=1, since=time.time()).mac == bears
         assert not daemon.logged("Entering", since=moment)
     lab.hub.until(lambda: links(a) == {}, 1, "the macvlan is gone")
