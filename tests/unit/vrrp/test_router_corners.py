@@ -106,7 +106,7 @@ class TestTimerExpiredBackup:
     @pytest.mark.parametrize(("gap", "yields"), [(2.1, False), (2.60, False), (2.62, True)])
     def test_it_gives_way_to_a_router_of_that_priority(self, gap: float, yields: bool) -> None:
         """2 s and 156/256 s: an advert was due after 1 s, a router of priority 100 waits 3.609 s."""
-        play = master(announcing=QUIET, timer_expired_backup=100) >> Woken(gap)
+        play = master(priority=200, announcing=QUIET, timer_expired_backup=100) >> Woken(gap)
         if yields:
             reason = f"did not run for {gap:.2f} s (timer_expired_backup)"
             assert play << ReleaseAddresses() << entered(State.MASTER, State.BACKUP, reason)
