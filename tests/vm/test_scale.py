@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -51,7 +52,8 @@ class Crowd:
         return [" ".join(line.split()[:4]) for line in done.stdout.splitlines() if "->" in line][1:]
 
     def ask(self, *words: str) -> str:
-        done = self.kad.ask(*words)
+        command = (sys.executable, "-m", "kad", *words, "--runtime-dir", self.kad.runtime_dir)
+        done = self.kad.node.ask(*command, seconds=PATIENCE)
         assert done.returncode == 0, f"{words}: {done.returncode} {done.stderr}"
         return done.stdout
 
