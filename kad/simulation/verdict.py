@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple, Protocol, TypeVar
 
 from kad.simulation.chronicle import Chronicle, Heard, Seat, Setting, Transition
@@ -81,13 +82,15 @@ def left_behind(hosts: Iterable[Host]) -> Iterator[str]:
 
 
 def no_storm(chronicle: Chronicle, rates: Mapping[str, float], until: float) -> Iterator[str]:
-    """A router sends what its interval demands, an answer to each advert, and a few words on arrival and leaving."""
+    """A router sends what its interval demands, an answer to each advert, a few words on arrival and leaving, and three
+    when its priority falls: two that invite whoever is better, and the next one sooner."""
     settings, heard, sent = _by_seat(chronicle.settings), _by_seat(chronicle.heard), _by_seat(chronicle.sent)
     for seat, adverts in sent.items():
         allowed = 0.0
         for period in _mastering(chronicle, seat, until):
             allowed += 3 + _scheduled(settings[seat], period, rates[seat.host])
             allowed += sum(1 for each in heard.get(seat, []) if period.since <= each.moment <= period.until)
+            allowed += 3 * sum(1 for moment in _falls(settings[seat]) if period.since <= moment <= period.until)
         if len(adverts) > allowed:
             yield f"{seat.host} sent {len(adverts)} adverts of {seat.name} where {allowed:.1f} explain themselves"
 
@@ -103,6 +106,13 @@ def _mastering(chronicle: Chronicle, seat: Seat, until: float) -> Iterator[Perio
         since = moment if state is State.MASTER else None
     if since is not None:
         yield Period(since, until)
+
+
+def _falls(settings: Sequence[Setting]) -> Iterator[float]:
+    """When its priority became a lower one."""
+    for before, after in pairwise(settings):
+        if after.priority < before.priority:
+            yield after.moment
 
 
 def _scheduled(settings: Sequence[Setting], period: Period, rate: float) -> float:

@@ -636,7 +636,7 @@ class Router:
         self.lowered = False
         old, self.priority = self.priority, priority
         change = ChangePriority(old, priority, reason)
-        if isinstance(self.phase, Master) and priority < old:
+        if isinstance(self.phase, Master) and priority < old and self.configuration.invites_successor:
             return [change, *self._invite_successor(self.phase, now)]
         return [change]
 

@@ -12,6 +12,7 @@ from statistics import median
 from tests.bench import checks as checking
 from tests.bench import findings, load, probes, start
 from tests.bench import goals as goal
+from tests.bench import ipvs as programming
 from tests.config.test_planted import PLANTS
 from tests.lab import table, takeover
 from tests.lab.hub import Late
@@ -138,6 +139,7 @@ MEASURES = {
     "goals": goals,
     "scripts": scripts,
     "checks": checks,
+    "programming": lambda rounds: programming.show(),
     "reading": reading,
     "failures": failures,
 }

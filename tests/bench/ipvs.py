@@ -93,7 +93,8 @@ def committing() -> tuple[float, float]:
         kernel_module.Ipvs = replaced  # type: ignore[misc]
 
 
-def main() -> int:
+def show() -> None:
+    """Of kad alone: what many destinations cost before the kernel is asked."""
     print(f"{SERVICES} virtual servers x {REALS} real servers, CPU")
     encoded = encoding()
     whole, snapshot = committing()
@@ -105,10 +106,4 @@ def main() -> int:
     )
     for what, value, unit in rows:
         print(f"{what:<52} {value:12.2f} {unit}")
-    ratio = encoded / GOAL
-    print(f"{'encoding, of what it may cost':<52} {ratio:12.2f}")
-    return int(ratio > 1)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    print(f"{'encoding, of what it may cost':<52} {encoded / GOAL:12.2f}")

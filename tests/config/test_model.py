@@ -176,6 +176,7 @@ def test_an_instance_of_nothing_but_what_it_must_have() -> None:
                 accept=False,
                 lower_prio_no_advert=True,
                 owner_ignore_adverts=True,
+                invites_successor=False,
                 announcing=announcing(lower_prio_delay=0.0, lower_prio_repeat=0),
             ),
         ),

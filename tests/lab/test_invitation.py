@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.lab.lab import Lab
+from tests.lab.lab import Lab, Node
 from tests.lab.texts import BOTH, global_defs, instance
 
 pytestmark = pytest.mark.lab
@@ -40,3 +40,19 @@ def test_the_better_one_need_not_wait_for_a_silence(lab: Lab, program: str) -> N
     assert not lab.wire.adverts(node="c")
     if program == "kad":
         assert {daemon.node.name for daemon in lab.daemons if daemon.logged("Entering MASTER STATE")} == {"a", "b"}
+
+
+def test_without_invitation_it_takes_a_silence(pair: tuple[Lab, Node, Node]) -> None:
+    lab, a, b = pair
+    words = global_defs("vrrp_invite_successor no")
+    lab.start_kad(a, words + FILE + instance(priority=100, advert_int=0.5, more="track_file {\n lowers weight 1\n }"))
+    lab.wait_holder(VIP, a, seconds=5)
+    lab.start_kad(b, words + instance(priority=98, advert_int=0.5)).wait_log("Entering BACKUP STATE")
+    begin = time.time()
+    lab.hub.until(lambda: len(lab.wire.adverts(node="a", since=begin)) >= 2, 3, "two adverts")
+    begin = time.time()
+    (a.files / "run" / "number").write_text("-5\n")
+    lab.wait_holder(VIP, b, seconds=3)
+    # Three intervals and the skew time, less the age of the last advert that counted.
+    assert lab.moves(VIP, begin)[-1].time - begin > 1.2
+    assert not lab.wire.adverts(node="a", since=begin, priority=0)

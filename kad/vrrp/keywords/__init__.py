@@ -173,6 +173,9 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True):
     old_unicast_checksum: str = "auto"
     """auto, always or never."""
     owner_ignore_adverts: bool = False
+    invites_successor: bool = True
+    """A MASTER whose priority falls says priority 0 before the new one, so that a better router waits for its skew time
+    only."""
     timer_expired_backup: int | None = None
     """A MASTER that did not run for as long as a router of this priority waits gives way to it."""
     accept: bool = True

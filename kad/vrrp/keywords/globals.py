@@ -75,6 +75,14 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
         bool | None,
         keyword(boolean(), "what somebody removes from a MASTER is put back; no: it becomes BACKUP", default="true"),
     ] = None
+    vrrp_invite_successor: Annotated[
+        bool | None,
+        keyword(
+            boolean(),
+            "a MASTER whose priority falls lets a better router take over after its skew time; no: after a silence",
+            default="true, false when strict",
+        ),
+    ] = None
     vrrp_notify_priority_changes: Annotated[
         bool | None, keyword(boolean(), "the FIFO gets priorities", default="false")
     ] = None

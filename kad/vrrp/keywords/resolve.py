@@ -114,6 +114,7 @@ class InstanceResolver:
             old_unicast_checksum=first("auto", said.old_unicast_checksum),
             owner_ignore_adverts=self._strict
             or first(False, said.owner_ignore_adverts, defaults.vrrp_owner_ignore_adverts),
+            invites_successor=first(not self._strict, defaults.vrrp_invite_successor),
             timer_expired_backup=self._timer_expired_backup(),
             accept=self._accepts(),
             strict=self._strict,

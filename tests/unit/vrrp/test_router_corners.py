@@ -87,6 +87,7 @@ class TestNopreemptWithWeights:
 
     def test_a_master_whose_priority_falls_yields_to_one_that_preempts(self) -> None:
         play = master(preempt=False) >> PriorityChanged(50, "script x") << ChangePriority(100, 50, "script x")
+        play = play << SendAdvert(0) << SendAdvert(50)
         play = play >> hears(60) << ReleaseAddresses()
         assert play << entered(State.MASTER, State.BACKUP, "advert from 10.77.0.2 priority 60 > 50")
 

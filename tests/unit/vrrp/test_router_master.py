@@ -62,6 +62,10 @@ class TestAdverts:
             >> Due(1.59375)
         )
 
+    def test_who_is_told_not_to_invite_says_the_new_priority_when_it_is_due(self) -> None:
+        play = master(invites_successor=False) >> At(0.25) >> PriorityChanged(90, "script x")
+        assert play << ChangePriority(100, 90, "script x") >> Due(1.0)
+
     def test_an_invitation_does_not_delay_the_next_one(self) -> None:
         assert master() >> At(0.75) >> PriorityChanged(80, "a") << ... >> Due(1.0)
 
