@@ -1,4 +1,4 @@
-"""`python -m tests.bench.ipvs`: what ten thousand virtual servers cost in the ipvs process, the kernel apart."""
+"""`make bench`: what ten thousand virtual servers cost in the ipvs process, the kernel apart."""
 
 from __future__ import annotations
 
