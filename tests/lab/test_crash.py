@@ -112,6 +112,22 @@ def test_a_master_that_is_replaced_too_late_is_backup_and_lets_go(pair: Pair) ->
     assert told(first)["state"] == "BACKUP"
 
 
+def test_an_address_that_went_while_nobody_lived_is_completed(pair: Pair) -> None:
+    lab, a, _ = pair
+    other = "10.77.0.101"
+    daemon = lab.start_kad(a, router(advert_int=1, addresses=(f"{VIP}/24", f"{other}/24")))
+    settle(lab, daemon, a)
+    # A parent that sleeps for a moment replaces nobody meanwhile.
+    daemon.send(signal.SIGSTOP)
+    _, moment = kill(daemon, "vrrp")
+    a.run("ip", "addr", "del", f"{other}/24", "dev", "eth0")
+    daemon.send(signal.SIGCONT)
+    lab.wait_holder(other, a, seconds=1)
+    lab.stays(VIP, a, 0.5)
+    assert lab.moves(VIP, moment) == []
+    assert not daemon.logged("Entering", since=moment)
+
+
 def kill_until_it_must_wait(lab: Lab, daemon: Kad) -> tuple[int, float]:
     """Three deaths in a row: the next life comes a second later. The last pid, and when it was killed."""
     old = daemon.child("vrrp")
