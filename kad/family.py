@@ -162,6 +162,8 @@ class Member:
         self.pidfd: int | None = None
         self.channel: Channel | None = None
         self.configured_generation: int | None = None
+        self.offered_generation: int | None = None
+        """The last one that it was told to prepare."""
         self.scheduling = Scheduling()
         self.page = Page()
         self.kept: PacketSockets | None = None
@@ -284,7 +286,7 @@ def fork_member(member: Member, log: Logger, process_title: str | None, scheduli
     member.scheduling = scheduling
 
 
-def fork_analyzer(analyze: Callable[[], tuple[messages.Analyzed, dict[str, bytes]]]) -> Birth:
+def fork_analyzer(analyze: Callable[[], tuple[messages.Analyzed, dict[str, bytes]]], log: Logger) -> Birth:
     """Read the configuration in a process of its own, whose memory goes with it. Raises OSError."""
 
     def live(end: socket.socket) -> NoReturn:
@@ -294,7 +296,11 @@ def fork_analyzer(analyze: Callable[[], tuple[messages.Analyzed, dict[str, bytes
         set_title("kad: analyzer")
         end.setblocking(True)
         channel = Channel(end)
-        analyzed, slices = analyze()
+        try:
+            analyzed, slices = analyze()
+        except Exception:
+            log.error(traceback.format_exc())
+            os._exit(EXIT_SOFTWARE)
         for name, content in slices.items():
             descriptor = write_memory_file(name, content)
             channel.send(messages.to_frame(messages.Slice(name=name)), descriptor=descriptor)

@@ -145,6 +145,11 @@ class Inquiries:
         self._watchdog.doubt_again(vrrp)
         self._news = True
 
+    def forget_routers(self) -> None:
+        """The vrrp process left because it was told to: if it comes again, it goes on with nothing."""
+        self._routers = Routers()
+        self._news = True
+
     def _tell_status(self) -> None:
         """Keep systemd's one-line status true; once for all that came together."""
         status = self._routers.summary()

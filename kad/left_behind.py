@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kad import messages, supervision
@@ -54,7 +55,8 @@ class LeftBehind:
         self._earlier = None
         current = self._watchdog.reload.current
         if current is None or "ipvs" not in current.slices:
-            self._memory.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._memory.unlink()
             return
         try:
             replace_file(self._memory, read_memory_file(current.slices["ipvs"]))
@@ -64,4 +66,5 @@ class LeftBehind:
     def forget(self) -> None:
         """The daemon ends in order, and leaves nothing in the table."""
         if self._watchdog.options.release_ipvs_at_stop:
-            self._memory.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._memory.unlink()

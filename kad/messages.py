@@ -575,6 +575,7 @@ class Assembler:
         while len(self._bytes) >= _HEADER.size:
             length, kind, key_length = _HEADER.unpack_from(self._bytes)
             if length > LARGEST_FRAME or key_length > length:
+                self._bytes.clear()
                 raise BadFrame(f"frame of {length} bytes with a key of {key_length}")
             end = _HEADER.size + length
             if len(self._bytes) < end:

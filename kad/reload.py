@@ -21,7 +21,7 @@ from kad.messages import Analyzed, BadFrame
 from kad.reload_schedule import ReloadSchedule
 from kad.rollout import Configuration, Rollout, Stage, refusals
 from kad.scheduling import Scheduling, of_slice
-from kad.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase
+from kad.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase, describe
 
 if TYPE_CHECKING:
     from kad.watchdog import Watchdog
@@ -43,7 +43,8 @@ class Analysis:
 
     birth: Birth
     channel: Channel
-    deadline: float
+    deadline: float | None
+    """None: it was killed."""
     slices: dict[str, int]
     """Memory files that have come, by child."""
 
@@ -59,6 +60,8 @@ class Reload:
         """When the last reload was, what became of it, and its diagnostics."""
         self._analysis: Analysis | None = None
         self._analyzed: Analyzed | None = None
+        self._accepting = False
+        """What comes before the first rollout is at work."""
         self._rollout: Rollout | None = None
         self._again = False
         self._generation = 0
@@ -81,7 +84,7 @@ class Reload:
     def fall_due(self, now: float) -> None:
         """Give up on whoever takes too long; reload at the moment that was ordered."""
         self._schedule.fall_due()
-        if self._analysis is not None and now >= self._analysis.deadline:
+        if self._analysis is not None and self._analysis.deadline is not None and now >= self._analysis.deadline:
             self.cancel_analysis()
         if self._rollout is not None and self._rollout.stage is Stage.PREPARING and now >= self._rollout.deadline:
             self._abandon("the children were not ready in time")
@@ -105,11 +108,24 @@ class Reload:
             return Scheduling()
         return of_slice(read_memory_file(configuration.slices[name]))
 
+    def _is_busy(self) -> bool:
+        """A child that has to wait for its next life holds up no other configuration: that may be what it needs."""
+        if self._analysis is not None or self._accepting:
+            return True
+        match self._rollout:
+            case Rollout(stage=Stage.PREPARING):
+                return True
+            case Rollout(stage=Stage.COMMITTING) as rollout:
+                members = [self._watchdog.members[name] for name in rollout.waiting]
+                return not any(member.supervision.phase is Phase.WAITING for member in members)
+            case _:
+                return False
+
     # analysis
 
     def ask(self) -> None:
         """Read the files again; once more afterwards when that is asked for meanwhile."""
-        if self._analysis is not None or (self._rollout is not None and self._rollout.stage is not Stage.DONE):
+        if self._is_busy():
             self._again = True
             return
         self._log.info("Reloading the configuration")
@@ -120,11 +136,11 @@ class Reload:
         """Start an analyzer."""
         self._schedule.begin()
         try:
-            birth = family.fork_analyzer(self._watchdog.options.analyze)
+            birth = family.fork_analyzer(self._watchdog.options.analyze, self._log)
         except OSError as error:
             self._schedule.end()
             self._log.error(f"cannot start the analyzer: {error.strerror}")
-            self._judge(None, {})
+            self._judge(None, {}, EXIT_SOFTWARE)
             return
         self._analysis = Analysis(birth, Channel(birth.end), time.monotonic() + _ANALYZE_PATIENCE, {})
         self._watchdog.watch(birth.end, selectors.EVENT_READ, self._read_analyzer)
@@ -133,6 +149,7 @@ class Reload:
         """Its end of file will say the rest."""
         if self._analysis is not None:
             os.kill(self._analysis.birth.pid, signal.SIGKILL)
+            self._analysis.deadline = None
 
     def _read_analyzer(self) -> None:
         analysis = self._analysis
@@ -142,18 +159,17 @@ class Reload:
             analyzed = self._take(analysis)
             if analyzed is None:
                 return
-        except (ChannelLost, BadFrame) as error:
-            self._log.error(f"the analyzer died: {error}")
+        except (ChannelLost, BadFrame):
             analyzed = None
         self._watchdog.unwatch(analysis.birth.end)
         analysis.channel.close()
         # It has said all that it will say; one that cannot even exit must not keep us.
         os.kill(analysis.birth.pid, signal.SIGKILL)
-        os.waitpid(analysis.birth.pid, 0)
+        status = os.waitstatus_to_exitcode(os.waitpid(analysis.birth.pid, 0)[1])
         os.close(analysis.birth.pidfd)
         self._analysis = None
         self._schedule.end()
-        self._judge(analyzed, analysis.slices)
+        self._judge(analyzed, analysis.slices, status)
 
     def _take(self, analysis: Analysis) -> Analyzed | None:
         for frame in analysis.channel.receive():
@@ -166,11 +182,12 @@ class Reload:
                     pass
         return None
 
-    def _judge(self, analyzed: Analyzed | None, slices: dict[str, int]) -> None:
+    def _judge(self, analyzed: Analyzed | None, slices: dict[str, int], status: int) -> None:
         for text in analyzed.diagnostics if analyzed else ():
             self._log.warning(text)
         if analyzed is None:
-            reasons = ["the analyzer died"]
+            # A status below zero is a signal.
+            reasons = [f"the analyzer {describe(status if status >= 0 else 128 - status)}, see the log"]
         else:
             reasons = refusals(
                 analyzed.refusals,
@@ -193,6 +210,7 @@ class Reload:
 
     def _accept(self, analyzed: Analyzed, slices: dict[str, int]) -> None:
         words = msgspec.msgpack.decode(analyzed.watchdog, type=WatchdogSlice)
+        self._accepting = True
 
         def go_on() -> None:
             if self.current is None:
@@ -208,6 +226,7 @@ class Reload:
     # rollout
 
     def _roll_out(self, analyzed: Analyzed, words: WatchdogSlice, slices: dict[str, int]) -> None:
+        self._accepting = False
         if self._watchdog.stopping:
             return
         self._generation += 1
@@ -217,16 +236,20 @@ class Reload:
         self._rollout = Rollout(configuration, deadline=time.monotonic() + _PREPARE_PATIENCE)
         for name in KINDS:
             member = self._watchdog.members[name]
-            if name in slices and member.channel is None:
+            if name not in slices:
+                continue
+            if member.channel is None:
                 self._watchdog.supervise(member, supervision.Wanted())
-            elif name in slices:
+            elif member.configured_generation is not None and member.supervision.phase is not Phase.STOPPING:
                 self.send_prepare(member, configuration)
+            # One that leaves comes again; a newborn first runs what the others run.
         if not slices:
             self._log.warning("the configuration gives nothing to do")
             self._commit(self._rollout)
 
     def send_prepare(self, member: Member, configuration: Configuration) -> None:
-        """Hand the child its part of the configuration."""
+        """Hand the child its part of the configuration, in place of one that it does not run yet."""
+        member.offered_generation = configuration.generation
         message = messages.Prepare(generation=configuration.generation)
         self._watchdog.send(member, message, descriptor=configuration.slices[member.name])
 
@@ -238,13 +261,16 @@ class Reload:
                 if rollout is not None and rollout.prepares(generation):
                     if rollout.ready(member.name):
                         self._commit(rollout)
-                elif self.current is not None and generation == self.current.generation:
+                elif self.current is not None and generation == self.current.generation == member.offered_generation:
                     self._watchdog.send(member, messages.Commit(generation=generation))
-            case messages.Refused(text=text):
-                self._abandon(f"{member.name}: {text}")
+            case messages.Refused(generation=generation, text=text):
+                if rollout is not None and rollout.prepares(generation):
+                    self._abandon(f"{member.name}: {text}")
             case messages.Configured(generation=generation):
                 self._watchdog.configured(member, generation)
-                if rollout is not None and rollout.configured(member.name):
+                if rollout is not None and rollout.stage is Stage.PREPARING and rollout.waits_for(member.name):
+                    self.send_prepare(member, rollout.configuration)
+                elif rollout is not None and rollout.configured(member.name):
                     self._be_ready()
             case _:
                 pass
@@ -253,6 +279,17 @@ class Reload:
         """A running child that died while it prepared takes the rollout with it; a newborn is simply replaced."""
         if self.current is not None and member.supervision.phase is Phase.RUNNING:
             self._abandon(f"the {member.name} process died while the configuration was prepared")
+
+    def child_left(self, member: Member) -> None:
+        """It was told to; a configuration that has come meanwhile may want it again."""
+        rollout, stopping = self._rollout, self._watchdog.stopping
+        if not stopping and rollout is not None and rollout.stage is Stage.PREPARING and rollout.waits_for(member.name):
+            self._watchdog.supervise(member, supervision.Wanted())
+
+    def child_waits(self) -> None:
+        """A child died, and may have to wait for its next life."""
+        if self._again and not self._is_busy():
+            self._ask_again()
 
     def _commit(self, rollout: Rollout) -> None:
         previous, self.current = self.current, rollout.configuration
@@ -285,7 +322,11 @@ class Reload:
         for name, member in self._watchdog.members.items():
             if name not in self.current.slices:
                 self._watchdog.supervise(member, supervision.Unwanted(self.words.child_wait_time))
-            elif member.channel is not None:
+            elif member.channel is None or member.offered_generation != rollout.configuration.generation:
+                continue
+            elif member.configured_generation is None:
+                self.send_prepare(member, self.current)
+            else:
                 self._watchdog.send(member, messages.Abandon(generation=rollout.configuration.generation))
         for descriptor in rollout.configuration.slices.values():
             os.close(descriptor)

@@ -51,7 +51,8 @@ class ReloadSchedule:
     def end(self) -> None:
         """The files were read."""
         if self._words.reload_file is not None:
-            self._marker().unlink(missing_ok=True)
+            with suppress(OSError):
+                self._marker().unlink()
 
     @property
     def deadline(self) -> float | None:

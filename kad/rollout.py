@@ -59,6 +59,14 @@ class Rollout:
     def __post_init__(self) -> None:
         self._waiting = set(self.configuration.slices)
 
+    @property
+    def waiting(self) -> frozenset[str]:
+        """Children that have not yet said what is waited for: ready, or that they run it."""
+        return frozenset(self._waiting)
+
+    def waits_for(self, name: str) -> bool:
+        return name in self._waiting
+
     def prepares(self, generation: int) -> bool:
         """Whether a child that is ready for this generation still has to wait for the others."""
         return self.stage is Stage.PREPARING and generation == self.configuration.generation

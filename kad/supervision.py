@@ -158,6 +158,11 @@ class Supervision:
             case _:
                 return now - self._heard_at <= _ABSENCE
 
+    @property
+    def is_sent_away(self) -> bool:
+        """Its end is no fault: it was told to leave, or makes room for another life."""
+        return self.phase is Phase.STOPPING or self._dismissed
+
     def listen_closer(self, deaf_after: float) -> None:
         """The child holds something now that others would miss sooner, or no longer does (seconds)."""
         if deaf_after != self.deaf_after:

@@ -13,6 +13,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from kad import family, messages
@@ -50,6 +51,8 @@ class Sweep:
         self._deadline: float | None = None
         self._not_before = 0.0
         self._then: Callable[[], None] | None = None
+        self._last: int | None = None
+        """The vrrp part of the last configuration that had one: what still leaves may hold something of it."""
         self._memory = watchdog.options.runtime_directory / _MEMORY
         """The vrrp part of the configuration that runs; it is there at a start when the last end was none in order."""
 
@@ -57,9 +60,13 @@ class Sweep:
         """Another configuration runs: what it holds must be found even if nobody of us lives any more."""
         current = self._watchdog.reload.current
         if current is None or "vrrp" not in current.slices:
-            self._memory.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._memory.unlink()
             return
         try:
+            last, self._last = self._last, os.dup(current.slices["vrrp"])
+            if last is not None:
+                os.close(last)
             replace_file(self._memory, read_memory_file(current.slices["vrrp"]))
         except OSError as error:
             self._watchdog.log.warning(f"{self._memory}: {error.strerror}")
@@ -67,7 +74,8 @@ class Sweep:
     def forget(self) -> None:
         """The daemon ends in order, and holds nothing."""
         if self._watchdog.options.release_at_stop:
-            self._memory.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._memory.unlink()
 
     def clear(self, then: Callable[[], None]) -> None:
         """At the start: let go of what a daemon that was killed left behind, then go on."""
@@ -127,23 +135,29 @@ class Sweep:
         return max(spoke_at + _MISSED_AFTER * state.advertisement_interval, self._not_before)
 
     def _let_go(self, names: frozenset[str]) -> None:
-        watchdog, configuration = self._watchdog, self._watchdog.reload.current
+        watchdog, held = self._watchdog, self._held
         kept = watchdog.stopping and not watchdog.options.release_at_stop
-        if not names or kept or configuration is None or "vrrp" not in configuration.slices:
+        if not names or kept or held is None:
             self._orphans = {name: state for name, state in self._orphans.items() if name not in names}
             return
         watchdog.log.warning(f"nobody speaks for {', '.join(sorted(names))}: letting go of what it holds")
-        if self._fork(configuration.slices["vrrp"], names):
+        if self._fork(held, names):
             self._swept |= names
             self._orphans = {name: state for name, state in self._orphans.items() if name not in names}
 
     def _let_go_of_everything(self) -> None:
         """Also of what no instance holds as MASTER: devices, filters, static addresses."""
-        watchdog, configuration = self._watchdog, self._watchdog.reload.current
+        watchdog, held = self._watchdog, self._held
         self._orphans = {}
-        if watchdog.options.release_at_stop and configuration is not None and "vrrp" in configuration.slices:
+        if watchdog.options.release_at_stop and held is not None:
             watchdog.log.warning("there will be no other vrrp process: letting go of what it held")
-            self._fork(configuration.slices["vrrp"], None)
+            self._fork(held, None)
+
+    @property
+    def _held(self) -> int | None:
+        """The vrrp part of the configuration that the dead process ran."""
+        current = self._watchdog.reload.current
+        return current.slices.get("vrrp", self._last) if current is not None else self._last
 
     def _fork(self, descriptor: int, names: frozenset[str] | None) -> bool:
         """False when this host has no process left for it; it is tried again."""

@@ -9,6 +9,7 @@ import selectors
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,10 +104,15 @@ class Watchdog:
             self.log.info(f"there is no user {child.UNPRIVILEGED_USER}: children keep their user, with less to do")
         listener = control.listen(self.options.runtime_directory)
         self._selector.register(listener, selectors.EVENT_READ, lambda: self.inquiries.accept(listener))
-        self.reload.analyze()
-        self._preload()
-        while self._status is None:
-            self._serve_once()
+        try:
+            self.reload.analyze()
+            self._preload()
+            while self._status is None:
+                self._serve_once()
+        except Exception:
+            # The children see that nobody leads them, hand over and leave.
+            self.log.error(traceback.format_exc())
+            raise
         self._clean_up(listener)
         return self._status
 
@@ -235,6 +241,11 @@ class Watchdog:
         except ChannelLost:
             self.unwatch(member.channel.fileno())
             return
+        except BadFrame as error:
+            # Nothing that follows can be understood; its next life begins anew.
+            self.unwatch(member.channel.fileno())
+            self._kill(member, f"it speaks rubbish ({error})")
+            return
         for frame in frames:
             try:
                 self._hear(member, frame)
@@ -267,7 +278,10 @@ class Watchdog:
                 self._relay(member, frame)
 
     def _relay(self, speaker: Member, frame: Frame) -> None:
-        state = messages.KINDS[frame.kind].IS_STATE
+        kind = messages.KINDS.get(frame.kind)
+        if kind is None:
+            raise BadFrame(f"kind {frame.kind} is none of ours")
+        state = kind.IS_STATE
         message = None
         if state or frame.kind == messages.Event.KIND:
             message = messages.from_frame(frame)
@@ -334,7 +348,9 @@ class Watchdog:
                     getattr(self.log, level)(text)
                     self.journal.note("child", f"child/{member.name}", text)
                 case supervision.Gone():
-                    pass
+                    if member.name == "vrrp":
+                        self.inquiries.forget_routers()
+                    self.reload.child_left(member)
         self._deadlines.watch(member.supervision)
         self.go_on_stopping()
 
@@ -437,15 +453,18 @@ class Watchdog:
         member.channel.close()
         if member.trace is not None:
             os.close(member.trace)
-        member.pid = member.trace = member.pidfd = member.channel = member.configured_generation = None
-        self.options.child_pid_files[member.name].unlink(missing_ok=True)
+        member.pid = member.trace = member.pidfd = member.channel = None
+        member.configured_generation = member.offered_generation = None
+        with contextlib.suppress(OSError):
+            self.options.child_pid_files[member.name].unlink()
         if member.name == "vrrp" and not (member.supervision.phase is Phase.STOPPING and status == EXIT_OK):
             self.sweep.begin(self.inquiries.states)
         self.inquiries.lose(member.name)
         self.reload.child_died(member)
-        if not self.options.respawn and not self.stopping:
+        if not self.options.respawn and not self.stopping and not member.supervision.is_sent_away:
             self.stop(EXIT_SOFTWARE, f"the {member.name} process {supervision.describe(status)}")
         self.supervise(member, supervision.Died(status))
+        self.reload.child_waits()
 
     # the end
 
@@ -499,6 +518,7 @@ class Watchdog:
         self.inquiries.guard_by(None)
         self.sweep.forget()
         self.left_behind.forget()
-        control.socket_path(self.options.runtime_directory).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            control.socket_path(self.options.runtime_directory).unlink()
         self._pid_file.remove()
         self.log.info(f"Stopped kad v{VERSION}")

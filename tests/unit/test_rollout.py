@@ -32,8 +32,19 @@ def test_a_child_that_says_it_twice_stands_for_nobody_else() -> None:
     assert plan.stage is Stage.COMMITTING
 
 
+def test_who_is_waited_for() -> None:
+    plan = rollout("vrrp", "runner")
+    assert plan.waiting == {"vrrp", "runner"}
+    plan.ready("vrrp")
+    assert not plan.waits_for("vrrp")
+    assert plan.waits_for("runner")
+    plan.ready("runner")
+    assert plan.waiting == {"vrrp", "runner"}
+
+
 def test_a_child_without_work_is_not_waited_for() -> None:
     plan = rollout("vrrp")
+    assert not plan.waits_for("ipvs")
     assert not rollout("vrrp", "runner").ready("ipvs")
     assert plan.ready("vrrp")
 
