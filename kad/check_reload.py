@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from kad import control
+from kad import VERSION, control
 from kad.bfd.keywords import BfdSlice
 from kad.check.keywords import CheckerSlice
 from kad.config.analyzer import Analysis, to_message
@@ -39,6 +39,12 @@ _WORDS = {
 def check_reload(runtime_directory: Path, analysis: Analysis) -> tuple[str, bool]:
     """The report, and whether the reload would be accepted. Raises ControlError."""
     running = control.ask(runtime_directory, {"verb": "configuration"})
+    if running.get("version") != VERSION:
+        raise control.ControlError(
+            f"kad v{running.get('version')} runs, and this is v{VERSION}: a reload needs a restart"
+        )
+    if hindrance := running["hindrance"]:
+        return f"the reload would be refused: {hindrance}\n", False
     lines = list(_changes(running["slices"], analysis.slices)) or ["nothing would change"]
     analyzed = to_message(analysis)
     reasons = refusals(

@@ -280,11 +280,13 @@ class Inquiries:
     def _configuration(self) -> Plain:
         current = self._watchdog.reload.current
         if current is None:
-            return {"generation": 0, "slices": {}, "refusals": []}
+            return {"version": VERSION, "generation": 0, "slices": {}, "refusals": [], "hindrance": ""}
         return {
+            "version": VERSION,
             "generation": current.generation,
             "slices": {name: read_memory_file(descriptor) for name, descriptor in current.slices.items()},
             "refusals": sorted(current.refusals),
+            "hindrance": self._watchdog.reload.hindrance(),
         }
 
     def _reply_dump(self, conversation: Conversation, dump: Plain, section: str | None) -> None:

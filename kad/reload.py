@@ -15,6 +15,7 @@ import msgspec
 from kad import family, messages, supervision
 from kad.config.daemon import WatchdogSlice
 from kad.family import KINDS, Birth, Member
+from kad.installation import Installation
 from kad.linux.channel import Channel, ChannelLost
 from kad.linux.memory import read_memory_file
 from kad.messages import Analyzed, BadFrame
@@ -66,6 +67,15 @@ class Reload:
         self._again = False
         self._generation = 0
         self._schedule = ReloadSchedule(watchdog)
+        self._installation: Installation | None = None
+
+    def look_at_installation(self) -> None:
+        """These are the files that this daemon is made of; later a reload is not read with others."""
+        self._installation = Installation()
+
+    def hindrance(self) -> str:
+        """Why no file can be read at all; empty where nothing is in the way."""
+        return self._installation.other() if self._installation is not None else ""
 
     @property
     def words(self) -> WatchdogSlice:
@@ -130,6 +140,10 @@ class Reload:
             return
         self._log.info("Reloading the configuration")
         self._watchdog.inquiries.tell_systemd(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        if hindrance := self.hindrance():
+            self._analyzed = None
+            self._end("refused", hindrance)
+            return
         self.analyze()
 
     def analyze(self) -> None:

@@ -120,6 +120,7 @@ class Watchdog:
         """Import, while the analyzer works, what the children share; a fork is then all that a new life costs."""
         for name in ("runner", "vrrp"):
             family.factory(KINDS[name])
+        self.reload.look_at_installation()
 
     def _take_signals(self) -> None:
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

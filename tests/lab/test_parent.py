@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
+import shutil
 import signal
 import socket
 import struct
@@ -235,6 +237,49 @@ def test_a_reload_leads_out_of_a_configuration_in_which_a_child_cannot_live(pair
     lab.wire.wait_advert(node="a", priority=130, seconds=2, since=again)
     lab.hub.until(lambda: daemon.logged("Reload complete", since=again), 2, "it is complete")
     lab.wait_holder(VIP, a, seconds=2)
+
+
+# an upgrade under a running daemon
+
+
+def test_files_of_another_kad_under_a_running_one(pair: Pair) -> None:
+    lab, a, _ = pair
+    installed = a.files / "run" / "lib" / "kad"
+    shutil.copytree(PROJECT / "kad", installed, ignore=shutil.ignore_patterns("__pycache__"))
+    watched = 'vrrp_script watched {\n script "/bin/true"\n interval 1\n weight 3\n native no\n}\n'
+    tracking = "track_script {\n watched\n}"
+
+    def text(priority: int) -> str:
+        return global_defs() + watched + instance(priority=priority, advert_int=0.5, more=tracking)
+
+    daemon = start_wrapped(lab, a, text(100), variables={"PYTHONPATH": "/run/lib"})
+    settle(lab, daemon, a)
+    begin = daemon.reload(text(110))
+    daemon.wait_log("Reload complete", since=begin)
+    shutil.rmtree(installed)
+    installed.mkdir()
+    for path in (PROJECT / "kad").rglob("*.py"):
+        new = installed / path.relative_to(PROJECT / "kad")
+        new.parent.mkdir(parents=True, exist_ok=True)
+        # Nothing of it may be read by who runs already.
+        new.write_text('VERSION = "9.8.7"\nraise ImportError("of another kad")\n')
+    begin = daemon.reload(text(120))
+    refused = daemon.wait_log("Reload refused", since=begin)
+    said = r"kad v9\.8\.7 was installed over kad v\S+, which still runs: restart the daemon"
+    assert daemon.logged(said, since=begin) == [refused]
+    assert daemon.dump()["last_reload"]["outcome"] == "refused"
+    checked = daemon.ask("--check-reload", "/etc/keepalived/keepalived.conf")
+    assert re.search(f"the reload would be refused: {said}", checked.stdout), checked
+    # It can still replace its children, serve, and end in order.
+    for name in ("vrrp", "runner", "vrrp"):
+        old, moment = kill(daemon, name)
+        replaced(lab, daemon, name, old)
+        lab.stays(VIP, a, 1.1)
+        assert lab.moves(VIP, moment) == []
+    assert {advert.priority for advert in lab.wire.adverts(node="a", since=begin)} == {113}
+    assert not daemon.logged("ImportError|another kad")
+    assert daemon.stop() == 0
+    assert lab.holders(VIP) == set()
 
 
 _ERRS = """
