@@ -133,7 +133,8 @@ class NotifyLine:
         actions: list[Action] = []
         for entry in list(self.waiting):
             # Whoever stops has no use for what was to be told of the states before.
-            if entry.message.program == message.program or message.awaited_until is not None:
+            is_past = message.awaited_until is not None and entry.message.awaited_until is None
+            if entry.message.program == message.program or is_past:
                 self.waiting.remove(entry)
                 actions += self._drop(entry, f"overtaken by {message.program}")
         half = None if message.awaited_until is None else now + message.awaited_until / 2

@@ -62,6 +62,17 @@ def test_every_change_is_notified_once_with_the_arguments_of_keepalived(pair: Pa
     ]
 
 
+def test_what_is_told_at_the_stop_is_waited_for(pair: Pair) -> None:
+    lab, a, _ = pair
+    a.write("record.sh", RECORD.replace("out=", "sleep 0.2; out="), 0o755)
+    daemon = lab.start_kad(a, global_defs() + instance(priority=150, more=NOTIFIES))
+    lab.wait_holder(VIP, a, seconds=5)
+    lab.hub.until(lambda: len(recorded(a, "general")) >= 1, 5, "the first program has run")
+    assert daemon.stop() == 0
+    assert recorded(a, "special")[-1] == "stop"
+    assert recorded(a, "general")[-1] == "INSTANCE VI_1 STOP 150"
+
+
 def test_what_waits_behind_a_program_is_told_once_and_in_order_by_the_next_runner(pair: Pair) -> None:
     lab, a, _ = pair
     a.write("record.sh", RECORD.replace("out=", "sleep 1; out="), 0o755)

@@ -17,6 +17,8 @@ _OWNING = {
 }
 _ENTERING = {"STOP": "Stopping", "DELETED": "Deleted"}
 """keepalived's words in mail, where they are not made of the state."""
+_FAREWELL = 1.0
+"""Seconds that programs have for the last state there is."""
 
 
 class Telling:
@@ -114,6 +116,7 @@ class Telling:
                         sequence=self._number(),
                         arguments=extra,
                         environment=environment,
+                        awaited_until=_FAREWELL if word == State.STOP.value else None,
                     )
                 )
 

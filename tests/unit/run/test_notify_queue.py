@@ -205,6 +205,24 @@ def test_a_farewell_overtakes_what_waits_and_does_not_wait_for_ever() -> None:
     assert not line.awaited
 
 
+def test_one_farewell_does_not_overtake_another() -> None:
+    line = NotifyLine()
+    master = ask("notify_master", 1)
+    stop, general = ask("notify_stop", 2, awaited=1.0), ask("notify", 3, awaited=1.0)
+    play(
+        line,
+        (0.0, Asked(master), [RunProgram(1, master)]),
+        (1.0, Asked(stop), [Keep(stop)]),
+        (1.0, Asked(general), [Keep(general)]),
+        (
+            1.25,
+            ProgramEnded(1, 0, ""),
+            [answer("notify_master", 1, 0, "", 1.25), RunProgram(2, stop), Keep(stop, wanted=False)],
+        ),
+    )
+    assert line.awaited
+
+
 def check(sequence: int) -> Notify:
     return Notify(program="check:x/misc_path", object="x", generation=1, sequence=sequence, timeout=3.0)
 
