@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from kad.linux.address import Address, dump_addresses, parse_address
 from kad.linux.link import Link, dump_links, parse_link
@@ -27,6 +28,19 @@ class AddressChanged:
 
 
 Change = LinkChanged | AddressChanged
+
+
+class Placeable(Protocol):
+    """An address with the interface on which it is, or is to be."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def prefix(self) -> int: ...
+
+
 _AddressKey = tuple[str, int]
 
 
@@ -67,7 +81,7 @@ class Network:
         """In the kernel's order: a primary address before its secondaries."""
         return list(self._addresses.get(index, {}).values())
 
-    def has(self, address: Address) -> bool:
+    def has(self, address: Placeable) -> bool:
         """Whether its interface has it, whatever else is said of it."""
         return (address.address, address.prefix) in self._addresses.get(address.index, {})
 

@@ -304,6 +304,8 @@ def test_a_host_without_descriptors_left_is_waited_for(pair: Pair) -> None:
     assert daemon.exit_status is None
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, normal)
     replaced(lab, daemon, "vrrp", old, seconds=6)
+    # Until then the address may be the one that nobody let go.
+    daemon.wait_log("Entering MASTER STATE", since=moment)
     lab.wait_holder(VIP, a, seconds=5)
     daemon.reload(router(priority=120))
     lab.wire.wait_advert(node="a", priority=120, seconds=5)

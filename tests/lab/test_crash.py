@@ -123,6 +123,7 @@ def test_an_address_that_went_while_nobody_lived_is_completed(pair: Pair) -> Non
     a.run("ip", "addr", "del", f"{other}/24", "dev", "eth0")
     daemon.send(signal.SIGCONT)
     lab.wait_holder(other, a, seconds=1)
+    lab.wire.wait_announcements(1, node="a", address=other, seconds=1, since=moment)
     lab.stays(VIP, a, 0.5)
     assert lab.moves(VIP, moment) == []
     assert not daemon.logged("Entering", since=moment)

@@ -304,8 +304,17 @@ class Room:
             self._course.tell(instance, Started(faults, verdict.pending))
         else:
             state = State(earlier.state.state)
+            if state is State.MASTER:
+                self._deeds.then(partial(self._announce_what_went, instance))
             self._course.tell(instance, Resumed(state, earlier.spoke_at, faults, verdict.pending))
         self._deeds.then(partial(self._say_state, instance))
+
+    def _announce_what_went(self, instance: Instance) -> None:
+        """What a resumed MASTER still holds was announced by the life before; what went meanwhile comes back now."""
+        if instance.router.holds_addresses and not all(
+            self.network.has(each) for each in self._holding.layout(instance).placed
+        ):
+            self._deeds.do(instance, Announce(1))
 
     # messages
 
