@@ -23,7 +23,8 @@ class WatchdogSlice(msgspec.Struct, frozen=True, kw_only=True):
     startup_script_timeout: float = 10.0
     shutdown_script: Program | None = None
     shutdown_script_timeout: float = 10.0
-    reload_check_config: bool = False
+    reload_check_log: str | None = None
+    """Has what was found in the files that were read last at a reload."""
     reload_time_file: str | None = None
     reload_repeat: bool = False
     reload_file: str | None = None

@@ -130,7 +130,10 @@ class ReloadGlobals(Block, frozen=True, kw_only=True):
     """What global_defs say about reading files again, and about the files that are written."""
 
     reload_check_config: Annotated[
-        str | None, keyword(optional(text("LOG FILE"), ""), "a reload is tried first; kad always does")
+        str | None,
+        keyword(
+            optional(text("LOG FILE"), ""), "a reload is tried first, as kad always does; what was found is in LOG FILE"
+        ),
     ] = None
     reload_time_file: Annotated[
         str | None,
@@ -270,7 +273,7 @@ def to_watchdog(
         startup_script_timeout=float(scripts.startup_script_timeout or 10),
         shutdown_script=program("shutdown_script", scripts.shutdown_script),
         shutdown_script_timeout=float(scripts.shutdown_script_timeout or 10),
-        reload_check_config=reloading.reload_check_config is not None,
+        reload_check_log=reloading.reload_check_config or None,
         reload_time_file=reloading.reload_time_file,
         reload_repeat=reloading.reload_repeat,
         reload_file=reloading.reload_file,

@@ -366,3 +366,19 @@ def test_who_asks_for_a_reload_is_told_what_became_of_it(pair: Pair) -> None:
     assert done.returncode == 1
     assert re.match(r"kad: the reload is refused, .*stays: .*keepalived\.conf:\d+:\d+: .*no interface", done.stderr)
     assert told(daemon)["priority"] == 120
+
+
+def test_what_a_reload_found_is_in_the_log_that_reload_check_config_names(pair: Pair) -> None:
+    lab, a, _ = pair
+    words = global_defs("reload_check_config /run/findings")
+    daemon = lab.start_kad(a, words + instance())
+    lab.wait_holder(VIP, a, seconds=5)
+    daemon.wait_log("Startup complete")
+    begin = daemon.reload(words + instance(priority=100, more="prioritty 90"))
+    daemon.wait_log("Reload refused", since=begin)
+    found = a.read_run("findings").splitlines()
+    assert re.fullmatch(r".*/keepalived\.conf:\d+:\d+: warning: .*prioritty.*", found[0])
+    assert found[-1].startswith("the reload is refused: ")
+    reload_and_wait(daemon, words + instance(priority=110))
+    assert a.read_run("findings") == "the reload is applied\n"
+    lab.stays(VIP, a, 0.5)
