@@ -102,7 +102,8 @@ def test_a_master_that_is_replaced_too_late_is_backup_and_lets_go(pair: Pair) ->
     first.send(signal.SIGSTOP)
     _, moment = kill(first, "vrrp")
     lab.wire.wait_advert(node="b", seconds=3, since=moment)
-    assert lab.holders(VIP) == {"a", "b"}
+    # The address comes behind the advert.
+    lab.hub.until(lambda: lab.holders(VIP) == {"a", "b"}, 1, "both hold it")
     first.send(signal.SIGCONT)
     lab.wait_holder(VIP, b, seconds=2)
     first.wait_log(r"\(VI_1\) Entering BACKUP STATE.*too late", since=moment)
