@@ -23,6 +23,7 @@ MARKS = 8
 """Senders a slot whose last number outlives the child."""
 _MARK = struct.Struct("=B16sQ")  # length of the source, source, number
 _MARKS = MARKS * _MARK.size
+_UNMARKED = bytes(_MARKS)
 _MARKS_PLACE = _SLOTS_PLACE + SLOTS * _COLUMNS * _WORD
 _SIZE = _MARKS_PLACE + SLOTS * _MARKS
 
@@ -103,8 +104,10 @@ class Page:
     def marks(self, slot: int) -> tuple[tuple[bytes, int], ...]:
         """Whom the router of this slot has believed last, and the number of each."""
         at = _MARKS_PLACE + slot * _MARKS
-        found = _MARK.iter_unpack(self._memory[at : at + _MARKS])
-        return tuple((source[:length], number) for length, source, number in found if length)
+        found = self._memory[at : at + _MARKS]
+        if found == _UNMARKED:
+            return ()
+        return tuple((source[:length], number) for length, source, number in _MARK.iter_unpack(found) if length)
 
     def spoken(self, slot: int) -> Spoken:
         return Spoken(self.spoke_at[slot], self.sent[slot], self.received[slot], self.sequence[slot])
