@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kad import messages, supervision
 from kad.family import Member
 from kad.linux.memory import read_memory_file, write_memory_file
-from kad.linux.runtime_directory import read_file, replace_file
+from kad.linux.runtime_directory import read_file, remove_file, replace_file
 
 if TYPE_CHECKING:
     from kad.watchdog import Watchdog
@@ -55,8 +54,7 @@ class LeftBehind:
         self._earlier = None
         current = self._watchdog.reload.current
         if current is None or "ipvs" not in current.slices:
-            with suppress(OSError):
-                self._memory.unlink()
+            remove_file(self._memory)
             return
         try:
             replace_file(self._memory, read_memory_file(current.slices["ipvs"]))
@@ -66,5 +64,4 @@ class LeftBehind:
     def forget(self) -> None:
         """The daemon ends in order, and leaves nothing in the table."""
         if self._watchdog.options.release_ipvs_at_stop:
-            with suppress(OSError):
-                self._memory.unlink()
+            remove_file(self._memory)

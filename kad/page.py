@@ -97,7 +97,7 @@ class Page:
     def mark_anew(self, slot: int, marks: Iterable[tuple[int, bytes, int]]) -> None:
         """Another router has this slot, or the same one believes others: these places, sources, numbers are all."""
         at = _MARKS_PLACE + slot * _MARKS
-        self._memory[at : at + _MARKS] = bytes(_MARKS)
+        self._memory[at : at + _MARKS] = _UNMARKED
         for mark in marks:
             self.mark(slot, *mark)
 

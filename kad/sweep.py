@@ -13,7 +13,6 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from kad import family, messages
@@ -22,7 +21,7 @@ from kad.family import KINDS, Birth
 from kad.linux import privilege
 from kad.linux.memory import read_memory_file, write_memory_file
 from kad.linux.process import set_title
-from kad.linux.runtime_directory import read_file, replace_file
+from kad.linux.runtime_directory import read_file, remove_file, replace_file
 from kad.linux.spawn import reap
 from kad.log import Logger
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, describe
@@ -60,8 +59,7 @@ class Sweep:
         """Another configuration runs: what it holds must be found even if nobody of us lives any more."""
         current = self._watchdog.reload.current
         if current is None or "vrrp" not in current.slices:
-            with suppress(OSError):
-                self._memory.unlink()
+            remove_file(self._memory)
             return
         try:
             last, self._last = self._last, os.dup(current.slices["vrrp"])
@@ -74,8 +72,7 @@ class Sweep:
     def forget(self) -> None:
         """The daemon ends in order, and holds nothing."""
         if self._watchdog.options.release_at_stop:
-            with suppress(OSError):
-                self._memory.unlink()
+            remove_file(self._memory)
 
     def clear(self, then: Callable[[], None]) -> None:
         """At the start: let go of what a daemon that was killed left behind, then go on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from errno import EPERM
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def replace_file(path: Path, content: bytes) -> None:
     with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
         file.write(content)
     unfinished.rename(path)
+
+
+def remove_file(path: Path) -> None:
+    """Where it is there and may go; a file system that can only be read by now keeps it."""
+    with suppress(OSError):
+        path.unlink()
 
 
 def read_file(path: Path) -> bytes:
