@@ -18,6 +18,7 @@ from kad.family import KINDS, Birth, Member
 from kad.installation import Installation
 from kad.linux.channel import Channel, ChannelLost
 from kad.linux.memory import read_memory_file
+from kad.linux.process import processor_time
 from kad.messages import Analyzed, BadFrame
 from kad.reload_schedule import ReloadSchedule
 from kad.rollout import Configuration, Rollout, Stage, refusals
@@ -27,10 +28,14 @@ from kad.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase, d
 if TYPE_CHECKING:
     from kad.watchdog import Watchdog
 
-_PREPARE_PATIENCE = 30.0
-"""Seconds that the children have to understand a new configuration."""
+_PREPARE_PATIENCE = 120.0
+"""Seconds that the children have to understand a new configuration; one that hangs is replaced much sooner."""
 _ANALYZE_PATIENCE = 60.0
-"""Seconds that the analyzer has to read the files."""
+"""Seconds in which an analyzer must have worked; one that waits for a file for so long is given up."""
+_ANALYZE_WORK = 0.1
+"""Seconds of a processor that count as work: on a busy host a large file takes minutes."""
+_ANALYZE_LONGEST = 600.0
+"""Seconds after which it is given up, whatever it does."""
 
 
 def with_places(reasons: Iterable[str], diagnostics: Sequence[str]) -> list[str]:
@@ -48,6 +53,15 @@ class Analysis:
     """None: it was killed."""
     slices: dict[str, int]
     """Memory files that have come, by child."""
+    until: float
+    """Not even work counts after this moment."""
+    worked: float = 0.0
+    """Seconds of a processor that it had when it was last looked at."""
+
+    def works(self, now: float) -> bool:
+        """Whether it has got on since the last look, and may go on."""
+        before, self.worked = self.worked, processor_time(self.birth.pid, asleep=True) or 0.0
+        return now < self.until and self.worked - before >= _ANALYZE_WORK
 
 
 class Reload:
@@ -94,8 +108,12 @@ class Reload:
     def fall_due(self, now: float) -> None:
         """Give up on whoever takes too long; reload at the moment that was ordered."""
         self._schedule.fall_due()
-        if self._analysis is not None and self._analysis.deadline is not None and now >= self._analysis.deadline:
-            self.cancel_analysis()
+        analysis = self._analysis
+        if analysis is not None and analysis.deadline is not None and now >= analysis.deadline:
+            if analysis.works(now):
+                analysis.deadline = now + _ANALYZE_PATIENCE
+            else:
+                self.cancel_analysis()
         if self._rollout is not None and self._rollout.stage is Stage.PREPARING and now >= self._rollout.deadline:
             self._abandon("the children were not ready in time")
 
@@ -156,7 +174,8 @@ class Reload:
             self._log.error(f"cannot start the analyzer: {error.strerror}")
             self._judge(None, {}, EXIT_SOFTWARE)
             return
-        self._analysis = Analysis(birth, Channel(birth.end), time.monotonic() + _ANALYZE_PATIENCE, {})
+        now = time.monotonic()
+        self._analysis = Analysis(birth, Channel(birth.end), now + _ANALYZE_PATIENCE, {}, now + _ANALYZE_LONGEST)
         self._watchdog.watch(birth.end, selectors.EVENT_READ, self._read_analyzer)
 
     def cancel_analysis(self) -> None:

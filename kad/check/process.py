@@ -60,6 +60,8 @@ class Room:
         self._mux = mux
         self._say = say
         self._log = log
+        self._breathe = mux.noted(lambda: None, "going through real servers")
+        """Shows that this process lives while it does much in one turn of the loop."""
         self._prepared: tuple[int, CheckerSlice, Contexts] | None = None
         self._servers: dict[str, Server] = {}
         self._probes: dict[Question, Probe] = {}
@@ -111,6 +113,7 @@ class Room:
         self._give_up_privileges(wanted)
         old, self._servers = self._servers, {}
         for configured in wanted.servers:
+            self._breathe()
             key = _key(configured)
             known = old.get(key)
             if known is not None and known.configured == configured:
@@ -144,6 +147,7 @@ class Room:
         """Checks that nobody wants any more end, unless one that follows takes over what they know."""
         wanted = {check for server, _ in self._arriving for check in server.questions()}
         for server in gone:
+            self._breathe()
             for probe in server.probes:
                 probe.users.pop(server.key, None)
                 if not probe.users and probe.check not in wanted:
@@ -169,6 +173,7 @@ class Room:
         self._earlier = {}
 
     def _admit(self, server: Server, before: Server | None) -> None:
+        self._breathe()
         for check in dict.fromkeys(server.questions()):
             probe = self._probes.get(check)
             if probe is None:
@@ -238,6 +243,7 @@ class Room:
         now = self._mux.now()
         servers = []
         for server in filter(lambda one: one.is_admitted, self._servers.values()):
+            self._breathe()
             truth = server.sum_up(self._files, self._sessions)
             servers.append(
                 {
@@ -282,6 +288,7 @@ class Room:
         for server in self._servers.values():
             self._place(server)
         for probe in self._probes.values():
+            self._breathe()
             self._begin_or_suspend(probe)
 
     def _place(self, server: Server) -> None:
@@ -340,6 +347,7 @@ class Room:
     def _begin(self, probe: Probe, url: int, turn: int) -> None:
         if turn != probe.turn:
             return
+        self._breathe()
         probe.began = self._mux.now()
         self._open += 1
         try:
@@ -394,6 +402,7 @@ class Room:
                 self._tell(self._servers[key])
 
     def _tell(self, server: Server, *, again: bool = False) -> None:
+        self._breathe()
         if not server.is_admitted:
             return
         truth = server.sum_up(self._files, self._sessions)

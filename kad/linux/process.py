@@ -31,14 +31,17 @@ def pidfd_signal(pidfd: int, signal_number: int) -> None:
         signal.pidfd_send_signal(pidfd, signal_number)
 
 
-def processor_time(pid: int) -> float | None:
-    """Seconds that a process which wants a processor now has had of one; None: it sleeps, is stopped, or is gone."""
+def processor_time(pid: int, *, asleep: bool = False) -> float | None:
+    """Seconds of a processor that a process has had.
+
+    None: it is gone; and without `asleep` also: it sleeps or is stopped, so that it wants none now.
+    """
     try:
         with open(f"/proc/{pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
     except OSError:
         return None
-    return (int(fields[11]) + int(fields[12])) / _TICKS if fields[0] == "R" else None
+    return (int(fields[11]) + int(fields[12])) / _TICKS if asleep or fields[0] == "R" else None
 
 
 def set_title(title: str, comm: str | None = None) -> None:

@@ -51,6 +51,7 @@ class Life:
                 break
             if time.monotonic() > deadline:
                 self._patience = 5
+                print(f"{phase}: the tables differ, and the log of kad is\n{self.kad.log}")
                 break
             time.sleep(0.3)
         self.found[phase] = theirs, ours

@@ -308,3 +308,14 @@ def test_a_reload_in_the_middle_of_another_loses_nobody(stage: Stage, servers: S
     assert all(stage.health(number).healthy for number in range(1, 251))
     assert stage.health(300).deleted
     assert stage.room.snapshot(False)["checks"] == 250
+
+
+def test_this_process_shows_that_it_lives_while_one_answer_concerns_many(
+    stage: Stage, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = TcpCheck(connection=at(closed_port(servers)), timing=SOON)
+    turns: list[float] = []
+    monkeypatch.setattr(stage.room, "_say", lambda _: turns.append(stage.mux.page.turned_at))
+    stage.configure(*(server(check, port=port) for port in range(1, 51)))
+    stage.until(lambda: len(turns) >= 100)
+    assert len(set(turns[:50])) == len(set(turns[50:100])) == 50
