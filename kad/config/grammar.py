@@ -21,13 +21,10 @@ def _regex(pattern: str) -> pyparsing.ParserElement:
 
 
 _SPACE = _regex(r"\s*").suppress()
-_WORDS = pyparsing.ZeroOrMore(_SPACE + _regex(r'"([^"]*)"?|([^\s"]+)')) + _SPACE + pyparsing.StringEnd()
-_COMMAND_WORDS = (
-    pyparsing.Optional(_SPACE + _regex(_COMMAND))
-    + pyparsing.ZeroOrMore(_SPACE + _regex(r'"([^"]*)"?|([^\s"]+)'))
-    + _SPACE
-    + pyparsing.StringEnd()
-)
+_END = _SPACE + pyparsing.StringEnd()
+# Each whole keeps its tabs too, not its parts alone: else columns are wrong behind one, and words are changed.
+_WORDS = (pyparsing.ZeroOrMore(_SPACE + _regex(r'"([^"]*)"?|([^\s"]+)')) + _END).parse_with_tabs()
+_COMMAND_WORDS = (pyparsing.Optional(_SPACE + _regex(_COMMAND)) + _WORDS).parse_with_tabs()
 
 
 @functools.cache

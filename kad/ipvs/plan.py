@@ -92,6 +92,18 @@ def plan_service(
     return [*changed, *serving, *idle, *gone]
 
 
+def plan_destination(
+    key: ServiceKey, actual: Entry, destination: DestinationKey, wanted: DestinationSettings | None
+) -> list[Command]:
+    """The command that makes this destination of ours what it shall be, if one is needed."""
+    known = actual.destinations.get(destination)
+    if known == wanted:
+        return []
+    if wanted is None:
+        return [DeleteDestination(key, destination)]
+    return [(AddDestination if known is None else SetDestination)(key, destination, wanted)]
+
+
 def apply(table: Table, command: Command) -> None:
     """Do to the values what the kernel does to its table. Raises KeyError where the kernel would refuse."""
     match command:

@@ -155,17 +155,23 @@ class Server:
             return weight
         return min(max(weight + self.weight_change, 0), LARGEST_WEIGHT)
 
+    @property
+    def share(self) -> int:
+        """What it adds to the weight of its service."""
+        return self.effective_weight if self.up and self.drain is None else 0
+
 
 class Service:
     """One virtual server: loses its quorum with the weight of its servers, and regains it with some more."""
 
-    __slots__ = ("_init_notifies", "configured", "quorum_up", "servers")
+    __slots__ = ("_init_notifies", "configured", "keeps_apart", "quorum_up", "servers", "weight")
 
     def __init__(self, configured: VirtualServer, *, init_notifies: bool = False) -> None:
         self.configured = configured
         self._init_notifies = init_notifies
         self.servers = {key_of(server): Server(server, up=not server.alpha) for server in configured.real_servers}
         self.quorum_up = True
+        self._sum_up()
 
     @property
     def deadline(self) -> float | None:
@@ -173,10 +179,18 @@ class Service:
         moments = [one.drain.until for one in self.servers.values() if one.drain and not one.drain.out]
         return min((moment for moment in moments if moment is not None), default=None)
 
-    @property
-    def weight(self) -> int:
-        """Of all servers that live, and are not being drained."""
-        return sum(server.effective_weight for server in self.servers.values() if server.up and server.drain is None)
+    def _sum_up(self) -> None:
+        """What is cheap to keep and dear to find again for each word on one of very many servers.
+
+        weight: of all servers that live, and are not being drained.
+        keeps_apart: no two servers can be the same destination of the kernel.
+        """
+        self.weight = sum(server.share for server in self.servers.values())
+        everybody = self.configured.everybody
+        if all(server.method == "NAT" for server in everybody):
+            self.keeps_apart = len({*map(key_of, everybody)}) == len(everybody)
+        else:
+            self.keeps_apart = len({server.address for server in everybody}) == len(everybody)
 
     @property
     def is_draining(self) -> bool:
@@ -211,17 +225,20 @@ class Service:
 
     def resume(self, told: HealthTold) -> None:
         """What was known before this service was begun; nobody is told again."""
-        server = self.servers[told.server]
+        self._learn(self.servers[told.server], told)
+
+    def _learn(self, server: Server, told: HealthTold) -> None:
+        before = server.share
         server.up, server.known, server.reason = told.healthy, told.known, told.reason
         server.weight, server.weight_change = told.weight, told.weight_change
+        self.weight += server.share - before
 
     def _take(self, told: HealthTold) -> list[Action]:
         server = self.servers.get(told.server)
         if server is None:
             return []
         was_up, was_known, weight = server.up, server.known, server.effective_weight
-        server.up, server.known, server.reason = told.healthy, told.known, told.reason
-        server.weight, server.weight_change = told.weight, told.weight_change
+        self._learn(server, told)
         actions: list[Action] = []
         if server.up is not was_up:
             actions += [Said(self._moved(server)), ServerChanged(server.configured, server.up, told.reason)]
@@ -296,7 +313,8 @@ class Service:
 
     def _reconfigure(self, configured: VirtualServer) -> list[Action]:
         """A server that stays keeps what is known of it."""
-        gone = [server for key, server in self.servers.items() if key not in {*map(key_of, configured.real_servers)}]
+        kept = {*map(key_of, configured.real_servers)}
+        gone = [server for key, server in self.servers.items() if key not in kept]
         actions: list[Action] = []
         for server in gone:
             text = f"Removing service {self._name(server.configured)} from VS {self.configured.label}"
@@ -311,6 +329,7 @@ class Service:
                 known = Server(real, up=not real.alpha)
             known.configured = real
             self.servers[key_of(real)] = known
+        self._sum_up()
         return actions + self._weigh()
 
     def _stop(self, removed: bool) -> list[Action]:
@@ -332,7 +351,9 @@ class Service:
         if server is None or (server.drain is not None and server.drain.out):
             return []
         said = Said(f"Draining service {self._name(server.configured)} of VS {self.configured.label}")
-        is_new, server.drain = server.drain is None, Drain(until)
+        is_new = server.drain is None
+        self.weight -= server.share
+        server.drain = Drain(until)
         return [said, *self._weigh()] if is_new else []
 
     def _undrain(self, key: DestinationKey) -> list[Action]:
@@ -340,6 +361,7 @@ class Service:
         if server is None or server.drain is None:
             return []
         server.drain = None
+        self.weight += server.share
         text = f"No longer draining service {self._name(server.configured)} of VS {self.configured.label}"
         return [Said(text), *self._weigh()]
 
@@ -401,15 +423,26 @@ class Service:
             wanted[_placed(sorry, port)] = _settings(sorry, sorry.weight if self.is_sorry else 0)
         return wanted
 
-    def picture(self) -> tuple[object, ...]:
-        """What destinations() follows from: while this is the same, they are."""
-        return self.is_sorry, *(self.weight_in_table(server) for server in self.servers.values())
+    def destination(self, key: DestinationKey, port: int) -> tuple[DestinationKey, DestinationSettings | None]:
+        """What destinations() says of that server, where all are kept apart."""
+        server = self.servers[key]
+        weight = self.weight_in_table(server)
+        settings = None if weight is None else _settings(server.configured, weight)
+        return _placed(server.configured, port), settings
+
+    def picture(self, about: DestinationKey | None = None) -> tuple[object, ...]:
+        """What destinations() follows from: while this is the same, they are.
+
+        about: as far as an event that concerns that server alone can change it.
+        """
+        if about is None:
+            return self.is_sorry, *(self.weight_in_table(server) for server in self.servers.values())
+        server = self.servers.get(about)
+        return self.is_sorry, None if server is None else self.weight_in_table(server)
 
     def named(self, port: int = 0) -> set[DestinationKey]:
         """Every destination that the configuration names, whether it serves now or not."""
-        configured = self.configured
-        servers = [*configured.real_servers, *([configured.sorry_server] if configured.sorry_server else [])]
-        return {_placed(server, port) for server in servers}
+        return {_placed(server, port) for server in self.configured.everybody}
 
     def placed(self, key: DestinationKey, port: int) -> DestinationKey:
         """Where that server stands in the kernel's service of that port."""

@@ -77,6 +77,11 @@ class VirtualServer(msgspec.Struct, frozen=True, kw_only=True):
     """How many services of the same group stand before it."""
 
     @property
+    def everybody(self) -> tuple[RealServer, ...]:
+        """The real servers, and the sorry server where there is one."""
+        return (*self.real_servers, *([self.sorry_server] if self.sorry_server else []))
+
+    @property
     def protocol_word(self) -> str:
         """As keepalived writes it in names."""
         return "none" if self.fwmark is not None else self.protocol.lower()

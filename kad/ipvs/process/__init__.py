@@ -15,6 +15,7 @@ from kad.ipvs.process.programming import Programming
 from kad.ipvs.process.timeouts import SessionTimeouts
 from kad.ipvs.service import (
     Action,
+    DrainAsked,
     DrainEnded,
     Event,
     HealthTold,
@@ -25,6 +26,7 @@ from kad.ipvs.service import (
     Service,
     Started,
     Stopped,
+    UndrainAsked,
     key_of,
 )
 from kad.ipvs.table import DestinationKey, ServiceKey
@@ -231,10 +233,12 @@ class Room:
 
     def _feed(self, name: str, event: Event) -> None:
         service = self._services[name]
-        before = service.picture()
+        about = event.server if isinstance(event, HealthTold | DrainAsked | UndrainAsked) else None
+        before, was_sorry = service.picture(about), service.is_sorry
         actions = service.handle(event, self._mux.now())
-        if service.picture() != before:
-            self._programming.program(self._keys[name])
+        if service.picture(about) != before:
+            alone = about if service.keeps_apart and service.is_sorry == was_sorry else None
+            self._programming.program(self._keys[name], alone)
         self._tell(service, actions)
 
     # telling

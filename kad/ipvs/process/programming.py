@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
 
-from kad.ipvs.plan import AddService, Command, DeleteService, plan_service
+from kad.ipvs.plan import AddService, Command, DeleteService, plan_destination, plan_service
 from kad.ipvs.process.kernel import BREATH, Done, Failure, Kernel, describe, open_or_why
 from kad.ipvs.service import Service
 from kad.ipvs.table import DestinationKey, Entry, ServiceKey
@@ -83,10 +83,15 @@ class Programming:
 
     # programming
 
-    def program(self, keys: Iterable[ServiceKey]) -> None:
-        """Make these as they are wanted: now, or where they are many, some in each turn of the loop."""
+    def program(self, keys: Collection[ServiceKey], alone: DestinationKey | None = None) -> None:
+        """Make these as they are wanted: now, or where they are many, some in each turn of the loop.
+
+        alone: of each the server that alone is another than before.
+        """
         # Very many changes may come before the loop turns again.
         self._beat()
+        if alone is not None and self._program_server(keys, alone):
+            return
         for key in keys:
             self._dirty[key] = None
         if len(self._dirty) <= _AT_ONCE:
@@ -128,6 +133,26 @@ class Programming:
             kept = [one for one in done.failures if one.command.service not in done.stale]
             done = Done([*kept, *again.failures], set())
         self._judge(keys, done.failures)
+
+    def _program_server(self, keys: Collection[ServiceKey], server: DestinationKey) -> bool:
+        """One of very many servers changed: the others are not gone through. False: it must be done in the long way."""
+        if (
+            not self.kernel.is_open
+            or len(keys) > _AT_ONCE
+            or any(key in self._dirty or key in self._refused for key in keys)
+        ):
+            return False
+        commands = []
+        try:
+            for key in keys:
+                owner, entry = self.owners.get(key), self.kernel.entry(key)
+                if owner is None or entry is None or server not in owner.servers:
+                    return False
+                commands += plan_destination(key, entry, *owner.destination(server, key.port))
+            done = self.kernel.do(commands)
+        except Refused:
+            return False
+        return not done.failures
 
     def _commands(self, key: ServiceKey) -> list[Command]:
         entry = self.kernel.entry(key)

@@ -116,6 +116,7 @@ EDITS = st.lists(
 
 
 @given(EDITS)
+@example([(0.0, 0, "{"), (0.3359375, 3, "\t")])
 @settings(max_examples=300, deadline=None)
 def test_any_damage_to_a_good_file(edits: list[tuple[float, int, str]]) -> None:
     text = FILE_TEXT

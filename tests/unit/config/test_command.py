@@ -83,6 +83,7 @@ def test_not_meant_for_a_shell(text: str) -> None:
         ('notify "/bin/x a b" root', Command(text="/bin/x a b", user="root")),
         ("notify \"/bin/x 'a b'\" root wheel", Command(text="/bin/x 'a b'", user="root", group="wheel")),
         (r'notify "/bin/x \"a b\" c"', Command(text=r"/bin/x \"a b\" c")),
+        ("notify\t'/bin/x \"a\tb\"'\troot", Command(text='/bin/x "a\tb"', user="root")),
         ("notify '/bin/x \"a b\"'", Command(text='/bin/x "a b"')),
         ("notify /bin/x root", Command(text="/bin/x", user="root")),
     ],

@@ -116,6 +116,7 @@ def test_the_wrong_word_is_pointed_at() -> None:
         ("word", []),
         ('word "a', [("a", 5)]),
         ("word\ta\x0bb", [("a", 5), ("b", 7)]),
+        ('word\ta\t"b\tc', [("a", 5), ("b\tc", 7)]),
     ],
 )
 def test_words_know_where_they_begin(text: str, words: list[tuple[str, int]]) -> None:
