@@ -199,7 +199,7 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resume(Message, frozen=True, kw_only=True):
-    """Parent to vrrp, after a crash: what each instance was when it was last heard of."""
+    """Parent to vrrp, after a crash and before the configuration: what each instance was when last heard of."""
 
     KIND: ClassVar[int] = 21
     routers: tuple[Earlier, ...]

@@ -1,4 +1,4 @@
-"""The page that a child shares with the parent: alive or not, doing what, and when each router last spoke.
+"""The page that a child shares with the parent: alive or not, doing what, and what each router last said, and when.
 
 The parent forks with it, so that it outlives the child; whoever writes never waits and never calls the kernel.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -25,7 +26,11 @@ _MARK = struct.Struct("=B16sQ")  # length of the source, source, number
 _MARKS = MARKS * _MARK.size
 _UNMARKED = bytes(_MARKS)
 _MARKS_PLACE = _SLOTS_PLACE + SLOTS * _COLUMNS * _WORD
-_SIZE = _MARKS_PLACE + SLOTS * _MARKS
+_PARCEL = struct.Struct("=IH186s")  # index of the interface, length of the frame, frame
+LARGEST_FRAME = 186
+"""Bytes of a frame that a slot can keep."""
+_PARCELS_PLACE = _MARKS_PLACE + SLOTS * _MARKS
+_SIZE = _PARCELS_PLACE + SLOTS * _PARCEL.size
 
 
 def activity_bytes(text: str) -> bytes:
@@ -108,6 +113,20 @@ class Page:
         if found == _UNMARKED:
             return ()
         return tuple((source[:length], number) for length, source, number in _MARK.iter_unpack(found) if length)
+
+    def keep_frame(self, slot: int, ifindex: int, frame: bytes) -> None:
+        """This is what the router of the slot says again and again, and where; an empty frame: nothing."""
+        at = _PARCELS_PLACE + slot * _PARCEL.size
+        # Who is killed in the midst of this leaves none rather than half of one.
+        self._memory[at + 4 : at + 6] = b"\0\0"
+        if frame:
+            _PARCEL.pack_into(self._memory, at, ifindex, 0, frame)
+            self._memory[at + 4 : at + 6] = len(frame).to_bytes(2, sys.byteorder)
+
+    def frame(self, slot: int) -> tuple[int, bytes]:
+        """The last keep_frame() of the slot: the index of the interface, and the frame."""
+        ifindex, length, frame = _PARCEL.unpack_from(self._memory, _PARCELS_PLACE + slot * _PARCEL.size)
+        return ifindex, frame[:length]
 
     def spoken(self, slot: int) -> Spoken:
         return Spoken(self.spoke_at[slot], self.sent[slot], self.received[slot], self.sequence[slot])

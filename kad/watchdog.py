@@ -429,11 +429,11 @@ class Watchdog:
                 self._pass_on(member, frame, state=True)
         self.left_behind.tell(member)
         if configuration is not None and member.name in configuration.slices:
-            self.reload.send_prepare(member, configuration)
             # The page tells of the life before for as long as this one has not committed.
             earlier = self.inquiries.earlier_lives(member.page) if member.name == "vrrp" else ()
             if earlier:
                 self.send(member, messages.Resume(routers=earlier))
+            self.reload.send_prepare(member, configuration)
 
     def _write_child_pid(self, member: Member) -> None:
         path = self.options.child_pid_files[member.name]

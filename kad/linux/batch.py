@@ -61,12 +61,12 @@ def sockaddr_ll(ifindex: int, ethertype: bytes) -> bytes:
 class Datagram:
     """Bytes and where they go, laid out for sendmmsg once and sent as often as wanted."""
 
-    __slots__ = ("_memory", "header")
+    __slots__ = ("_data", "_memory", "header")
 
     def __init__(self, payload: bytes, destination: bytes) -> None:
         """destination: a packed sockaddr."""
         name = _IOVEC.size
-        data = name + len(destination) + -len(destination) % _IOVEC.size
+        self._data = data = name + len(destination) + -len(destination) % _IOVEC.size
         # One block, which must live and stay in place as long as the header that points into it.
         self._memory = memory = bytearray(data + len(payload))
         address = _address(memory)
@@ -74,6 +74,10 @@ class Datagram:
         memory[name : name + len(destination)] = destination
         memory[data:] = payload
         self.header = _MMSGHDR.pack(address + name, len(destination), address, 1, 0, 0, 0, 0)
+
+    @property
+    def payload(self) -> bytes:
+        return bytes(self._memory[self._data :])
 
 
 class Unsent(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kad.page import SLOTS, Page, Spoken, activity_bytes
+from kad.page import LARGEST_FRAME, SLOTS, Page, Spoken, activity_bytes
 
 
 def test_what_a_child_writes_the_parent_reads() -> None:
@@ -17,6 +17,9 @@ def test_what_a_child_writes_the_parent_reads() -> None:
         page.obey(41)
         page.mark(SLOTS - 1, 7, bytes(range(16)), (1 << 64) - 1)
         page.mark(0, 0, b"\x0a\x00\x00\x00", 5)
+        page.keep_frame(SLOTS - 1, 7, bytes(range(LARGEST_FRAME)))
+        page.keep_frame(0, 7, b"abc")
+        page.keep_frame(0, 8, b"")
         os._exit(0)
     os.waitpid(child, 0)
     assert page.turned_at == 12.5
@@ -27,6 +30,8 @@ def test_what_a_child_writes_the_parent_reads() -> None:
     assert page.spoken(1) == Spoken(at=0.0, sent=0, received=0, sequence=1 << 63)
     assert page.marks(SLOTS - 1) == ((bytes(range(16)), (1 << 64) - 1),)
     assert page.marks(0) == ((b"\x0a\x00\x00\x00", 5),)
+    assert page.frame(SLOTS - 1) == (7, bytes(range(LARGEST_FRAME)))
+    assert page.frame(0)[1] == page.frame(1)[1] == b""
     page.mark_anew(0, [(1, b"\x0a\x00\x00\x01", 6)])
     assert page.marks(0) == ((b"\x0a\x00\x00\x01", 6),)
 

@@ -49,6 +49,7 @@ from kad.vrrp.process.firewall import Firewall
 from kad.vrrp.process.group_reports import GroupReports
 from kad.vrrp.process.holding import Holding
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.last_adverts import say_again
 from kad.vrrp.process.linkstates import LinkStates
 from kad.vrrp.process.needs import lacking
 from kad.vrrp.process.promotion import Promotion
@@ -103,7 +104,8 @@ class Room:
         self._tracking = Tracking(self.network, self._link_states.is_up)
         self._telling = Telling(say)
         sockets = kept or PacketSockets.open()
-        self._announcing = announcing = Announcing(mux, log, FrameSender(sockets.frames), self.network)
+        self._frames = FrameSender(sockets.frames)
+        self._announcing = announcing = Announcing(mux, log, self._frames, self.network)
         self._devices = Devices(mux, log, self.network, self._course.at, self._read_network)
         self._firewall = Firewall(mux, log, self.network, self._course.at, self._telling.event)
         self._deeds = Deeds(
@@ -128,6 +130,10 @@ class Room:
         if len(prepared.instances) > SLOTS:
             raise ValueError(f"{len(prepared.instances)} instances are more than the {SLOTS} that one process serves")
         self._prepared = prepared
+        if self._earlier:
+            # This goes on with what was in force; it waits for no commit.
+            page, now = self._mux.page, self._mux.now()
+            self._earlier = say_again(page, self._frames, self.network, self._earlier, prepared.instances, now)
 
     def abandon(self) -> None:
         self._prepared = None
@@ -189,9 +195,8 @@ class Room:
             groups = {name: group.state for name, group in self._groups.items()}
             self._deeds.then(partial(self._telling.again, self.instances, groups))
         self._earlier = {}
-        self._course.keep_pace()
-        self._claims.listen_for(self.instances)
         self._course.finish()
+        self._claims.listen_for(self.instances)
 
     def _promote(self) -> None:
         asking = (each.configuration for each in self.instances if each.configuration.promote_secondaries)

@@ -26,6 +26,7 @@ from kad.vrrp.events import AdvertReceived, Event, State
 from kad.vrrp.expectation import message, packed
 from kad.vrrp.process.complaints import Complaints
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.last_adverts import keep
 
 _HARMLESS = (errno.ENETDOWN, errno.ENODEV, errno.ENXIO, errno.ENETUNREACH)
 """The link is told about elsewhere."""
@@ -210,7 +211,7 @@ class Conversations:
 
     def forget(self, instance: Instance) -> None:
         """Whatever was built or remembered for this instance no longer holds."""
-        instance.adverts = {}
+        instance.adverts, instance.kept_priority = {}, None
         self._of(instance).known.pop(instance.known_content, None)
 
     def post(self, instance: Instance, priority: int) -> bool:
@@ -225,6 +226,10 @@ class Conversations:
                 self._advance(instance)
                 datagrams = self._build(instance, priority)
         instance.outbox += datagrams
+        if priority != instance.kept_priority:
+            segment = self._mouth(instance).segment
+            assert segment is not None
+            keep(self._mux.page, instance, priority, segment.link, datagrams)
         return True
 
     def _build(self, instance: Instance, priority: int) -> list[Datagram]:

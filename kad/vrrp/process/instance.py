@@ -61,6 +61,7 @@ class Instance:
         "group",
         "guard",
         "hopeless",
+        "kept_priority",
         "known_content",
         "known_ttl",
         "layout",
@@ -117,6 +118,8 @@ class Instance:
         """What its MASTER said last, as the conversation knows it."""
         self.adverts: dict[int, list[Datagram]] = {}
         """The packets of one advert, one a destination, by priority."""
+        self.kept_priority: int | None = None
+        """That of the advert which outlives this process."""
         self.layout: Layout | None = None
         """Where its addresses go, as it was last asked."""
         self.placed: tuple[Placed, ...] = ()
