@@ -11,6 +11,8 @@ from kad.check.keywords import Timing
 
 FIRST = 1.0
 """Seconds before any first attempt."""
+_STEP = 0.05
+"""Seconds between two moments at which checks begin, at most."""
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -227,4 +229,13 @@ class Health:
             return now
         if timing.from_start:
             return began + timing.delay_loop * (floor((now - began) / timing.delay_loop) + 1)
-        return now + timing.delay_loop
+        return _together(now + timing.delay_loop, timing.delay_loop)
+
+
+def _together(moment: float, interval: float) -> float:
+    """Moments that are near one another become the same one, so that one turn of the loop serves several checks.
+
+    Twenty moments an interval or more keep the load spread, and none moves by more than a fortieth of it.
+    """
+    step = min(_STEP, interval / 20)
+    return round(moment / step) * step if step else moment

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
+
+import msgspec
+import pytest
+
 from kad.check.health import (
     AttemptEnded,
     AttemptFailed,
@@ -194,3 +200,32 @@ def test_fast_recovery_waits_while_a_url_is_known_to_fail() -> None:
     play = checked(Health(timing(urls=2, fast=True))) >> BAD << Verdict(False, "bad") >> Due(11.0) >> TURN << ASK
     play = play >> GOOD >> Due(11.0) >> TURN << ASK >> GOOD >> Due(11.0) >> TURN << StartAttempt(1)
     assert play >> GOOD << Verdict(True, "good") >> Due(21.0)
+
+
+def begins(spread: float, interval: float, lasts: float, count: int) -> list[float]:
+    """When the attempts of a check that is always good begin."""
+    machine = Health(msgspec.structs.replace(timing(), delay_loop=interval, warmup=interval))
+    machine.handle(Started(spread), 0.0)
+    found = []
+    for _ in range(count):
+        assert machine.deadline is not None
+        found.append(machine.deadline)
+        machine.handle(TURN, machine.deadline)
+        machine.handle(GOOD, found[-1] + lasts)
+    return found
+
+
+@pytest.mark.parametrize("interval", [0.5, 1.0, 6.0, 10.0])
+def test_checks_begin_together_and_yet_all_over_the_interval(interval: float) -> None:
+    step = min(0.05, interval / 20)
+    each = [begins(number / 1000, interval, 0.004, 12) for number in range(1000)]
+    for moments in each:
+        assert all(abs(b - a - interval) <= step / 2 + 0.004001 for a, b in itertools.pairwise(moments))
+        assert moments[-1] - moments[1] == pytest.approx(10 * interval)
+    together = Counter(round(moments[-1] % interval, 6) % interval for moments in each)
+    assert len(together) == pytest.approx(interval / step, abs=1)
+    assert max(together.values()) <= 2 * 1000 * step / interval + 1
+
+
+def test_a_check_without_a_pause_is_made_again_at_once() -> None:
+    assert begins(0.0, 0.0, 0.25, 3) == [1.0, 1.25, 1.5]
