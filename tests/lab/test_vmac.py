@@ -96,6 +96,8 @@ def test_ipv6_has_a_virtual_mac_of_its_own(pair: Pair, first: str, second: str) 
     client = lab.node("c", {"eth0": ""})
     for number, node in enumerate((a, b, client), 1):
         node.set_sysctl("net.ipv6.conf.all.disable_ipv6", "0")
+        # An interface that is made later has no IPv6 unless its maker says so.
+        node.set_sysctl("net.ipv6.conf.default.disable_ipv6", "1")
         node.run("ip", "addr", "add", f"fe80::{number}/64", "dev", "eth0", "nodad")
         node.run("ip", "addr", "add", f"2001:db8::{number}/64", "dev", "eth0", "nodad")
     address = "2001:db8::51"

@@ -40,8 +40,8 @@ _OWN_SETTINGS = {
     6: {"arp_ignore": "1"},
 }
 """IPv4 settings of a macvlan, by the family of its instance."""
-_NO_AUTOCONFIGURATION = {"addr_gen_mode": "1", "autoconf": "0", "accept_ra": "0"}
-"""IPv6 settings of a macvlan: a virtual MAC makes no address of its own."""
+_SPEAKS_IPV6 = {"addr_gen_mode": "1", "autoconf": "0", "accept_ra": "0", "disable_ipv6": "0"}
+"""IPv6 settings of a macvlan: a virtual MAC makes no address of its own; new interfaces of the host may have no IPv6."""
 
 
 class Devices:
@@ -225,7 +225,7 @@ class Devices:
         self._borrowed.apply()
         if device.mac is not None:
             self._set(4, device.name, _OWN_SETTINGS[device.family])
-            self._set(6, device.name, _NO_AUTOCONFIGURATION if device.ipv6 else {"disable_ipv6": "1"})
+            self._set(6, device.name, _SPEAKS_IPV6 if device.ipv6 else {"disable_ipv6": "1"})
         if device.address is not None:
             refusal = self._network.request([encode_add(link.index, device.address, device.prefix)])[0]
             if refusal not in (0, ALREADY_THERE):
