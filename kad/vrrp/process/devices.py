@@ -41,7 +41,7 @@ _OWN_SETTINGS = {
 }
 """IPv4 settings of a macvlan, by the family of its instance."""
 _SPEAKS_IPV6 = {"addr_gen_mode": "1", "autoconf": "0", "accept_ra": "0", "disable_ipv6": "0"}
-"""IPv6 settings of a macvlan: a virtual MAC makes no address of its own; new interfaces of the host may have no IPv6."""
+"""IPv6 settings of a macvlan: it makes no address of its own, and speaks IPv6 though new interfaces do not."""
 
 
 class Devices:
