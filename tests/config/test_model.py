@@ -470,3 +470,36 @@ def test_the_same_said_otherwise_is_equal() -> None:
     other = "! a comment\n$ID=51\nvrrp_instance A\n{ state BACKUP\n  priority 90 interface_is_below\n"
     other += "  interface eth0 # here\n virtual_router_id $ID\n virtual_ipaddress { 192.0.2.9/24 } }\n"
     assert judged(one).slices == judged(other).slices
+
+
+EVERYWHERE = "linkbeat_use_polling\n"
+"""At the root; in an instance it is for its own interface."""
+
+
+def two_instances(first: str = "", second: str = "") -> str:
+    """On eth0 and eth1, with more lines."""
+    blocks = []
+    for number, more in enumerate((first, second)):
+        own = f"interface eth{number}\nvirtual_router_id {number + 5}\n{more}"
+        blocks.append(f"vrrp_instance VI_{number} {{\n{own}virtual_ipaddress {{\n10.0.{number}.9\n}}\n}}\n")
+    return "".join(blocks)
+
+
+@pytest.mark.parametrize(
+    ("text", "polled"),
+    [
+        (two_instances(EVERYWHERE), {"eth0": None}),
+        (EVERYWHERE + two_instances(), {"eth0": None, "eth1": None}),
+        (
+            "linkbeat_use_polling\n" + two_instances("track_interface {\neth2\n}\n"),
+            dict.fromkeys(("eth0", "eth1", "eth2")),
+        ),
+        (
+            "linkbeat_interfaces {\neth1 MII\n}\n" + two_instances("linkbeat_use_polling\n"),
+            {"eth0": None, "eth1": "MII"},
+        ),
+        (two_instances(), {}),
+    ],
+)
+def test_whose_link_is_asked_for(text: str, polled: dict[str, str | None]) -> None:
+    assert {each.name: each.kind for each in sliced(text, VrrpSlice).polled_links} == polled

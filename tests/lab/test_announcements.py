@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import struct
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from tests.lab.lab import Lab, Node
 from tests.lab.rubbish import frame, ipv4, pdu
+from tests.lab.test_ipv6 import speak_ipv6
 from tests.lab.texts import BOTH, global_defs, instance, router
 from tests.lab.wire import Advert
 
@@ -49,6 +51,35 @@ def test_repeat_and_refresh(pair: Pair, program: str) -> None:
     assert 0.7 < times[2] < 1.3
     assert times[4] - times[2] < 0.3
     assert 1.7 < times[5] < 2.4
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_announcements_of_an_interface_keep_their_distance(pair: Pair, program: str) -> None:
+    lab, a, _ = pair
+    speak_ipv6(a, "fe80::1/64")
+    words = global_defs("vrrp_garp_interval 0.1", "vrrp_gna_interval 0.05", "vrrp_garp_master_repeat 2")
+    fourth = instance(addresses=tuple(f"10.77.0.10{number}/24" for number in range(3)))
+    sixth = instance("VI_6", vrid=52, addresses=("fe80::100/64", "2001:db8::100/64"))
+    lab.start(program, a, words + fourth + sixth)
+    # Two rounds at once, and two after garp_master_delay 1. What waits in keepalived's queue it does not queue twice.
+    counts = {4: 12, 6: 8} if program == "kad" else {4: 8, 6: 6}
+    lab.wire.wait_announcements(sum(counts.values()), seconds=8, node="a")
+    for version, distance in ((4, 0.1), (6, 0.05)):
+        seen = [each.time for each in lab.wire.announcements() if (":" in each.address) == (version == 6)]
+        assert len(seen) == counts[version]
+        gaps = [later - sooner for sooner, later in itertools.pairwise(seen)]
+        assert all(gap > distance - 0.01 for gap in gaps), gaps
+        # One of them is the rest of the delay.
+        assert sorted(gaps)[-2] < distance + 0.05, gaps
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_vrrp_min_garp_announces_once(pair: Pair, program: str) -> None:
+    lab, a, _ = pair
+    lab.start(program, a, f"global_defs {{\n vrrp_min_garp\n}}\n{instance(addresses=(f'{VIP}/24', '10.77.0.101/24'))}")
+    lab.wire.wait_announcements(2, seconds=8, node="a")
+    # The second burst would come 5 seconds after the first one by default; what is left out by the one is by the other.
+    lab.hub.never(lambda: len(lab.wire.announcements()) > 2, 0.5, "more than one each")
 
 
 @pytest.mark.parametrize("program", BOTH)
