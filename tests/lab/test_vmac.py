@@ -207,6 +207,7 @@ def test_the_host_is_as_it_was_before(pair: Pair) -> None:
     own = {"arp_ignore": "1", "accept_local": "1", "rp_filter": "0", "promote_secondaries": "1"}
     names = {f"vrrp.51/{name}": value for name, value in own.items()}
     assert settings(a, tuple(names)) == names
+    assert a.run("cat", "/proc/sys/net/ipv6/conf/vrrp.51/disable_ipv6").stdout == "1\n"
     kind = links(a)["vrrp.51"]["linkinfo"]
     assert (kind["info_kind"], kind["info_data"]["mode"]) == ("macvlan", "private")
     kill(lab, daemon)
