@@ -194,6 +194,7 @@ def test_what_another_router_announces_is_not_answered(pair: Pair) -> None:
 def test_the_host_is_as_it_was_before(pair: Pair) -> None:
     lab, a, _ = pair
     a.set_sysctl("net.ipv4.conf.all.rp_filter", "1")
+    a.set_sysctl("net.ipv6.conf.default.disable_ipv6", "0")
     before = settings(a)
     daemon = lab.start_kad(a, router(more="use_vmac"))
     lab.wait_holder(VIP, a, seconds=5)
