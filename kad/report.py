@@ -82,11 +82,14 @@ class Status(NamedTuple):
 
 
 def status(vrrp: Plain) -> Status:
-    """Exit code: 0 every instance is MASTER or BACKUP; 1 some are not; 2 none is; 3 there is no instance."""
+    """Exit code: 0 every instance is MASTER or BACKUP; 1 some are not; 2 none is; 3 there is no instance.
+
+    One whose address the kernel refuses is neither.
+    """
     instances = vrrp.get("instances", [])
     if not instances:
         return Status("no vrrp_instance is running\n", 3)
-    well = sum(instance["state"] in ("MASTER", "BACKUP") for instance in instances)
+    well = sum(instance["state"] in ("MASTER", "BACKUP") and not _refused(instance) for instance in instances)
     exit_code = 0 if well == len(instances) else 1 if well else 2
     return Status("".join(_status_line(instance) + "\n" for instance in instances), exit_code)
 
@@ -137,9 +140,17 @@ def _status_line(instance: Plain) -> str:
         line += f", holds {', '.join(held)}"
     elif instance.get("master_address"):
         line += f", master is {instance['master_address']}"
+    refused = _refused(instance)
+    if refused:
+        line += f", lacks {', '.join(refused)}"
     causes = instance.get("faults") or [instance.get("reason")]
     reason = "; ".join(cause for cause in causes if cause)
     return line + (f" ({reason})" if reason else "")
+
+
+def _refused(instance: Plain) -> list[str]:
+    """Addresses that the kernel does not take, with the reason."""
+    return [f"{each['address']} ({each['refused']})" for each in _addresses(instance) if each.get("refused")]
 
 
 def _json_data(instance: Plain, commands: Mapping[str, str]) -> dict[str, object]:

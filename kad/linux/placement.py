@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from kad.linux import address
 from kad.linux.network import Network
@@ -45,19 +46,23 @@ class Placed:
         self.delete = address.encode_delete(index, text, prefix, peer=peer)
 
 
-def hold(network: Network, placed: Sequence[Placed]) -> list[str]:
-    """Add what is not there; what went wrong, in words."""
-    return _request(network, placed, [each.add for each in placed], address.ALREADY_THERE, "adding")
+Refusals: TypeAlias = "list[tuple[Placed, str]]"
+"""What the kernel does not do, and why."""
 
 
-def release(network: Network, placed: Sequence[Placed]) -> list[str]:
-    """Remove what is there; what went wrong, in words."""
-    return _request(network, placed, [each.delete for each in placed], address.NOT_THERE, "removing")
+def hold(network: Network, placed: Sequence[Placed]) -> Refusals:
+    """Add what is not there."""
+    return _request(network, placed, [each.add for each in placed], address.ALREADY_THERE)
 
 
-def _request(network: Network, placed: Sequence[Placed], requests: list[bytes], harmless: int, doing: str) -> list[str]:
+def release(network: Network, placed: Sequence[Placed]) -> Refusals:
+    """Remove what is there."""
+    return _request(network, placed, [each.delete for each in placed], address.NOT_THERE)
+
+
+def _request(network: Network, placed: Sequence[Placed], requests: list[bytes], harmless: int) -> Refusals:
     return [
-        f"{doing} {each.address}/{each.prefix}: {os.strerror(answer)}"
+        (each, os.strerror(answer))
         for each, answer in zip(placed, network.request(requests), strict=True)
         if answer not in (0, harmless, errno.ENODEV)
     ]

@@ -226,3 +226,25 @@ def test_two_instances_keep_their_addresses_apart(pair: Pair, program: str) -> N
     lab.wait_holder("10.77.0.102", a, seconds=5)
     lab.stays(VIP, b, 0.5)
     assert lab.holders("10.77.0.102") == {"a"}
+
+
+def test_an_address_that_the_kernel_refuses_is_shown_and_not_announced(lab: Lab) -> None:
+    a = lab.node("a", {"eth0": "10.77.0.1/24", "eth1": "10.78.0.1/24"})
+    speak_ipv6(a, "fe80::1/64")
+    a.set_sysctl("net.ipv6.conf.eth1.disable_ipv6", "1")
+    addresses = ("fe80::100/64", "2001:db8::9/64 dev eth1")
+    daemon = lab.start_kad(a, router(addresses=addresses))
+    # The second round comes after the delay of a second.
+    lab.wire.wait_announcements(10, seconds=8, node="a", address="fe80::100")
+    assert daemon.logged(r"\(VI_1\) adding 2001:db8::9/64 on eth1: Permission denied")
+    assert lab.wire.announcements(address="2001:db8::9") == []
+    status = daemon.ask("--status")
+    assert (status.returncode, status.stdout.count("holds fe80::100, lacks 2001:db8::9 (Permission denied)")) == (2, 1)
+    shown = daemon.dump("vrrp")["instances"][0]["virtual_addresses"]
+    assert [each.get("refused") for each in shown] == [None, "Permission denied"]
+    a.set_sysctl("net.ipv6.conf.eth1.disable_ipv6", "0")
+    begin = time.time()
+    lab.link_down(a, "eth1")
+    lab.heal(a, "eth1")
+    lab.wire.wait_announcements(1, seconds=8, node="a", address="2001:db8::9", since=begin)
+    assert daemon.ask("--status").returncode == 0

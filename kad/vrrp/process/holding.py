@@ -10,7 +10,7 @@ import msgspec
 from kad.linux import placement
 from kad.linux.address import Address
 from kad.linux.network import Network
-from kad.linux.placement import Placed
+from kad.linux.placement import Placed, Refusals
 from kad.log import Logger
 from kad.mux import Mux
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
@@ -56,14 +56,17 @@ class Holding:
         for address, device in layout.homeless:
             self._log.error(f"({instance.name}) cannot add {address}: interface {device} does not exist")
         instance.placed = layout.placed
+        instance.refused = {}
         for start in range(0, len(layout.placed), _AT_ONCE):
-            self._complain(instance, placement.hold(self._network, layout.placed[start : start + _AT_ONCE]))
+            refusals = placement.hold(self._network, layout.placed[start : start + _AT_ONCE])
+            instance.refused.update({(each.address, each.index): reason for each, reason in refusals})
+            self._complain(instance, "adding", refusals)
             yield
 
     def release(self, instance: Instance) -> Iterator[None]:
         """No address of it is there, wherever it was put."""
         self._log.debug(f"({instance.name}) removing VIPs.")
-        before, instance.placed = instance.placed, ()
+        before, instance.placed, instance.refused = instance.placed, (), {}
         now = self.layout(instance).placed
         return self._release_in_steps(instance, before if before is now else (*before, *now))
 
@@ -94,12 +97,14 @@ class Holding:
 
     def _release_in_steps(self, instance: Instance, placed: Sequence[Placed]) -> Iterator[None]:
         for start in range(0, len(placed), _AT_ONCE):
-            self._complain(instance, placement.release(self._network, placed[start : start + _AT_ONCE]))
+            self._complain(instance, "removing", placement.release(self._network, placed[start : start + _AT_ONCE]))
             yield
 
-    def _complain(self, instance: Instance, complaints: Iterable[str]) -> None:
-        for complaint in complaints:
-            self._log.error(f"({instance.name}) {complaint}")
+    def _complain(self, instance: Instance, doing: str, refusals: Refusals) -> None:
+        for each, reason in refusals:
+            link = self._network.link_at(each.index)
+            where = f" on {link.name}" if link is not None else ""
+            self._log.error(f"({instance.name}) {doing} {each.address}/{each.prefix}{where}: {reason}")
 
     # the guard
 

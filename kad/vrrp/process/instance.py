@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from math import inf
 from typing import Any
 
@@ -72,6 +72,7 @@ class Instance:
         "placed",
         "reason",
         "received",
+        "refused",
         "removed",
         "router",
         "routing_guard",
@@ -124,6 +125,8 @@ class Instance:
         """Where its addresses go, as it was last asked."""
         self.placed: tuple[Placed, ...] = ()
         """Its addresses as they were last put on interfaces."""
+        self.refused: dict[tuple[str, int], str] = {}
+        """Why the kernel does not take an address on an interface, by their text and index."""
         self.guard = AddressGuard()
         self.routing_guard = AddressGuard()
         self.hopeless = ""
@@ -212,6 +215,7 @@ class Instance:
     def snapshot(self, now: float, held: Set[tuple[str, int]]) -> dict[str, Any]:
         """Plain truth for `--dump`; `held` are the (address, prefix) pairs that the kernel has."""
         configuration, router = self.configuration, self.router
+        refused = {address: reason for (address, _), reason in self.refused.items()}
         master = router.master if isinstance(router.phase, Backup) else None
         return {
             "name": self.name,
@@ -231,8 +235,8 @@ class Instance:
             "master_advertisement_interval": router.master_advertisement_interval,
             "preempt": configuration.preempt,
             "preempt_delay": configuration.preempt_delay,
-            "virtual_addresses": [_plain_address(each, held) for each in configuration.virtual_addresses],
-            "excluded_addresses": [_plain_address(each, held) for each in configuration.excluded_addresses],
+            "virtual_addresses": [_plain_address(each, held, refused) for each in configuration.virtual_addresses],
+            "excluded_addresses": [_plain_address(each, held, refused) for each in configuration.excluded_addresses],
             "tracks": [msgspec.structs.asdict(item) for item in configuration.tracks],
             "contributions": list(self.verdict.contributions) if self.verdict else [],
             "faults": sorted(router.faults),
@@ -282,5 +286,6 @@ def _for_readers(configuration: VrrpInstance) -> VrrpInstance:
     )
 
 
-def _plain_address(address: VirtualAddress, held: Set[tuple[str, int]]) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(address), "held": (address.address, address.prefix) in held}
+def _plain_address(address: VirtualAddress, held: Set[tuple[str, int]], refused: Mapping[str, str]) -> dict[str, Any]:
+    plain = {**msgspec.structs.asdict(address), "held": (address.address, address.prefix) in held}
+    return plain | ({"refused": refused[address.address]} if address.address in refused else {})
