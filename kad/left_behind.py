@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kad import messages, supervision
@@ -13,7 +15,8 @@ from kad.linux.runtime_directory import read_file, remove_file, replace_file
 if TYPE_CHECKING:
     from kad.watchdog import Watchdog
 
-_MEMORY = "ipvs.left"
+_TABLE = "ipvs.left"
+_MEMORY = "ipvs.memory"
 _NO_SERVICES = b"\x80"
 """A part for the ipvs process in which nothing is said."""
 
@@ -23,11 +26,10 @@ class LeftBehind:
 
     def __init__(self, watchdog: Watchdog) -> None:
         self._watchdog = watchdog
+        self._table = watchdog.options.runtime_directory / _TABLE
         self._memory = watchdog.options.runtime_directory / _MEMORY
-        try:
-            self._earlier: bytes | None = read_file(self._memory)
-        except OSError:
-            self._earlier = None
+        self._earlier = _read(self._table)
+        self._earlier_memory = _read(self._memory) or b""
         self._heir = False
 
     def appoint(self, slices: dict[str, int]) -> None:
@@ -47,21 +49,38 @@ class LeftBehind:
     def tell(self, member: Member) -> None:
         """Each life of the ipvs process hears of the earlier daemon, until one of them runs its configuration."""
         if member.name == "ipvs" and self._earlier is not None:
-            self._watchdog.send(member, messages.IpvsLeft(slice=self._earlier))
+            self._watchdog.send(member, messages.IpvsLeft(slice=self._earlier, memory=self._earlier_memory))
+
+    def keep(self, memory: bytes) -> None:
+        """What the ipvs process says that its next life must know: an IpvsMemory as msgpack."""
+        self._write(self._memory, memory)
 
     def remember(self) -> None:
         """Another configuration runs, and the table is as it says."""
         self._earlier = None
         current = self._watchdog.reload.current
         if current is None or "ipvs" not in current.slices:
-            remove_file(self._memory)
+            self._remove()
             return
-        try:
-            replace_file(self._memory, read_memory_file(current.slices["ipvs"]))
-        except OSError as error:
-            self._watchdog.log.warning(f"{self._memory}: {error.strerror}")
+        self._write(self._table, read_memory_file(current.slices["ipvs"]))
 
     def forget(self) -> None:
         """The daemon ends in order, and leaves nothing in the table."""
         if self._watchdog.options.release_ipvs_at_stop:
-            remove_file(self._memory)
+            self._remove()
+
+    def _remove(self) -> None:
+        remove_file(self._table)
+        remove_file(self._memory)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            replace_file(path, content)
+        except OSError as error:
+            self._watchdog.log.warning(f"{path}: {error.strerror}")
+
+
+def _read(path: Path) -> bytes | None:
+    with suppress(OSError):
+        return read_file(path)
+    return None

@@ -417,6 +417,8 @@ class IpvsLeft(Message, frozen=True, kw_only=True):
     KIND: ClassVar[int] = 36
     slice: bytes
     """msgpack of kad.ipvs.keywords.IpvsSlice."""
+    memory: bytes = b""
+    """msgpack of its IpvsMemory; empty where that is not known."""
 
 
 class BfdKept(Message, frozen=True, kw_only=True):

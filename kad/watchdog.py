@@ -301,6 +301,8 @@ class Watchdog:
         match message:
             case messages.RouterState():
                 self.inquiries.router_changed(message)
+            case messages.IpvsMemory():
+                self.left_behind.keep(frame.body)
             case messages.FifoOpened(path=path, deleted=deleted):
                 (self._fifos.let_go if deleted else self._fifos.hold)(path)
             case _:

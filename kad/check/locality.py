@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from kad.linux.local_addresses import LocalAddresses
 from kad.mux import Mux
@@ -29,7 +31,13 @@ class Locality:
             self._source = None
 
     def has_any(self, addresses: Iterable[str]) -> bool:
-        return any(address in self._here for address in addresses)
+        """A range is FIRST-LAST."""
+        return any(self._has_within(each) if "-" in each else each in self._here for each in addresses)
+
+    def _has_within(self, text: str) -> bool:
+        first, last = _bounds(text)
+        here = (ip_address(each) for each in self._here)
+        return any(each.version == first.version and int(first) <= int(each) <= int(last) for each in here)
 
     def _read(self) -> None:
         assert self._source is not None
@@ -37,3 +45,9 @@ class Locality:
         if here != self._here:
             self._here = here
             self._changed()
+
+
+@lru_cache(maxsize=1024)
+def _bounds(text: str) -> tuple[IPv4Address | IPv6Address, IPv4Address | IPv6Address]:
+    first, _, last = text.partition("-")
+    return ip_address(first), ip_address(last)

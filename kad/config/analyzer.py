@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 import msgspec
 
 from kad.bfd.keywords.instance import to_instances
-from kad.check.keywords import BfdCheck, Check, CheckedServer, CheckerSlice, FileCheck, MiscCheck, Regex
+from kad.check.keywords import BfdCheck, Check, CheckedServer, CheckerSlice, FileCheck, Followed, MiscCheck, Regex
 from kad.check.keywords.inherit import Inheritance
 from kad.check.keywords.judge import Checks
 from kad.config.build import Builder, Scope
@@ -401,16 +401,23 @@ def _checked(
     above = Inheritance(address, port or service.name.port, server.defaults, service.defaults, log_all_failures)
     # What has no address is never suspended: nobody could say when it is here.
     group = groups.get(service.name.group or "")
-    homes = [member.first for member in group.members if member.first] if group else [service.name.address]
-    while_local = tuple(home for home in homes if home) if service.defaults.ha_suspend else ()
+    homes = [str(msgspec.structs.replace(member, port=0)) for member in group.members if member.first] if group else []
+    homes += [service.name.address] if service.name.address else []
+    while_local = (tuple(homes) or None) if service.defaults.ha_suspend else None
     return CheckedServer(
         service=service.name.text,
         address=address,
         port=port,
         alpha=above.alpha,
-        checks=checks.judge(server.checks, above),
-        while_local=while_local or None,
+        checks=tuple(_while_local(check, while_local) for check in checks.judge(server.checks, above)),
+        while_local=while_local,
     )
+
+
+def _while_local(check: Check, homes: tuple[str, ...] | None) -> Check:
+    if homes is None or isinstance(check, Followed):
+        return check
+    return msgspec.structs.replace(check, timing=msgspec.structs.replace(check.timing, while_local=homes))
 
 
 def _programs(words: ScriptGlobals, scope: Scope, options: Options) -> Programs:

@@ -51,6 +51,14 @@ def test_the_next_daemon_hears_of_one_that_was_killed(tmp_path: Path) -> None:
     assert told(tmp_path) == [("ipvs", IpvsLeft(slice=b"services"))]
 
 
+def test_it_hears_what_the_ipvs_process_kept_too(tmp_path: Path) -> None:
+    left = Daemon(tmp_path).run(b"services")
+    left.keep(b"memory")
+    assert told(tmp_path) == [("ipvs", IpvsLeft(slice=b"services", memory=b"memory"))]
+    left.forget()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("release", "expected"), [(True, 0), (False, 1)])
 def test_an_end_in_order_leaves_nothing_unless_the_table_stays(tmp_path: Path, release: bool, expected: int) -> None:
     Daemon(tmp_path, release=release).run(b"services").forget()

@@ -28,6 +28,8 @@ class Timing(Value, frozen=True, kw_only=True):
     urls: int = 0
     """How many are asked for in turn; 0: the check is a single question."""
     fast_recovery: bool = False
+    while_local: tuple[str, ...] | None = None
+    """As of CheckedServer: what is suspended at other times is another check, and not shared."""
 
 
 class Connection(Value, frozen=True, kw_only=True):
@@ -211,7 +213,7 @@ class CheckedServer(Value, frozen=True, kw_only=True):
     """It is down until every check has succeeded."""
     checks: tuple[Check, ...] = ()
     while_local: tuple[str, ...] | None = None
-    """ha_suspend: checks are made while this host has one of these addresses; None: always."""
+    """ha_suspend: checks are made while this host has one of these addresses, FIRST-LAST is a range; None: always."""
     mailed_as: str = ""
     """What a mail calls it; empty: nobody is told by mail."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import msgspec
 
@@ -216,6 +217,10 @@ class Room:
             earlier = msgspec.msgpack.decode(left.slice, type=IpvsSlice)
         except msgspec.DecodeError:
             return
+        with suppress(msgspec.DecodeError):
+            told = msgspec.msgpack.decode(left.memory, type=IpvsMemory)
+            # The table of this daemon is yet to be cleared; what the kernel had before kad is known to that one alone.
+            self._memory = msgspec.structs.replace(self._memory, timeouts=self._memory.timeouts or told.timeouts)
         self._daemons.inherit(earlier.sync_daemon)
         for configured in earlier.virtual_servers:
             service = Service(configured)

@@ -16,7 +16,7 @@ class SessionTimeouts:
     def __init__(self, log: Logger, kernel: Kernel) -> None:
         self._log = log
         self._kernel = kernel
-        self._wanted = TimeoutSettings()
+        self._wanted: TimeoutSettings | None = None
         self.before: tuple[int, int, int] | None = None
         """As they were before kad changed them."""
 
@@ -27,6 +27,8 @@ class SessionTimeouts:
         if settings == self._wanted or not self._kernel.is_open:
             return
         self._wanted = settings
+        if self.before is None and settings == TimeoutSettings():
+            return
         try:
             if self.before is None:
                 found = self._kernel.ipvs.timeouts()
@@ -48,4 +50,4 @@ class SessionTimeouts:
             raise Refused("lvs_timeouts", code)
 
     def snapshot(self) -> dict[str, object]:
-        return {"configured": self._wanted._asdict(), "before": self.before}
+        return {"configured": (self._wanted or TimeoutSettings())._asdict(), "before": self.before}

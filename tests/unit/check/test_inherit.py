@@ -232,11 +232,13 @@ def test_ha_suspend_asks_for_the_address_of_the_service(words: str, homes: tuple
 
 def test_a_group_is_suspended_while_none_of_its_addresses_is_here_and_a_mark_never() -> None:
     body = "ha_suspend\nlb_algo rr\nlb_kind NAT\nprotocol TCP\nreal_server 192.0.2.20 80 {\nTCP_CHECK {\n}\n}\n"
-    text = f"virtual_server_group g {{\n192.0.2.5 80\n192.0.2.7 80\n}}\nvirtual_server group g {{\n{body}}}\n"
+    text = f"virtual_server_group g {{\n192.0.2.5 80\n192.0.2.7-9 80\n}}\nvirtual_server group g {{\n{body}}}\n"
     text += f"virtual_server fwmark 3 {{\n{body.replace('protocol TCP', '')}}}\n"
     group, mark = sliced(text, CheckerSlice).servers
-    assert group.while_local == ("192.0.2.5", "192.0.2.7")
+    assert group.while_local == ("192.0.2.5", "192.0.2.7-192.0.2.9")
     assert mark.while_local is None
+    # The one is suspended and the other is not: they cannot share their check.
+    assert group.checks != mark.checks
 
 
 def test_a_server_without_port_is_asked_on_the_port_of_the_service() -> None:

@@ -19,7 +19,7 @@ from kad.ipvs.table import (
     SyncDaemonSettings,
     TimeoutSettings,
 )
-from kad.messages import DrainAnswered, Draining, DrainWanted, IpvsLeft, QuorumState, RouterState
+from kad.messages import DrainAnswered, Draining, DrainWanted, IpvsLeft, IpvsMemory, QuorumState, RouterState
 from tests.unit.ipvs.room import WEB, A, B, Kernel, Stage, web
 
 FOREIGN = ServiceKey(4, "TCP", "198.51.100.1", 9)
@@ -301,6 +301,17 @@ def test_what_a_daemon_that_was_killed_left_is_ours(stage: Stage, kernel: Kernel
     after.configure(web(RealServer(address="10.0.0.2", port=80)))
     assert set(kernel.table) == {WEB, FOREIGN}
     assert kernel.weights() == {"10.0.0.2": 1}
+
+
+def test_timeouts_that_a_killed_daemon_set_are_given_back(kernel: Kernel) -> None:
+    earlier = Stage(kernel)
+    earlier.configure(web(), timeouts=Timeouts(tcp=60))
+    memory = msgspec.msgpack.encode(earlier.last(IpvsMemory))
+    left = IpvsLeft(slice=msgspec.msgpack.encode(IpvsSlice(virtual_servers=(web(),))), memory=memory)
+    after = Stage(kernel)
+    after.room.receive(left)
+    after.configure(web())
+    assert kernel.session == TimeoutSettings(900, 120, 300)
 
 
 def test_of_a_daemon_that_was_killed_nothing_is_left_where_no_virtual_server_is_configured(kernel: Kernel) -> None:
