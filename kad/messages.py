@@ -365,6 +365,10 @@ class IpvsMemory(Message, frozen=True, kw_only=True):
     """The moment for lvs_flush has passed."""
     timeouts: tuple[int, int, int] | None = None
     """Of TCP, TCP after FIN, UDP in seconds, as they were before kad changed them."""
+    marks: dict[str, int] = {}
+    """By virtual server that nftables mark packets for."""
+    marking: str = ""
+    """The nftables table that does."""
 
 
 class DrainWanted(Message, frozen=True, kw_only=True):

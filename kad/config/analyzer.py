@@ -34,7 +34,7 @@ from kad.config.tree import Complaint, Diagnostic, Place, Report
 from kad.ipvs.keywords import IpvsSlice, RealServer, VirtualServer
 from kad.ipvs.keywords.lines import ServerName
 from kad.ipvs.keywords.prerequisites import Prerequisites
-from kad.ipvs.keywords.served import to_sync_daemon, to_timeouts
+from kad.ipvs.keywords.served import to_marking, to_sync_daemon, to_timeouts
 from kad.ipvs.keywords.service import ServiceGroupBlock
 from kad.ipvs.keywords.services import Services
 from kad.messages import Analyzed
@@ -229,6 +229,7 @@ def _slices(
             flush=defaults.ipvs.lvs_flush,
             flush_on_stop=defaults.ipvs.lvs_flush_on_stop or "",
             sync_daemon=to_sync_daemon(defaults.ipvs.lvs_sync_daemon, vrrp.instances, old),
+            marking=to_marking(defaults.ipvs, vrrp.filtering, scope),
             init_notifies=bool(defaults.ipvs.rs_init_notifies),
             feeds_fifo=fed,
         )
@@ -331,7 +332,7 @@ def _services(
             scope.report.warning(scope.places.of(group), text, proposal="add IP PORT")
     mail = defaults.mail
     alerts = mail.smtp_alert if mail.smtp_alert_checker is None else mail.smtp_alert_checker
-    judge = Services(scope, programs, groups, alerts, mails)
+    judge = Services(scope, programs, groups, alerts, defaults.ipvs.nftables_ipvs is not None, mails)
     checks = Checks(scope, programs, weights["file"], checkable(file, sessions), _why_not, file.SSL)
     prerequisites = Prerequisites(scope)
     services, servers = [], []

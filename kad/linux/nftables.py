@@ -30,8 +30,9 @@ _TABLE = 1
 _NLMSG_ERROR = 2
 _NLM_F_APPEND = 0x800
 _NESTED = 0x8000
-_SET_CONSTANT, _SET_MAP = 0x2, 0x8
+_SET_CONSTANT, _SET_INTERVAL, _SET_MAP, _SET_CONCATENATED = 0x2, 0x4, 0x8, 0x80
 _HOST_ENDIAN = b"\x00\x04" + struct.pack("=I", 1) + b"\x01\x04" + struct.pack("=I", 1)
+_MARK_HOST_ENDIAN = b"\x00\x04" + struct.pack("=I", 2) + b"\x01\x04" + struct.pack("=I", 1)
 """What nft keeps with a set to know how keys and values are shown: the byte order of either."""
 _ELEMENTS_AT_ONCE = 500
 _ANSWER_SECONDS = 5
@@ -41,14 +42,15 @@ ARP = 0x0806
 """The family of a Table beside 4 and 6."""
 _FAMILIES = {4: 2, 6: 10, ARP: 3}
 HOOK_INPUT, HOOK_OUTPUT, HOOK_ARP_INPUT = 1, 3, 0
-_ACCEPT, _DROP, _GOTO = 1, 0, -4
+_ACCEPT, _DROP, _GOTO, _RETURN = 1, 0, -4, -5
 _VERDICT_REGISTER = 0
 
 # What a user's program shows the bytes as; the kernel does not care.
 TYPE_IPV4, TYPE_IPV6, TYPE_ETHERNET, TYPE_ICMPV6, TYPE_IFINDEX, TYPE_IFNAME = 7, 8, 9, 29, 20, 41
+TYPE_PORT, TYPE_MARK = 13, 19
 _TYPE_BITS = 6
 
-META_IIF, META_OIF, META_IIFNAME, META_OIFNAME, META_L4PROTO = 4, 5, 6, 7, 16
+META_MARK, META_IIF, META_OIF, META_IIFNAME, META_OIFNAME, META_L4PROTO = 3, 4, 5, 6, 7, 16
 _NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
 
 _be32 = struct.Struct(">I").pack
@@ -67,6 +69,8 @@ class NamedSet(msgspec.Struct, frozen=True, kw_only=True):
     data_type: int = 0
     """TYPE_ of the values of a map, four bytes each; 0: no map."""
     constant: bool = False
+    ranges: tuple[int, ...] = ()
+    """Bytes of each part of the key, where keys are ranges: an element's key is the first one and the last one."""
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +107,11 @@ def meta(key: int, *, register: int = 1) -> bytes:
     return _expression("meta", _numbers(register, key))
 
 
+def set_meta(key: int, *, register: int = 1) -> bytes:
+    """What the kernel knows beside the packet is from now on what the register holds."""
+    return _expression("meta", attribute(2, _be32(key)) + attribute(3, _be32(register)))
+
+
 def equals(value: bytes, *, register: int = 1) -> bytes:
     """Go on only when the register holds this."""
     return _expression("cmp", _numbers(register, 0) + _data(3, value))
@@ -135,6 +144,11 @@ def drop() -> bytes:
 
 def accept() -> bytes:
     return _verdict(_ACCEPT)
+
+
+def return_() -> bytes:
+    """Done with this chain."""
+    return _verdict(_RETURN)
 
 
 def go_to(chain: str) -> bytes:
@@ -184,7 +198,7 @@ def encode_table(table: Table) -> list[bytes]:
     ]
     for number, each in enumerate(table.sets, 1):
         made.append(_encode_set(table, each, number))
-        made += _encode_elements(_NEWSETELEM, table, each.name, each.elements)
+        made += _encode_elements(_NEWSETELEM, table, each, each.elements)
     made += [_encode_chain(table, chain) for chain in table.chains]
     made += [_encode_rule(table, chain.name, each) for chain in table.chains for each in chain.rules]
     return made
@@ -198,8 +212,8 @@ def encode_change(old: Table, new: Table) -> list[bytes] | None:
     for before, after in zip(old.sets, new.sets, strict=True):
         gone = {key: value for key, value in before.elements.items() if after.elements.get(key) != value}
         come = {key: value for key, value in after.elements.items() if before.elements.get(key) != value}
-        made += _encode_elements(_DELSETELEM, new, after.name, gone)
-        made += _encode_elements(_NEWSETELEM, new, after.name, come)
+        made += _encode_elements(_DELSETELEM, new, after, gone)
+        made += _encode_elements(_NEWSETELEM, new, after, come)
     return made
 
 
@@ -219,16 +233,22 @@ def _encode_set(table: Table, made: NamedSet, number: int) -> bytes:
     for one in made.types:
         key_type = key_type << _TYPE_BITS | one
     flags = (_SET_CONSTANT if made.constant else 0) | (_SET_MAP if made.data_type else 0)
+    flags |= _SET_INTERVAL | _SET_CONCATENATED if made.ranges else 0
     numbers = {3: flags, 4: key_type, 5: made.length, 10: number}
     if made.data_type:
         numbers |= {6: made.data_type, 7: 4}
     body = b"".join(attribute(kind, _be32(value)) for kind, value in numbers.items())
+    if made.ranges:
+        lengths = b"".join(_nest(1, attribute(1, _be32(length))) for length in made.ranges)
+        body += _nest(9, _nest(2, lengths))
     if made.types == (TYPE_IFINDEX,):
         body += attribute(13, _HOST_ENDIAN)
+    elif made.data_type == TYPE_MARK:
+        body += attribute(13, _MARK_HOST_ENDIAN)
     return _request(_NEWSET, NLM_F_CREATE, table.family, _text(1, table.name) + _text(2, made.name) + body)
 
 
-def _encode_elements(kind: int, table: Table, name: str, elements: Mapping[bytes, bytes]) -> list[bytes]:
+def _encode_elements(kind: int, table: Table, named: NamedSet, elements: Mapping[bytes, bytes]) -> list[bytes]:
     pairs = list(elements.items())
     return [
         _request(
@@ -236,15 +256,16 @@ def _encode_elements(kind: int, table: Table, name: str, elements: Mapping[bytes
             NLM_F_CREATE if kind == _NEWSETELEM else 0,
             table.family,
             _text(1, table.name)
-            + _text(2, name)
-            + _nest(3, b"".join(_element(*pair) for pair in pairs[start : start + _ELEMENTS_AT_ONCE])),
+            + _text(2, named.name)
+            + _nest(3, b"".join(_element(named, *pair) for pair in pairs[start : start + _ELEMENTS_AT_ONCE])),
         )
         for start in range(0, len(pairs), _ELEMENTS_AT_ONCE)
     ]
 
 
-def _element(key: bytes, value: bytes) -> bytes:
-    return _nest(1, _data(1, key) + (_data(2, value) if value else b""))
+def _element(named: NamedSet, key: bytes, value: bytes) -> bytes:
+    last = _data(10, key[named.length :]) if named.ranges else b""
+    return _nest(1, _data(1, key[: named.length]) + (_data(2, value) if value else b"") + last)
 
 
 def _encode_chain(table: Table, chain: Chain) -> bytes:

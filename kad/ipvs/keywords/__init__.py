@@ -73,6 +73,8 @@ class VirtualServer(msgspec.Struct, frozen=True, kw_only=True):
     notifies: tuple[str, ...] = ()
     """Of quorum_up and quorum_down those that lead to a program."""
     smtp_alert: bool = False
+    by_mark: bool = False
+    """nftables mark what comes to its addresses, and the kernel serves the mark."""
     place_in_group: int = 0
     """How many services of the same group stand before it."""
 
@@ -117,6 +119,17 @@ class SyncDaemon(msgspec.Struct, frozen=True, kw_only=True):
     group: str | None = None
 
 
+class Marking(msgspec.Struct, frozen=True, kw_only=True):
+    """nftables_ipvs: the table that marks packets, and the marks that are free for it."""
+
+    table: str
+    priority: int = -1
+    start: int = 1000
+    """The first mark."""
+    counters: bool = False
+    """Rules count packets and bytes."""
+
+
 class IpvsSlice(msgspec.Struct, frozen=True, kw_only=True):
     """All that the ipvs process needs of the configuration."""
 
@@ -127,6 +140,7 @@ class IpvsSlice(msgspec.Struct, frozen=True, kw_only=True):
     flush_on_stop: str = ""
     """all: the stop clears the table; VS: services are deleted without their destinations one by one."""
     sync_daemon: SyncDaemon | None = None
+    marking: Marking | None = None
     init_notifies: bool = False
     """rs_init_notifies: the first state of a server is told too."""
     feeds_fifo: bool = False

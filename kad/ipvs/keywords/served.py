@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
+from kad.config.build import Scope
 from kad.config.values import family_of
-from kad.ipvs.keywords import Member, SyncDaemon, Timeouts
+from kad.ipvs.keywords import Marking, Member, SyncDaemon, Timeouts
 from kad.ipvs.keywords.lines import ServiceName
 from kad.ipvs.keywords.lines import SyncDaemon as SyncDaemonLine
 from kad.ipvs.keywords.lines import Timeouts as TimeoutsLine
-from kad.ipvs.keywords.service import ServiceGroupBlock, ServiceWords
+from kad.ipvs.keywords.service import IpvsGlobals, ServiceGroupBlock, ServiceWords
 from kad.ipvs.table import FLAG_1, FLAG_2, FLAG_3, ONE_PACKET
 
 PERSISTENCE = 360
@@ -77,6 +78,32 @@ def to_timeouts(line: TimeoutsLine | None) -> Timeouts | None:
     if line is None:
         return None
     return Timeouts(tcp=line.tcp or 0, tcpfin=line.tcpfin or 0, udp=line.udp or 0)
+
+
+class Filtering(Protocol):
+    """What the words about nftables say for VRRP."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def counters(self) -> bool: ...
+
+
+def to_marking(words: IpvsGlobals, filtering: Filtering, scope: Scope) -> Marking | None:
+    """nftables_ipvs for the ipvs process."""
+    table = words.nftables_ipvs
+    if table is None:
+        return None
+    if table == filtering.table:
+        text = f"the table {table} is that of nftables for VRRP; nftables_ipvs uses {table}_ipvs"
+        scope.report.warning(scope.places.of(words, "nftables_ipvs"), text)
+        table = f"{table}_ipvs"
+    return Marking(
+        table=table,
+        priority=-1 if words.nftables_ipvs_priority is None else words.nftables_ipvs_priority,
+        start=words.nftables_ipvs_start_fwmark or 1000,
+        counters=filtering.counters,
+    )
 
 
 class Router(Protocol):

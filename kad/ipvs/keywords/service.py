@@ -124,15 +124,13 @@ class IpvsGlobals(Block, frozen=True, kw_only=True):
     ] = None
     nftables_ipvs: Annotated[
         str | None,
-        keyword(
-            optional(text("TABLE"), "keepalived_ipvs"), "groups become firewall marks", default="off", effect=False
-        ),
+        keyword(optional(text("TABLE"), "keepalived_ipvs"), "groups become firewall marks", default="off"),
     ] = None
     nftables_ipvs_priority: Annotated[
-        int | None, keyword(integer(-2147483648, 2147483647), "of its chains", default="-1", effect=False)
+        int | None, keyword(integer(-2147483648, 2147483647), "of its chains", default="-1")
     ] = None
     nftables_ipvs_start_fwmark: Annotated[
-        int | None, keyword(integer(1, LARGEST), "the first mark", default="1000", effect=False)
+        int | None, keyword(integer(1, LARGEST), "the first mark", default="1000")
     ] = None
     rs_init_notifies: Annotated[
         bool | None, keyword(boolean(), "the first state runs programs too", default="false")

@@ -63,6 +63,8 @@ class Services:
     groups: dict[str, ServiceGroupBlock]
     alerts: bool | None = None
     """smtp_alert_checker, else smtp_alert."""
+    marking: bool = False
+    """nftables_ipvs is said: a group is served by a mark."""
     mails: bool = False
     """There is somebody to send mail to."""
     members: Counter[str] = field(default_factory=Counter)
@@ -125,6 +127,7 @@ class Services:
             real_servers=tuple(kept),
             notifies=notifies,
             smtp_alert=self._alerts(service.defaults, False),
+            by_mark=self._is_by_mark(name),
             place_in_group=place_in_group,
         )
 
@@ -156,8 +159,10 @@ class Services:
 
     def _port(self, name: ServiceName, port: int, forwarding: Forwarding, place: Place) -> int:
         """Where packets are only passed on, their port stays."""
-        if forwarding.method == "NAT" or name.group is not None:
+        if forwarding.method == "NAT":
             return port
+        if name.group is not None:
+            return 0 if self._is_by_mark(name) else port
         if port not in (0, name.port):
             ours, end = (f"port {name.port}", f"{name.port} is used") if name.port else ("every port", "each stays")
             self._warn(place, f"{forwarding.method} cannot map {ours} to {port}; {end}")
@@ -251,6 +256,11 @@ class Services:
         if group is not None:
             return any(not member.port for member in group.members if member.fwmark is None)
         return name.address is not None and not name.port
+
+    def _is_by_mark(self, name: ServiceName) -> bool:
+        """As keepalived: a group that has a mark of its own already stays as it is."""
+        group = self.groups.get(name.group or "")
+        return self.marking and group is not None and all(member.fwmark is None for member in group.members)
 
     def _is_marked(self, name: ServiceName) -> bool:
         group = self.groups.get(name.group or "")

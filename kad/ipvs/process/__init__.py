@@ -9,9 +9,11 @@ from contextlib import suppress
 import msgspec
 
 from kad.ipvs.keywords import IpvsSlice, VirtualServer
+from kad.ipvs.marks import Marks, allot, marked, packets
 from kad.ipvs.process.daemons import SyncDaemons
 from kad.ipvs.process.drains import Drains
 from kad.ipvs.process.kernel import BREATH
+from kad.ipvs.process.marking import PacketMarks
 from kad.ipvs.process.programming import Programming
 from kad.ipvs.process.timeouts import SessionTimeouts
 from kad.ipvs.service import (
@@ -62,6 +64,7 @@ class Room:
         self._drains = Drains(mux, say, self._programming.kernel, self._feed)
         self._daemons = SyncDaemons(log, self._programming.kernel)
         self._timeouts = SessionTimeouts(log, self._programming.kernel)
+        self._packet_marks = PacketMarks(mux, log, self._note)
         self._programming.compared = self._settle_settings
 
     # configuration
@@ -79,7 +82,7 @@ class Room:
     def commit(self, generation: int) -> None:
         """A virtual server that is equal in both generations is not touched."""
         assert self._prepared is not None
-        wanted, self._prepared = self._prepared, None
+        wanted, self._prepared = self._mark(self._prepared), None
         follows = self._memory.flushed and not self._generation
         changed = self._drop({server.name: server for server in wanted.virtual_servers})
         self._slice, self._generation = wanted, generation
@@ -90,8 +93,27 @@ class Room:
         if wanted.flush:
             self._flush()
         self._settle(changed)
+        self._packet_marks.release()
         self._drains.follow(self._services, self._keys)
         self._settle_settings()
+
+    def _mark(self, prepared: IpvsSlice) -> IpvsSlice:
+        """Groups are served by marks where that is asked for; packets bear them before a service by address goes."""
+        if not self._generation:
+            self._packet_marks.inherit(self._memory.marking)
+        servers, marking, marks = prepared.virtual_servers, prepared.marking, Marks()
+        self._packet_marks.retire()
+        if marking is not None:
+            marks = allot(servers, self._memory.marks, marking.start)
+            found, said = packets(servers, marks)
+            for text in said:
+                self._log.warning(text)
+            if not self._packet_marks.arrange(marking, found):
+                marks = {}
+        self._memory = msgspec.structs.replace(
+            self._memory, marks=marks, marking=marking.table if marking is not None and marks else ""
+        )
+        return msgspec.structs.replace(prepared, virtual_servers=tuple(marked(each, marks) for each in servers))
 
     def _drop(self, wanted: dict[str, VirtualServer]) -> list[tuple[str, list[Action]]]:
         """What is no longer configured is told with the generation that knew it."""
@@ -181,13 +203,14 @@ class Room:
 
     def _settle_settings(self) -> None:
         """What is not in the table itself; also when the table is there at last."""
+        self._packet_marks.check()
         self._daemons.follow(self._slice.sync_daemon)
         self._timeouts.follow(self._slice.timeouts, self._memory.timeouts)
         self._remember()
 
     def _remember(self) -> None:
         """What the next life must know."""
-        self._memory = IpvsMemory(flushed=True, timeouts=self._timeouts.before)
+        self._memory = msgspec.structs.replace(self._memory, flushed=True, timeouts=self._timeouts.before)
         if self._memory != self._remembered:
             self._remembered = self._memory
             self._say(self._memory)
@@ -219,11 +242,12 @@ class Room:
             return
         with suppress(msgspec.DecodeError):
             told = msgspec.msgpack.decode(left.memory, type=IpvsMemory)
-            # The table of this daemon is yet to be cleared; what the kernel had before kad is known to that one alone.
-            self._memory = msgspec.structs.replace(self._memory, timeouts=self._memory.timeouts or told.timeouts)
+            if not self._memory.flushed:
+                # lvs_flush is for each daemon anew.
+                self._memory = msgspec.structs.replace(told, flushed=False)
         self._daemons.inherit(earlier.sync_daemon)
         for configured in earlier.virtual_servers:
-            service = Service(configured)
+            service = Service(marked(configured, self._memory.marks))
             for key in service.service_keys():
                 self._programming.left.setdefault(key, set()).update(service.named(key.port))
 
@@ -297,6 +321,7 @@ class Room:
             "healed": self._programming.heals,
             "sync_daemon": self._daemons.snapshot(),
             "timeouts": self._timeouts.snapshot(),
+            "nftables": self._packet_marks.snapshot(),
             "virtual_servers": [self._picture(number, *each) for number, each in enumerate(self._services.items())],
         }
 
@@ -346,7 +371,11 @@ class Room:
         self._drains.end()
         for service in self._services.values():
             self._tell(service, service.handle(Stopped(), self._mux.now()))
-        if not release or not self._programming.kernel.is_open:
+        if not release:
+            return
+        self._packet_marks.retire()
+        self._packet_marks.release()
+        if not self._programming.kernel.is_open:
             return
         try:
             self._daemons.end()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import msgspec
 import pytest
 
-from kad.ipvs.keywords import IpvsSlice, Member, RealServer, SyncDaemon, Timeouts
+from kad.ipvs.keywords import IpvsSlice, Marking, Member, RealServer, SyncDaemon, Timeouts
 from kad.ipvs.process import kernel as kernel_module
+from kad.ipvs.process import marking as marking_module
 from kad.ipvs.table import (
     Connections,
     DestinationKey,
@@ -19,6 +21,7 @@ from kad.ipvs.table import (
     SyncDaemonSettings,
     TimeoutSettings,
 )
+from kad.linux.refused import Refused
 from kad.messages import DrainAnswered, Draining, DrainWanted, IpvsLeft, IpvsMemory, QuorumState, RouterState
 from tests.unit.ipvs.room import WEB, A, B, Kernel, Stage, web
 
@@ -312,6 +315,20 @@ def test_timeouts_that_a_killed_daemon_set_are_given_back(kernel: Kernel) -> Non
     after.room.receive(left)
     after.configure(web())
     assert kernel.session == TimeoutSettings(900, 120, 300)
+
+
+def test_where_nftables_are_refused_each_address_of_a_group_is_served(
+    stage: Stage, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise Refused("nftables", errno.EPROTONOSUPPORT)
+
+    monkeypatch.setattr(marking_module, "Nftables", refuse)
+    stage.configure(web(by_mark=True), marking=Marking(table="t"))
+    assert set(kernel.table) == {WEB}
+    text = "packets cannot be marked, nftables refuse: this kernel does not have them"
+    assert f"{text}; each address of a group is a service of its own" in stage.log.lines
+    assert stage.room.snapshot(False)["nftables"] == {"tables": [], "failure": text}
 
 
 def test_of_a_daemon_that_was_killed_nothing_is_left_where_no_virtual_server_is_configured(kernel: Kernel) -> None:

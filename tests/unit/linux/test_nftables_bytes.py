@@ -5,7 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from kad.linux.nftables import (
+    META_MARK,
     TYPE_IPV4,
+    TYPE_MARK,
+    TYPE_PORT,
     Chain,
     NamedSet,
     Table,
@@ -15,7 +18,9 @@ from kad.linux.nftables import (
     encode_removal,
     encode_table,
     payload,
+    return_,
     rule,
+    set_meta,
 )
 
 SET = NamedSet(name="vips", types=(TYPE_IPV4,), length=4, elements={b"\x0a\x4d\0\x64": b""})
@@ -68,6 +73,32 @@ def test_only_what_differs_is_changed() -> None:
     assert encode_change(TABLE, msgspec.structs.replace(TABLE, name="other")) is None
     # Removed and made, table, set, elements, chain and rule.
     assert [request[4] for request in encode_table(TABLE)] == [0, 2, 0, 9, 12, 3, 6]
+
+
+def test_a_map_of_ranges_has_the_first_and_the_last_key_of_each() -> None:
+    first, last = bytes.fromhex("c000020a00500000"), bytes.fromhex("c000020c00500000")
+    types = (TYPE_IPV4, TYPE_PORT)
+    elements = {first + last: bytes.fromhex("e8030000")}
+    ranges = NamedSet(name="m", types=types, length=8, elements=elements, data_type=TYPE_MARK, ranges=(4, 2))
+    _, _, _, made, filled = encode_table(Table(family=4, name="kad", sets=(ranges,), chains=()))
+    # FLAGS interval, map, concat; KEY_TYPE ipv4_addr . inet_service, KEY_LEN; ID; DATA_TYPE mark, DATA_LEN;
+    # DESC { CONCAT { FIELD_LEN 4, FIELD_LEN 2 } }; USERDATA: keys are big-endian, the mark is the host's.
+    assert body(made).endswith(
+        "080003000000008c" "08000400000001cd" "0800050000000008" "08000a0000000001"
+        "0800060000000013" "0800070000000004"
+        "20000980" "1c000280" "0c000180" "0800010000000004" "0c000180" "0800010000000002"
+        "10000d00" "000402000000" "010401000000"
+    )  # fmt: skip
+    # KEY, DATA, KEY_END
+    assert body(filled).endswith(
+        "30000180" "10000180" "0c000100" "c000020a00500000" "0c000280" "08000100" "e8030000"
+        "10000a80" "0c000100" "c000020c00500000"
+    )  # fmt: skip
+    assert set_meta(META_MARK).hex() == (
+        "24000180" "09000100" "6d65746100000000" "14000280" "0800020000000003" "0800030000000001"
+    )  # fmt: skip
+    # NF_RETURN
+    assert return_().endswith(bytes.fromhex("08000100fffffffb"))
 
 
 def test_many_elements_go_in_several_requests() -> None:
