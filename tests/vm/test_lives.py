@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -123,8 +125,9 @@ STEPS = {
     "2 is a loss": Step(
         (2,), SORRY, {12: 2}, [*_down("omega", "1", "3", "quorum"), *_down("plain", "1", "3", "quorum")]
     ),
-    "the address comes": Step((2,), SORRY, {12: 2}, [], {12: 2}, "add"),
-    "all are down where the address is": Step((), SORRY, {}, [*_down("omega", "2"), *_down("plain", "2")], {}),
+    "all are down, and the address has come": Step(
+        (), SORRY, {}, [*_down("omega", "2"), *_down("plain", "2")], {}, "add"
+    ),
     "4 is no gain, and the address has gone": Step(
         (1, 3), SORRY, {11: 1, 13: 3}, [*_up("omega", "1", "3"), *_up("plain", "1", "3")], {}, "del"
     ),
@@ -236,22 +239,18 @@ def test_quorum_and_programs_and_suspended_checks(site: Site, name: str) -> None
 def test_the_start_alone_flushed_the_table(site: Site) -> None:
     assert all(FOREIGN not in site.table(node) for node in site.nodes)
     site.foreign(site.ours)
-    child = site.kad.child("ipvs")
-    subprocess.run(["kill", "-9", str(child)], check=True)
+    begun = len(site.kad.lines)
+    os.kill(site.kad.child("ipvs"), signal.SIGKILL)
 
-    def follows() -> bool:
-        try:
-            return site.kad.child("ipvs") != child
-        except LookupError:
-            return False
+    def serves() -> bool:
+        return any("virtual servers: 6" in line.text for line in site.kad.lines[begun:])
 
-    site.lab.hub.until(follows, 10, "another ipvs process")
-    site.lab.hub.until(lambda: site.kad.dump("ipvs"), 10, "it answers")
+    site.lab.hub.until(serves, 5, lambda: f"another ipvs process\n{site.kad.log}")
     assert FOREIGN in site.table(site.ours)
     assert [site.timeouts(node) for node in site.nodes] == ["1000 50 77"] * 2
 
 
-def test_a_drain_outlives_a_reload_and_so_does_its_end(site: Site) -> None:
+def test_a_drain_outlives_a_reload(site: Site) -> None:
     site.ours.run("ip", "addr", "add", "192.0.2.4/32", "dev", "lo")
     connections = []
     for _ in ALL:
@@ -264,8 +263,7 @@ def test_a_drain_outlives_a_reload_and_so_does_its_end(site: Site) -> None:
     words = ("192.0.2.4 81", "10.77.0.12 81")
     assert site.kad.ask("--drain", *words).returncode == 0
     site.wait(site.ours, {DRAINED: {**ALL, 12: 0}})
-    globals = "lvs_timeouts tcp 1000 tcpfin 50 udp 77\nlvs_flush"
-    site.kad.reload(text(globals, reloaded=True))
+    site.kad.reload(text("lvs_timeouts tcp 1000 tcpfin 50 udp 77\nlvs_flush", reloaded=True))
 
     def scheduler() -> bool:
         return f"-A -t {DRAINED} -s wlc" in site.ours.run("ipvsadm", "-S", "-n").stdout
@@ -276,9 +274,6 @@ def test_a_drain_outlives_a_reload_and_so_does_its_end(site: Site) -> None:
     for connection in connections:
         connection.close()
     site.wait(site.ours, {DRAINED: {11: 1, 13: 3}})
-    site.kad.reload(text(globals))
-    site.lab.hub.until(lambda: not scheduler(), 10, "the reload is done")
-    assert site.table(site.ours)[DRAINED] == {11: 1, 13: 3}
     assert site.kad.ask("--undrain", *words).returncode == 0
     site.wait(site.ours, {DRAINED: ALL})
 
