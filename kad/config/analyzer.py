@@ -400,11 +400,7 @@ def _checked(
 ) -> CheckedServer:
     address, port = server.name.address, server.name.port
     above = Inheritance(address, port or service.name.port, server.defaults, service.defaults, log_all_failures)
-    # What has no address is never suspended: nobody could say when it is here.
-    group = groups.get(service.name.group or "")
-    homes = [str(msgspec.structs.replace(member, port=0)) for member in group.members if member.first] if group else []
-    homes += [service.name.address] if service.name.address else []
-    while_local = (tuple(homes) or None) if service.defaults.ha_suspend else None
+    while_local = _homes(service, groups) if service.defaults.ha_suspend else None
     return CheckedServer(
         service=service.name.text,
         address=address,
@@ -413,6 +409,15 @@ def _checked(
         checks=tuple(_while_local(check, while_local) for check in checks.judge(server.checks, above)),
         while_local=while_local,
     )
+
+
+def _homes(service: VirtualServerBlock, groups: dict[str, ServiceGroupBlock]) -> tuple[str, ...] | None:
+    """Its addresses. What has none is never suspended: nobody could say when it is here."""
+    if service.name.address:
+        return (service.name.address,)
+    group = groups.get(service.name.group or "")
+    members = group.members if group is not None else ()
+    return tuple(str(msgspec.structs.replace(member, port=0)) for member in members if member.first) or None
 
 
 def _while_local(check: Check, homes: tuple[str, ...] | None) -> Check:
