@@ -23,6 +23,7 @@ from kad.vrrp.process.instance import Instance
 _ETHERNET = 1
 """ARPHRD_ETHER."""
 _MAC = slice(6, 12)
+_PRIORITY = {4: slice(36, 37), 6: slice(56, 57)}
 _HEADER = {4: (b"\x01\x00\x5e", b"\x08\x00"), 6: (b"\x33\x33", b"\x86\xdd")}
 """How the MAC address of a multicast group begins (RFC 1112 6.4, RFC 2464 7), and the type of the frame."""
 
@@ -67,7 +68,10 @@ def say_again(
         patience = configuration.down_timer_adverts * before.state.advertisement_interval
         ifindex, frame = page.frame(before.state.slot)
         link = network.link_at(ifindex)
-        if frame and now - before.spoke_at < patience and link is not None and link.up and link.mac == frame[_MAC]:
+        in_time = now - before.spoke_at < patience
+        # One whose priority changed just before it died had not said so yet.
+        is_true = frame[_PRIORITY[configuration.family]] == bytes((before.state.priority,))
+        if in_time and is_true and link is not None and link.up and link.mac == frame[_MAC]:
             speaking.append(before)
             datagrams.append(on_interface(ifindex, frame))
     unsent = {each.place for each in frames.send(datagrams)}

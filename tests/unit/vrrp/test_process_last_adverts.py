@@ -85,10 +85,11 @@ def test_who_spoke_in_time_resumes_however_long_the_rest_takes(house: House, mon
         pytest.param(3.0, {}, id="too late"),
         pytest.param(0.1, {"state": "BACKUP"}, id="no MASTER"),
         pytest.param(0.1, {"name": "other"}, id="not configured"),
+        pytest.param(0.1, {"priority": 101}, id="another priority by now"),
     ],
 )
 def test_who_must_not_speak_is_silent(
-    house: House, monkeypatch: pytest.MonkeyPatch, late: float, changes: dict[str, str]
+    house: House, monkeypatch: pytest.MonkeyPatch, late: float, changes: dict[str, Any]
 ) -> None:
     become_master(house, instance())
     assert replaced(house, monkeypatch, late=late, **changes).frames.sent == []
