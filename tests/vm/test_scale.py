@@ -14,7 +14,7 @@ from tests.lab.daemons import Kad
 from tests.lab.lab import Lab
 from tests.vm.netlink_monitor import NetlinkMonitor
 
-pytestmark = [pytest.mark.lab, pytest.mark.vm(guest="directors")]
+pytestmark = [pytest.mark.lab, pytest.mark.vm]
 
 REALS = (1, 2, 3, 4)
 PATIENCE = 120
