@@ -174,6 +174,11 @@ class Child:
 
     def _obey(self, frame: Frame) -> None:
         match messages.from_frame(frame):
+            case messages.Prepare() if self._leaving:
+                os.close(self._channel.descriptors.popleft())
+            case messages.Commit() | messages.Abandon() if self._leaving:
+                # Told to go before it had begun: nothing is taken up that nobody would release.
+                pass
             case messages.Prepare(generation=generation):
                 self._prepare(generation)
             case messages.Commit(generation=generation):

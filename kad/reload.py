@@ -290,6 +290,8 @@ class Reload:
         """What a child says of a generation."""
         rollout = self._rollout
         match message:
+            case messages.Ready() if self._watchdog.stopping:
+                pass
             case messages.Ready(generation=generation):
                 if rollout is not None and rollout.prepares(generation):
                     if rollout.ready(member.name):

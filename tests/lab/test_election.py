@@ -176,3 +176,19 @@ def test_many_instances_and_sources_of_one_daemon(pair: Pair, program: str) -> N
     one, two = (lab.wire.wait_advert(node="a", vrid=vrid, seconds=1) for vrid in (1, 2))
     assert (one.source, one.destination) == ("10.77.0.1", "224.0.0.42")
     assert (two.source, two.destination) == ("10.77.0.9", "224.0.0.42")
+
+
+def test_a_delay_after_boot_is_counted_from_the_boot(pair: Pair) -> None:
+    """kad alone: keepalived 2.2.7 does not know the word."""
+    lab, a, b = pair
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+    owner = instance(priority=255, state="MASTER")
+    late = lab.start_kad(a, global_defs(f"vrrp_delay_after_boot {uptime + 2:.2f}") + owner)
+    begin = time.time()
+    said = lab.wire.wait_advert(node="a", seconds=5, since=0)
+    assert late.logged("Delaying startup for")
+    # The uptime was asked before the daemon was started.
+    assert 1.0 < said.time - begin < 2.1
+    lab.link_down(a)
+    lab.start_kad(b, global_defs(f"vrrp_delay_after_boot {uptime - 60:.2f}") + owner)
+    assert lab.wire.wait_advert(node="b", seconds=5, since=0).time - time.time() < 1.0

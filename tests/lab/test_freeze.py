@@ -93,6 +93,20 @@ def test_who_slept_and_was_not_replaced_stays_master(pair: Pair) -> None:
     assert len([advert for advert in lab.wire.adverts(node="a", since=moment) if advert.time < moment + 0.15]) <= 2
 
 
+def test_timer_expired_backup_yields_although_nobody_took_over(pair: Pair) -> None:
+    lab, a, _ = pair
+    sleeper = lab.start_kad(a, router(advert_int=0.2, more="nopreempt\n timer_expired_backup 100"))
+    settle(lab, sleeper, a)
+    family = freeze(sleeper)
+    lab.stays(VIP, a, 1.5)
+    moment = thaw(lab, family, 0.0)
+    sleeper.wait_log(r"Entering BACKUP STATE: did not run for \S+ s \(timer_expired_backup\)", 1, moment)
+    # Then it waits as any BACKUP does.
+    again = sleeper.wait_log("Entering MASTER STATE: no advert from anyone", 3, moment)
+    assert again.time - moment > 0.6
+    assert [event.node for event in lab.moves(VIP, moment)] == ["a", "a"]
+
+
 def test_a_nap_that_nobody_missed_changes_nothing(pair: Pair) -> None:
     lab, a, b = pair
     sleeper = lab.start_kad(a, router(priority=150, advert_int=0.5))

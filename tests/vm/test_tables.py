@@ -39,7 +39,7 @@ class Life:
     """By phase: what ipvsadm says of the sync daemons of kad."""
     foreign: dict[str, bool] = field(default_factory=dict)
     """By phase: whether a service that somebody else made on kad's node is there."""
-    _patience: float = 60
+    _patience: float = 120
 
     def record(self, phase: str, expected: Callable[[Table], bool]) -> None:
         """The tables as soon as keepalived's is as expected, and kad's equal to it; what they are when it never is."""
