@@ -9,7 +9,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.texts import router
 
-pytestmark = [pytest.mark.lab, pytest.mark.vm]
+pytestmark = [pytest.mark.lab, pytest.mark.vm(guest="directors")]
 
 SERVED = """
 global_defs {

@@ -18,7 +18,7 @@ from tests.lab.lab import Lab, Node
 from tests.vm import tables
 from tests.vm.farm import Farm, allow_ipv6
 
-pytestmark = [pytest.mark.lab, pytest.mark.vm]
+pytestmark = [pytest.mark.lab, pytest.mark.vm(guest="directors")]
 
 PORT = Farm.PORT
 FOREIGN = "203.0.113.9:99"

@@ -14,7 +14,7 @@ from tests.lab.daemons import Kad
 from tests.lab.lab import Lab
 from tests.vm.netlink_monitor import NetlinkMonitor
 
-pytestmark = [pytest.mark.lab, pytest.mark.vm]
+pytestmark = [pytest.mark.lab, pytest.mark.vm(guest="directors")]
 
 REALS = (1, 2, 3, 4)
 PATIENCE = 120
@@ -71,7 +71,7 @@ class Crowd:
         return not dumped["services_waiting"]
 
 
-@pytest.fixture(scope="module", params=[400, pytest.param(10000, marks=[pytest.mark.soak, pytest.mark.timeout(1500)])])
+@pytest.fixture(scope="module", params=[200, pytest.param(10000, marks=[pytest.mark.soak, pytest.mark.timeout(1500)])])
 def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
     count: int = request.param
     subprocess.run(["modprobe", "-a", "ip_vs", "ip_vs_rr"], check=True)

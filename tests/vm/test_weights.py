@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.lab import Lab, Node
 
-pytestmark = [pytest.mark.lab, pytest.mark.vm]
+pytestmark = [pytest.mark.lab, pytest.mark.vm(guest="directors")]
 
 TEXT = """
 global_defs {
