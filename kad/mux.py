@@ -59,13 +59,18 @@ class Mux:
 
     def noted(self, callback: Callable[[], None], activity: str) -> Callable[[], None]:
         """The callback, with a note on the page that it began."""
-        turn, now, words = self.page.turn, self.now, activity_bytes(activity)
+        note = self.sign_of_life(activity)
 
         def begin() -> None:
-            turn(now(), words)
+            note()
             callback()
 
         return begin
+
+    def sign_of_life(self, activity: str) -> Callable[[], None]:
+        """What to call in the midst of much work: the page tells that this process gets on with it."""
+        turn, now, words = self.page.turn, self.now, activity_bytes(activity)
+        return lambda: turn(now(), words)
 
     def unwatch(self, descriptor: int) -> None:
         self.loop.remove_reader(descriptor)

@@ -60,7 +60,7 @@ class Room:
         self._mux = mux
         self._say = say
         self._log = log
-        self._breathe = mux.noted(lambda: None, "going through real servers")
+        self._breathe = mux.sign_of_life("going through real servers")
         """Shows that this process lives while it does much in one turn of the loop."""
         self._prepared: tuple[int, CheckerSlice, Contexts] | None = None
         self._servers: dict[str, Server] = {}

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +13,9 @@ from hypothesis import strategies as st
 from kad.ipvs.keywords import Member, RealServer, VirtualServer
 from kad.ipvs.process import kernel as kernel_module
 from kad.ipvs.process.programming import wanted
+from kad.ipvs.service import key_of
 from kad.ipvs.table import DestinationKey
-from kad.messages import DrainWanted, ServerHealth
+from kad.messages import DrainWanted
 from tests.unit.ipvs.room import Kernel, Stage
 
 ADDRESSES = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
@@ -78,26 +78,17 @@ def test_the_table_follows(configured: VirtualServer, events: list[Any]) -> None
                 stage.configure(configured)
             else:
                 server = configured.real_servers[event[0] % len(configured.real_servers)]
-                stage.room.receive(_message(server, number, event))
+                _happen(stage, server, number, event)
             matches(stage)
 
 
-def _message(server: RealServer, number: int, event: tuple[Any, ...]) -> ServerHealth | DrainWanted:
+def _happen(stage: Stage, server: RealServer, number: int, event: tuple[Any, ...]) -> None:
     match event:
         case (_, undo):
             name = f"{server.address} {server.port}"
-            return DrainWanted(number=number, service=NAME, server=name, timeout=5.0, undo=undo)
+            stage.room.receive(DrainWanted(number=number, service=NAME, server=name, timeout=5.0, undo=undo))
         case (_, healthy, weight, change):
-            health = ServerHealth(
-                service=NAME,
-                address=server.address,
-                port=server.port,
-                healthy=healthy,
-                known=True,
-                since=0.0,
-                reason="because",
-            )
-            return msgspec.structs.replace(health, weight=weight, weight_change=change)
+            stage.health(key_of(server), healthy, NAME, weight=weight, weight_change=change)
         case _:
             raise AssertionError(event)
 
@@ -113,8 +104,8 @@ def test_one_word_on_one_of_very_many_servers_does_not_go_through_them_all() -> 
         look = service.weight_in_table
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(type(service), "weight_in_table", lambda _, one: looked.append(one) or look(one))
-            for number, real in enumerate(reals[:100]):
-                stage.room.receive(_message(real, number, (0, False, None, 0)))
+            for real in reals[:100]:
+                stage.health(key_of(real), False, NAME)
         assert len(looked) == 300
         matches(stage)
         assert service.weight == 9900

@@ -58,7 +58,7 @@ class Room:
         """What was said of each virtual server that ever was without its quorum."""
         self._memory = IpvsMemory()
         self._remembered: IpvsMemory | None = None
-        self._beat = mux.noted(lambda: None, "looking at virtual servers")
+        self._beat = mux.sign_of_life("looking at virtual servers")
         self._telling = Telling(say, time.time, time.monotonic_ns)
         self._programming = Programming(mux, log, self._note)
         self._drains = Drains(mux, say, self._programming.kernel, self._feed)

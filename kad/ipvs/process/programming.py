@@ -38,7 +38,7 @@ class Programming:
         self._mux = mux
         self._log = log
         self._note = note
-        self._beat = mux.noted(lambda: None, "working through IPVS")
+        self._beat = mux.sign_of_life("working through IPVS")
         self.kernel = Kernel(self._beat)
         self.compared: Callable[[], None] = lambda: None
         """Told after each comparison, and when the table is there at last."""

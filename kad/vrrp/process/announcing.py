@@ -52,8 +52,10 @@ class Announcing:
 
     def announce(self, instance: Instance, layout: Layout, action: Announce) -> Iterator[None]:
         """One message for every address, then the remaining rounds, as keepalived orders them."""
-        # What the kernel does not take would draw the traffic here for nothing.
-        wanted = tuple(each for each in layout.announcements if (each.address, each.link.index) not in instance.refused)
+        wanted = layout.announcements
+        if instance.refused:
+            # What the kernel does not take would draw the traffic here for nothing.
+            wanted = tuple(each for each in wanted if (each.address, each.link.index) not in instance.refused)
         if action.elsewhere:
             wanted = tuple(each for each in wanted if self._is_elsewhere(instance, each.link))
         at_once: list[Datagram] = []

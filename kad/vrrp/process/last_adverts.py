@@ -12,7 +12,7 @@ import msgspec
 
 from kad.linux.batch import Datagram
 from kad.linux.frame import FrameSender, on_interface
-from kad.linux.link import Link
+from kad.linux.link import ETHERNET, Link
 from kad.linux.network import Network
 from kad.messages import Earlier
 from kad.page import LARGEST_FRAME, Page
@@ -20,8 +20,6 @@ from kad.vrrp.advert import GIVING_UP
 from kad.vrrp.keywords import VrrpInstance
 from kad.vrrp.process.instance import Instance
 
-_ETHERNET = 1
-"""ARPHRD_ETHER."""
 _MAC = slice(6, 12)
 _PRIORITY = {4: slice(36, 37), 6: slice(56, 57)}
 _HEADER = {4: (b"\x01\x00\x5e", b"\x08\x00"), 6: (b"\x33\x33", b"\x86\xdd")}
@@ -36,7 +34,7 @@ def keep(page: Page, instance: Instance, priority: int, link: Link, packets: Seq
     configuration = instance.configuration
     instance.kept_priority = priority
     frame = b""
-    is_plain = instance.seal is None and not configuration.unicast_peers and link.hardware == _ETHERNET
+    is_plain = instance.seal is None and not configuration.unicast_peers and link.hardware == ETHERNET
     if is_plain and priority != GIVING_UP:
         frame = _group_mac(configuration) + link.mac + _HEADER[configuration.family][1] + packets[0].payload
     page.keep_frame(instance.slot, link.index, frame if len(frame) <= LARGEST_FRAME else b"")

@@ -155,6 +155,9 @@ class Clockwork:
     def noted(self, callback: Callable[[], None], activity: str) -> Callable[[], None]:
         return callback
 
+    def sign_of_life(self, activity: str) -> Callable[[], None]:
+        return lambda: None
+
     def run(self, seconds: float = 0.0) -> None:
         """Let so much time pass."""
         end = self.time + seconds
@@ -213,8 +216,10 @@ class Stage:
         self.room.commit(self._generation)
         self.mux.run()
 
-    def health(self, key: DestinationKey, healthy: bool, service: str = "192.0.2.9 80", known: bool = True) -> None:
-        """The checker says so."""
+    def health(
+        self, key: DestinationKey, healthy: bool, service: str = "192.0.2.9 80", known: bool = True, **more: Any
+    ) -> None:
+        """The checker says so; `more` are other fields of ServerHealth."""
         told = ServerHealth(
             service=service,
             address=key.address,
@@ -223,6 +228,7 @@ class Stage:
             known=known,
             since=0.0,
             reason="because",
+            **more,
         )
         self._health[told.key] = told
         self.room.receive(told)
