@@ -28,9 +28,9 @@ def measure(program: str, instances: int, *, advert_int: float = 0.1, seconds: f
     lans = -(-instances // _PER_LAN)
     with Lab(observed=False) as lab:
         nodes = lab.node("a", {}), lab.node("b", {})
-        for number, node in enumerate(nodes, start=1):
-            for lan in range(lans):
-                lab.add_interface(node, f"eth{lan}", f"10.{lan + 1}.0.{number}/16", lan=f"lan{lan}")
+        for lan in range(lans):
+            ends = [(node, f"10.{lan + 1}.0.{number}/16") for number, node in enumerate(nodes, start=1)]
+            lab.cable(f"eth{lan}", *ends)
         wanted = {address(number) for number in range(instances)}
         first = lab.start(program, nodes[0], text(instances, 150, advert_int))
         lab.hub.until(lambda: wanted <= nodes[0].watch.held(), 60, "all are MASTER")

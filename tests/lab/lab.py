@@ -73,6 +73,10 @@ class Lab:
             self._closing.callback(self.hub.close)
             self._switch = Namespaces("switch", self._files / "switch")
             self._closing.callback(self._switch.close)
+            # A switch has no firewall; where the host's kernel has one for bridges, it is on in every new namespace.
+            for kind in ("ip", "ip6", "arp"):
+                with contextlib.suppress(FileNotFoundError):
+                    self._switch.set_sysctl(f"net.bridge.bridge-nf-call-{kind}tables", "0")
             self.wire = Wire(self.hub, self._switch)
             self._closing.callback(self.wire.close)
             failing.pop_all()
@@ -113,6 +117,15 @@ class Lab:
         if address:
             node.run("ip", "addr", "add", address, "brd", "+", "dev", interface)
         node.run("ip", "link", "set", interface, "up")
+
+    def cable(self, interface: str, first: tuple[Node, str], second: tuple[Node, str]) -> None:
+        """Two nodes, each with its address, by a cable: nobody can listen, and no switch costs its sender time."""
+        ends = [(interface, "netns", str(node.first_process)) for node, _ in (first, second)]
+        words = ["ip", "link", "add", *ends[0], "type", "veth", "peer", "name", *ends[1]]
+        subprocess.run(words, check=True, env=environment())
+        for node, address in (first, second):
+            node.run("ip", "addr", "add", address, "brd", "+", "dev", interface)
+            node.run("ip", "link", "set", interface, "up")
 
     def remove_interface(self, node: Node, interface: str) -> None:
         """The interface is gone, as when a card is pulled."""
