@@ -69,6 +69,10 @@ class Page:
         """A new life begins; what was said of the routers stays."""
         self._memory[:_SLOTS_PLACE] = bytes(_SLOTS_PLACE)
 
+    def begin(self, slot: int) -> None:
+        """Another router has this slot from now on."""
+        self.sent[slot] = self.received[slot] = self.sequence[slot] = 0
+
     def turn(self, now: float, activity: bytes) -> None:
         """The child's loop turns at this monotonic moment, to do this (made by activity_bytes)."""
         _TURN.pack_into(self._memory, 0, now)

@@ -16,6 +16,9 @@ from kad.linux.refused import Refused
 LARGEST_PACKET = 4608
 """Bytes that a received packet may have; VRRP for 255 IPv6 addresses needs 4,156."""
 
+_HEAD = 128
+"""Bytes of a received packet that lie side by side with those of the others; nearly every packet ends within them."""
+_TAIL = LARGEST_PACKET - _HEAD
 _MSG_DONTWAIT = 0x40
 _CONTROL = 128  # bytes for IPV6_PKTINFO and IPV6_HOPLIMIT
 _SOCKADDR_IN6 = 28
@@ -141,21 +144,20 @@ class BatchReceiver:
         self._remembered_ends: dict[bytes, bytes] = {}
         ipv6 = sock.family == socket.AF_INET6
         name_size, control_size = (_SOCKADDR_IN6, _CONTROL) if ipv6 else (0, 0)
-        self._packets = memoryview(bytearray(capacity * LARGEST_PACKET))
+        self._heads = memoryview(bytearray(capacity * _HEAD))
+        self._tails = memoryview(bytearray(capacity * _TAIL))
         self._names = memoryview(bytearray(capacity * name_size))
         self._controls = memoryview(bytearray(capacity * control_size))
-        self._iovecs = bytearray(capacity * _IOVEC.size)
+        self._iovecs = bytearray(2 * capacity * _IOVEC.size)
         self._headers = memoryview(bytearray(capacity * _HEADER))
-        packets, iovecs = _address(self._packets), _address(self._iovecs)
+        heads, tails, iovecs = _address(self._heads), _address(self._tails), _address(self._iovecs)
         names, controls = (_address(self._names), _address(self._controls)) if ipv6 else (0, 0)
         for place in range(capacity):
-            _IOVEC.pack_into(self._iovecs, place * _IOVEC.size, packets + place * LARGEST_PACKET, LARGEST_PACKET)
-            name, control, iovec = (
-                names + place * name_size,
-                controls + place * control_size,
-                iovecs + place * _IOVEC.size,
-            )
-            header = (name, name_size, iovec, 1, control, control_size, 0, 0)
+            at = 2 * place * _IOVEC.size
+            _IOVEC.pack_into(self._iovecs, at, heads + place * _HEAD, _HEAD)
+            _IOVEC.pack_into(self._iovecs, at + _IOVEC.size, tails + place * _TAIL, _TAIL)
+            name, control = names + place * name_size, controls + place * control_size
+            header = (name, name_size, iovecs + at, 2, control, control_size, 0, 0)
             _MMSGHDR.pack_into(self._headers, place * _HEADER, *header)
         self._address = _address(self._headers)
         self._fresh_headers = bytes(self._headers) if ipv6 else None
@@ -179,25 +181,23 @@ class BatchReceiver:
         return self._ipv4(lengths) if self._fresh_headers is None else self._ipv6(lengths)
 
     def _ipv4(self, lengths: list[int]) -> list[bytes]:
-        if len(set(lengths)) == 1:
+        if len(set(lengths)) == 1 and lengths[0] <= _HEAD:
             # The usual case, many adverts of one length: all of them in one step.
-            return list(_pieces(lengths[0], len(lengths)).unpack_from(self._packets))
-        received: list[bytes] = []
-        data = self._packets
-        start = 0
-        for length in lengths:
-            received.append(data[start : start + length].tobytes())
-            start += LARGEST_PACKET
-        return received
+            return list(_pieces(lengths[0], len(lengths)).unpack_from(self._heads))
+        return [self._packet(place, length) for place, length in enumerate(lengths)]
 
     def _ipv6(self, lengths: list[int]) -> list[bytes]:
         received: list[bytes] = []
         for place, length in enumerate(lengths):
-            start = place * LARGEST_PACKET
-            payload = self._packets[start : start + length].tobytes()
             header = _IPV6_VERSION + _IPV6_PAYLOAD_LENGTH.pack(length) + self._ends(place)
-            received.append(header + payload)
+            received.append(header + self._packet(place, length))
         return received
+
+    def _packet(self, place: int, length: int) -> bytes:
+        head, tail = place * _HEAD, place * _TAIL
+        if length <= _HEAD:
+            return self._heads[head : head + length].tobytes()
+        return self._heads[head : head + _HEAD].tobytes() + self._tails[tail : tail + length - _HEAD].tobytes()
 
     def _ends(self, place: int) -> bytes:
         """The IPv6 header of one packet from the next header on; what was told of it before is not read again."""
@@ -217,7 +217,7 @@ class BatchReceiver:
 
 @lru_cache(maxsize=1024)
 def _pieces(length: int, count: int) -> struct.Struct:
-    return struct.Struct(f"{length}s{LARGEST_PACKET - length}x" * count)
+    return struct.Struct(f"{length}s{_HEAD - length}x" * count)
 
 
 def _told_beside(control: bytes) -> tuple[bytes, int]:

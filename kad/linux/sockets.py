@@ -1,4 +1,4 @@
-"""Many sockets that live for a moment, behind one descriptor: each costs a call to come, and none to leave."""
+"""Many sockets behind one descriptor: each costs a call to come, and none to leave."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
+ONCE = select.EPOLLONESHOT
+"""Wanted beside one of these: told once, and not again before it is wanted anew by change()."""
 FAILED = select.EPOLLERR | select.EPOLLHUP
 """Told of whether it is wanted or not; reading tells why."""
 _MOST_AT_ONCE = 64

@@ -115,6 +115,7 @@ class Router:
         "deadline",
         "faults",
         "grouped",
+        "hearing",
         "lowered",
         "master",
         "master_advertisement_interval",
@@ -122,6 +123,7 @@ class Router:
         "obeyed",
         "pending",
         "phase",
+        "place",
         "priority",
         "silence",
         "source_number",
@@ -146,8 +148,13 @@ class Router:
         self.lowered = False
         """Priority 254 instead of 255: another owner with a lower address does not yield."""
         self.deadline: float | None = None
+        """Not before it something falls due; catch_up() makes it the moment itself."""
         self.obeyed: Backup | None = None
         """The phase in which the MASTER's last advert, come again, needs no decision but moves the timer."""
+        self.hearing: list[float | None] = [None]
+        self.place = 0
+        """Where it is noted when that advert came last: many routers share one list, and looking at it can wait until
+        one of them decides something. None: this router wants to be told of each."""
         self.silence = 0.0
         """By how much: master_down_interval as it was when the phase was entered or the advert accepted."""
 
@@ -172,10 +179,12 @@ class Router:
 
     @property
     def wants_master(self) -> bool:
+        self.catch_up()
         return isinstance(self.phase, Backup) and self.phase.wants_master
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Decide; the order of the actions is part of the contract."""
+        self.catch_up()
         match event:
             case AdvertReceived(advert):
                 actions = self._hear(advert, now)
@@ -211,21 +220,41 @@ class Router:
             case Demoted(reason):
                 actions = self._leave_master(reason, now) if isinstance(self.phase, Master) else []
         self.deadline = self._earliest()
-        self.obeyed = self._obeyed()
-        if self.obeyed is not None:
-            self.silence = self.master_down_interval
+        self._attend()
         return actions
+
+    def listen(self, hearing: list[float | None], place: int) -> None:
+        """From now on whoever reads the wire notes there when the MASTER's last advert came again, byte for byte."""
+        self.catch_up()
+        self.hearing, self.place = hearing, place
+        self._attend()
+
+    def _attend(self) -> None:
+        obeyed = self.obeyed = self._obeyed()
+        if obeyed is None:
+            self.hearing[self.place] = None
+        else:
+            self.silence = self.master_down_interval
+            self.hearing[self.place] = obeyed.heard_at
 
     def repeat(self, now: float) -> bool:
         """The MASTER's last advert came again, byte for byte; False when that needs a decision after all."""
-        phase = self.obeyed
-        if phase is None:
+        if self.obeyed is None:
             return False
-        phase.heard_at = now
-        phase.overruled = None
-        phase.wants_master = False
-        phase.master_down_at = self.deadline = now + self.silence
+        self.hearing[self.place] = now
+        self.catch_up()
         return True
+
+    def catch_up(self) -> None:
+        """What was noted since counts from when it came."""
+        phase = self.obeyed
+        if phase is not None:
+            heard_at = self.hearing[self.place]
+            if heard_at is not None and heard_at != phase.heard_at:
+                phase.heard_at = heard_at
+                phase.overruled = None
+                phase.wants_master = False
+                phase.master_down_at = self.deadline = heard_at + self.silence
 
     def _obeyed(self) -> Backup | None:
         phase, master = self.phase, self.master
@@ -240,11 +269,12 @@ class Router:
         phase = self.phase
         if not isinstance(phase, Master) or phase.advert_at != self.deadline:
             return False
-        advert_at = moment + self.configuration.advertisement_interval
+        interval, others_at = self.configuration.advertisement_interval, phase.others_at
+        advert_at = moment + interval
         if advert_at <= now:
-            advert_at = now + self.configuration.advertisement_interval
+            advert_at = now + interval
         phase.advert_at = advert_at
-        self.deadline = min(advert_at, phase.others_at)
+        self.deadline = advert_at if advert_at < others_at else others_at
         return True
 
     # INIT, FAULT, STOP

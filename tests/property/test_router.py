@@ -206,7 +206,11 @@ def test_the_short_road_of_a_repeated_advert_is_the_long_one(
         return
     last = AdvertReceived(router.master)
     long = deepcopy(router)
+    noted = deepcopy(router)
     if router.repeat(now + 0.2):
+        noted.hearing[noted.place] = now + 0.2
+        noted.catch_up()
+        assert (noted.phase, noted.deadline) == (router.phase, router.deadline)
         assert long.handle(last, now + 0.2) == []
         assert router.phase == long.phase
         assert router.deadline == long.deadline

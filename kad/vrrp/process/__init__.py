@@ -93,8 +93,9 @@ class Room:
         self._free_slots = list(range(SLOTS))
         self._earlier: dict[str, Earlier] = {}
         self._leaving: asyncio.Future[None] | None = None
-        self._course = Course(mux, log, self._end_of_turn)
-        self._conversations = Conversations(mux, self._course.tell, self._course.turn, log)
+        hearing: list[float | None] = []
+        self._course = Course(mux, log, hearing, self._end_of_turn)
+        self._conversations = Conversations(mux, hearing, self._course.tell, self._course.turn, log)
         self._holding = Holding(mux, log, self.network, self._course.at, self._put_back)
         self._routing = Routing(mux, log, self.network, self._course.at, self._give_up)
         self._statics = Statics(self._holding, self._routing)
@@ -234,7 +235,9 @@ class Room:
             instance.remember(earlier)
         else:
             instance.slot = heapq.heappop(self._free_slots)
-            self._mux.page.sequence[instance.slot] = 0
+            self._mux.page.begin(instance.slot)
+        instance.count_on(self._mux.page)
+        self._conversations.attend(instance)
         self._mark_anew(instance)
         return instance
 
@@ -271,6 +274,7 @@ class Room:
         self._course.tell(instance, Stopped())
         if instance.group is not None:
             instance.group.remove(instance.router)
+        self._conversations.forget(instance)
         heapq.heappush(self._free_slots, instance.slot)
         self._course.forget(instance)
         self._deeds.then(lambda: self._say(instance.state_message(deleted=True)))

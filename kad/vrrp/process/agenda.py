@@ -7,12 +7,18 @@ from collections.abc import Iterable
 from math import inf
 
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.vigil import Vigil
 
 
 class Agenda:
-    """A heap of moments; instances that share one share its place, as routers do whose adverts leave together."""
+    """A heap of moments; instances that share one share its place, as routers do whose adverts leave together.
 
-    def __init__(self) -> None:
+    Whoever was waited for in vain, since its MASTER went on to speak, is kept by a Vigil from then on.
+    """
+
+    def __init__(self, hearing: list[float | None]) -> None:
+        """hearing: by slot, see Router."""
+        self._vigil = Vigil(hearing)
         self._moments: list[float] = []
         self._rows: dict[float, list[Instance]] = {}
 
@@ -25,6 +31,8 @@ class Agenda:
         rows = self._rows
         last, row = inf, None
         for instance in instances:
+            if instance.watch is not None and self._vigil.still_keeps(instance):
+                continue
             deadline = instance.router.deadline
             if deadline is not None and deadline < instance.armed:
                 instance.armed = deadline
@@ -39,13 +47,19 @@ class Agenda:
     def forget(self, instance: Instance) -> None:
         """Nobody waits for it any more; its entry is void."""
         instance.armed = inf
+        self._vigil.let_go(instance)
 
     def next(self) -> float | None:
-        """The earliest moment at which an instance really falls due."""
+        """A moment before which nobody falls due, which is mostly the one at which somebody does."""
+        decided, silent = self._next(), self._vigil.next()
+        return silent if decided is None or (silent is not None and silent < decided) else decided
+
+    def _next(self) -> float | None:
         while self._moments:
             moment = self._moments[0]
             row = self._rows[moment]
             last = row[-1]
+            last.router.catch_up()
             deadline = last.router.deadline
             if last.armed == moment and deadline is not None and deadline <= moment:
                 return moment
@@ -66,7 +80,7 @@ class Agenda:
             due = self._sort_out(moment, self._rows.pop(moment))
             if due:
                 return moment, due
-        return None
+        return self._vigil.take(until)
 
     def _sort_out(self, moment: float, row: list[Instance]) -> list[Instance]:
         """Those of a row whose deadline has come; the others go to where it is now, and void entries nowhere."""
@@ -76,7 +90,16 @@ class Agenda:
             # An instance may be entered twice for one moment; the first entry stands for both.
             if instance.armed == moment:
                 instance.armed = inf
-                deadline = instance.router.deadline
-                (due if deadline is not None and deadline <= moment else early).append(instance)
+                router = instance.router
+                obeys = router.obeyed is not None
+                if obeys:
+                    router.catch_up()
+                deadline = router.deadline
+                if deadline is not None and deadline <= moment:
+                    due.append(instance)
+                elif obeys:
+                    self._vigil.keep(instance)
+                else:
+                    early.append(instance)
         self.watch_all(early)
         return due

@@ -16,6 +16,7 @@ from kad.linux.ip_header import ipv4_header, ipv6_header
 from kad.linux.network import Network
 from kad.linux.refused import Refused
 from kad.linux.segment import Segment
+from kad.linux.sockets import ONCE, READABLE, Sockets
 from kad.linux.vrrp_socket import AH
 from kad.log import Logger
 from kad.mux import Mux
@@ -30,18 +31,20 @@ from kad.vrrp.process.last_adverts import keep
 
 _HARMLESS = (errno.ENETDOWN, errno.ENODEV, errno.ENXIO, errno.ENETUNREACH)
 """The link is told about elsewhere."""
-_REST = 0.005
-"""Seconds for which a socket with dense traffic is left alone: one reading then serves many packets."""
-_DENSE = 8
+_REST = 0.01
+"""Seconds for which a socket with dense traffic is left alone at most: one reading then serves many packets."""
+_PART_OF_INTERVAL = 0.1
+"""It is not left alone for more of the shortest interval at which somebody speaks there."""
+_DENSE = 2
 """So many readings in a row, each within that time of the one before, are dense traffic."""
-_QUIET = 4
-"""So many empty readings in a row are not."""
+_WORTHWHILE = 4
+"""A rest after which fewer packets wait is the last one."""
+_REMEMBERED = 1.0
+"""Seconds for which traffic that has ceased counts as dense."""
 _SOURCE = {4: slice(12, 16), 6: slice(8, 24)}
 _TTL = {4: 8, 6: 7}
 _LONGEST_READING = 0.02
 """Seconds after which a socket on which packets come as fast as they are read has to wait for its next turn."""
-_ROUGHLY = 16
-"""While traffic is dense, what survives a crash of what was counted is exact to so many adverts a router."""
 
 ConversationKey = tuple[str, int]
 
@@ -62,13 +65,16 @@ class Conversation:
         """Bytes that they want together; 0: nobody says."""
         self.segment: Segment | None = None
         self.failure = ""
-        self.known: dict[bytes, Instance] = {}
-        """By what its MASTER said last: an equal packet needs no second look. The key begins with the source address,
-        since identification and checksum of the header before it differ each time."""
+        self.known: dict[bytes, int] = {}
+        """The slot of a router by what its MASTER said last: an equal packet needs no second look. The key begins with
+        the source address, since identification and checksum of the header before it differ each time."""
+        self.rest = _REST
+        """Seconds for which its sockets are left alone while traffic is dense."""
         self.read_at = 0.0
         self.streak = 0
-        """Readings in a row that say dense, or while it rests, quiet."""
-        self.resting = False
+        """Readings in a row that say dense."""
+        self.dense = False
+        """Whoever tells of a packet is told to wait: more of them come at once."""
 
 
 class Conversations:
@@ -77,11 +83,12 @@ class Conversations:
     def __init__(
         self,
         mux: Mux,
+        hearing: list[float | None],
         hear: Callable[[Instance, Event], None],
         turn: Callable[[Callable[[], object]], None],
         log: Logger,
     ) -> None:
-        """`hear` is told each advert that counts; every reading is handed to `turn`, which runs it."""
+        """`hearing` by slot, see Router; `hear` is told each advert that counts; `turn` runs every reading."""
         self._mux = mux
         self._hear = hear
         self._turn = turn
@@ -92,9 +99,13 @@ class Conversations:
         self._complaints = Complaints(mux.now, log)
         self._conversations: dict[ConversationKey, Conversation] = {}
         self._by_name: dict[str, list[Conversation]] = {}
+        self._sockets = Sockets()
+        mux.watch(self._sockets.fileno(), self._sockets.serve, "receiving adverts")
+        self._hearing = hearing
+        self._ttls: list[int] = []
+        """By slot: the TTL of what is known."""
         self._resting: list[Conversation] = []
-        self.rests_until: float | None = None
-        """When the sockets that rest want to be read."""
+        self._rest_ends = mux.alarm(lambda: self._turn(self._read_rested))
         self.log_unknown = False
         self.counters: Counter[str] = Counter()
         """Of packets that belong to no instance, and of system calls that failed."""
@@ -109,6 +120,7 @@ class Conversations:
             conversation.ah = False
             conversation.receive_buffer = 0
             conversation.speakers = 0
+            conversation.rest = _REST
         for instance in instances:
             configuration = instance.configuration
             self._have(configuration.speaks_on, configuration.family).speakers += 1
@@ -117,6 +129,7 @@ class Conversations:
                 conversation.groups.add(configuration.multicast_group)
             conversation.ah |= isinstance(instance.seal, AuthenticationHeader)
             conversation.receive_buffer += configuration.receive_buffer
+            conversation.rest = min(conversation.rest, configuration.advertisement_interval * _PART_OF_INTERVAL)
             conversation.listeners.setdefault(configuration.virtual_router_id, []).append(instance)
         self._by_name = {}
         for key, conversation in list(self._conversations.items()):
@@ -157,23 +170,19 @@ class Conversations:
                 conversation.failure = str(refused)
 
     def _listen(self, conversation: Conversation, segment: Segment) -> None:
+        conversation.streak, conversation.dense = 0, False
         for descriptor in segment.filenos():
-            self._mux.watch(descriptor, lambda: self._read(conversation), f"receiving on {conversation.name}")
-
-    def _stop_listening(self, segment: Segment) -> None:
-        for descriptor in segment.filenos():
-            self._mux.unwatch(descriptor)
+            self._sockets.add(descriptor, READABLE, lambda _events: self._told(conversation))
 
     def _close(self, conversation: Conversation) -> None:
         segment, conversation.segment = conversation.segment, None
         conversation.known.clear()
         if segment is None:
             return
-        if conversation.resting:
+        if conversation in self._resting:
             self._resting.remove(conversation)
-            conversation.resting = False
-        else:
-            self._stop_listening(segment)
+        for descriptor in segment.filenos():
+            self._sockets.forget(descriptor)
         # Somebody may just have said farewell.
         segment.flush()
         segment.close()
@@ -207,17 +216,28 @@ class Conversations:
         """Where its adverts leave."""
         return self._conversations[instance.configuration.speaks_on, instance.configuration.family]
 
+    def attend(self, instance: Instance) -> None:
+        """Its slot is known now."""
+        lacking = instance.slot + 1 - len(self._hearing)
+        self._hearing += [None] * lacking
+        self._ttls += [0] * lacking
+        instance.router.listen(self._hearing, instance.slot)
+
     # sending
 
     def forget(self, instance: Instance) -> None:
         """Whatever was built or remembered for this instance no longer holds."""
-        instance.adverts, instance.kept_priority = {}, None
+        instance.adverts, instance.voice, instance.kept_priority = {}, None, None
         self._of(instance).known.pop(instance.known_content, None)
 
     def post(self, instance: Instance, priority: int) -> bool:
         """Send an advert with the next flush(); False when there is no way to."""
         if instance.outbox is None:
             return False
+        voice = instance.voice
+        if voice is not None and priority == instance.kept_priority:
+            instance.outbox += voice
+            return True
         datagrams = instance.adverts.get(priority)
         if datagrams is None:
             if instance.seal is None:
@@ -230,6 +250,7 @@ class Conversations:
             segment = self._mouth(instance).segment
             assert segment is not None
             keep(self._mux.page, instance, priority, segment.link, datagrams)
+            instance.voice = datagrams if instance.seal is None else None
         return True
 
     def _build(self, instance: Instance, priority: int) -> list[Datagram]:
@@ -295,35 +316,47 @@ class Conversations:
         for conversation in {id(each): each for each in map(self._of, instances)}.values():
             self._take_all(conversation)
 
-    def read_rested(self, now: float) -> None:
-        """Read the sockets that rest; one that has nothing for a while is watched again."""
-        for conversation in list(self._resting):
-            conversation.streak = 0 if self._take_all(conversation) else conversation.streak + 1
-            if conversation.streak >= _QUIET and conversation.resting and conversation.segment is not None:
-                conversation.streak, conversation.resting = 0, False
-                self._resting.remove(conversation)
-                self._listen(conversation, conversation.segment)
-        self.rests_until = now + _REST if self._resting else None
+    def _told(self, conversation: Conversation) -> None:
+        """Something can be read."""
+        if conversation.dense and self._mux.now() - conversation.read_at < _REMEMBERED:
+            self._rest(conversation)
+        else:
+            self._turn(partial(self._read, conversation))
+
+    def _rest(self, conversation: Conversation) -> None:
+        if not self._resting:
+            self._rest_ends.set(self._mux.now() + conversation.rest)
+        if conversation not in self._resting:
+            self._resting.append(conversation)
+
+    def _read_rested(self) -> None:
+        """Read the sockets that have rested; they tell of the next packet."""
+        rested, self._resting = self._resting, []
+        for conversation in rested:
+            self._become(conversation, dense=self._take_all(conversation) >= _WORTHWHILE)
+            conversation.read_at = self._mux.now()
 
     def _read(self, conversation: Conversation) -> None:
-        if conversation.segment is None:
-            return
         now = self._mux.now()
-        conversation.streak = conversation.streak + 1 if now - conversation.read_at < _REST else 0
+        conversation.streak = conversation.streak + 1 if now - conversation.read_at < conversation.rest else 0
         conversation.read_at = now
-        if conversation.streak >= _DENSE:
-            conversation.streak, conversation.resting = 0, True
-            self._stop_listening(conversation.segment)
-            self._resting.append(conversation)
-            self.rests_until = self.rests_until or now + _REST
-        self._turn(partial(self._take_all, conversation))
+        if conversation.dense or conversation.streak >= _DENSE:
+            self._become(conversation, dense=conversation.streak >= _DENSE)
+        self._take_all(conversation)
+
+    def _become(self, conversation: Conversation, *, dense: bool) -> None:
+        """Have its sockets tell of the next packet, and when that traffic is dense, not of those that follow it."""
+        if conversation.segment is not None:
+            conversation.streak, conversation.dense = 0, dense
+            for descriptor in conversation.segment.filenos():
+                self._sockets.change(descriptor, READABLE | ONCE if dense else READABLE)
 
     def _take_all(self, conversation: Conversation) -> int:
         """Read what waits, but no flood to its end; how many packets that were."""
         total, until = 0, self._mux.now() + _LONGEST_READING
         known = conversation.known
         content_at, ttl_at = _SOURCE[conversation.family].start, _TTL[conversation.family]
-        counts, exact = self._mux.page.received, not conversation.resting
+        hearing, ttls, counts = self._hearing, self._ttls, self._mux.page.received
         while conversation.segment is not None:
             try:
                 packets = conversation.segment.receive()
@@ -332,11 +365,11 @@ class Conversations:
                 break
             now = self._mux.now()
             for packet in packets:
-                instance = known.get(packet[content_at:])
-                if instance is not None and packet[ttl_at] == instance.known_ttl and instance.router.repeat(now):
-                    instance.received = received = instance.received + 1
-                    if exact or not received % _ROUGHLY:
-                        counts[instance.slot] = received
+                # Thousands of times a second: as little memory is touched as there can be.
+                slot = known.get(packet[content_at:])
+                if slot is not None and hearing[slot] is not None and packet[ttl_at] == ttls[slot]:
+                    hearing[slot] = now
+                    counts[slot] += 1
                 else:
                     self._take(conversation, packet)
             total += len(packets)
@@ -363,8 +396,8 @@ class Conversations:
             conversation.known.pop(instance.known_content, None)
             if not examined.findings and len(listeners) == 1 and instance.seal is None:
                 instance.known_content = packet[_SOURCE[family].start :]
-                instance.known_ttl = packet[_TTL[family]]
-                conversation.known[instance.known_content] = instance
+                self._ttls[instance.slot] = packet[_TTL[family]]
+                conversation.known[instance.known_content] = instance.slot
 
     def _count_unknown(self, conversation: Conversation, virtual_router_id: int, source: bytes) -> None:
         self.counters["unknown_vrid"] += 1
@@ -390,8 +423,7 @@ class Conversations:
         advert = examined.advert
         if examined.rejection is not None or advert is None or not self._accept_checksum(instance, examined):
             return None
-        instance.received += 1
-        self._mux.page.received[instance.slot] = instance.received
+        self._mux.page.received[instance.slot] += 1
         if advert.priority == 0:
             instance.counters["pri_zero_rcvd"] += 1
         self._hear(instance, AdvertReceived(advert))

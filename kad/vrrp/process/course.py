@@ -41,12 +41,12 @@ def _nothing() -> None:
 class Course:
     """Everything that happens in the process happens in a turn: it begins with turn(), at() or a deadline."""
 
-    def __init__(self, mux: Mux, log: Logger, ended: Callable[[], None]) -> None:
-        """`ended` is called when nothing is left to be done in a turn."""
+    def __init__(self, mux: Mux, log: Logger, hearing: list[float | None], ended: Callable[[], None]) -> None:
+        """`hearing` by slot, see Router; `ended` is called when nothing is left to be done in a turn."""
         self._mux = mux
         self._log = log
         self._ended = ended
-        self._agenda = Agenda()
+        self._agenda = Agenda(hearing)
         self._alarm = mux.alarm(self._come)
         self._armed: float = inf
         self._go_on = mux.noted(self._continue, "doing what was decided")
@@ -132,9 +132,6 @@ class Course:
 
     def _arm(self) -> None:
         earliest = self._agenda.next()
-        rests_until = self._conversations.rests_until
-        if rests_until is not None and (earliest is None or rests_until < earliest):
-            earliest = rests_until
         # One that is set too early comes for nothing, once; that costs less than to move it each time.
         if earliest is not None and earliest < self._armed:
             self._armed = earliest
@@ -143,10 +140,6 @@ class Course:
     def _come(self) -> None:
         self._armed = inf
         self._look_for_gap()
-        now = self._mux.now()
-        rests_until = self._conversations.rests_until
-        if rests_until is not None and rests_until <= now:
-            self._conversations.read_rested(now)
         self._fall_due()
         self.finish()
         self._collect()
@@ -189,7 +182,7 @@ class Course:
                 if post(instance, router.priority):
                     slot = instance.slot
                     spoke_at[slot] = now
-                    sent[slot] = instance.sent = instance.sent + 1
+                    sent[slot] += 1
         self._agenda.watch_all(beaten)
         return deciding
 
@@ -204,6 +197,7 @@ class Course:
             self._conversations.drain(waiting)
         now = self._mux.now()
         for place, instance in enumerate(deciding):
+            instance.router.catch_up()
             deadline = instance.router.deadline
             if deadline is None or deadline > now:
                 self._agenda.watch(instance)

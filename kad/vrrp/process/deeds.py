@@ -128,7 +128,7 @@ class Deeds:
         if self._conversations.post(instance, priority):
             page, slot = self._mux.page, instance.slot
             page.spoke_at[slot] = self._mux.now()
-            page.sent[slot] = instance.sent = instance.sent + 1
+            page.sent[slot] += 1
             if priority == GIVING_UP:
                 instance.counters["pri_zero_sent"] += 1
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, MutableSequence, Set
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from kad.linux.batch import Datagram
 from kad.linux.placement import Placed
 from kad.messages import Earlier, RouterState
+from kad.page import Page
 from kad.track.priority import Verdict
 from kad.vrrp.advert import Checksum, Expectation, Finding
 from kad.vrrp.auth.trailer import HmacTrailer
@@ -22,6 +23,9 @@ from kad.vrrp.guard import AddressGuard
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.process.layout import Layout, addresses_of
 from kad.vrrp.router import Backup, Master, Router
+
+if TYPE_CHECKING:
+    from kad.vrrp.process.vigil import Watch
 
 _KEEPALIVED_COUNTERS = {
     "packet_len_err": (Finding.TRUNCATED, Finding.LENGTH, Finding.TOTAL_LENGTH),
@@ -63,7 +67,6 @@ class Instance:
         "hopeless",
         "kept_priority",
         "known_content",
-        "known_ttl",
         "layout",
         "noticed",
         "old_unicast_checksum",
@@ -71,18 +74,20 @@ class Instance:
         "own_faults",
         "placed",
         "reason",
-        "received",
+        "received_by_slot",
         "refused",
         "removed",
         "router",
         "routing_guard",
         "seal",
-        "sent",
+        "sent_by_slot",
         "since",
         "slot",
         "source",
         "transitions",
         "verdict",
+        "voice",
+        "watch",
     )
 
     def __init__(self, configuration: VrrpInstance, now: float) -> None:
@@ -90,6 +95,8 @@ class Instance:
         self.router = Router(configuration)
         self.armed = inf
         """The moment for which the agenda has it; inf: for none."""
+        self.watch: Watch | None = None
+        """Those that are kept for the same silence; see kad.vrrp.process.vigil."""
         self.group: SyncGroup | None = None
         self._expected: Expectation | None = None
         self.verdict: Verdict | None = None
@@ -102,8 +109,9 @@ class Instance:
         self.transitions = 0
         self.removed = False
         """The configuration has it no longer; its end is not a stop of the daemon."""
-        self.sent = self.received = 0
-        """Adverts."""
+        self.sent_by_slot: MutableSequence[int] | memoryview[int] = [0]
+        self.received_by_slot: MutableSequence[int] | memoryview[int] = [0]
+        """Adverts of this router and others, as the page has them; count_on() tells where."""
         self.counters: Counter[str] = Counter()
         self.discarded: Counter[Finding] = Counter()
         self.complained: dict[str, float] = {}
@@ -115,12 +123,13 @@ class Instance:
         self.outbox: list[Datagram] | None = None
         """Where its adverts are put to leave with the next flush; None while there is no way to send."""
         self.known_content = b""
-        self.known_ttl = 0
         """What its MASTER said last, as the conversation knows it."""
         self.adverts: dict[int, list[Datagram]] = {}
         """The packets of one advert, one a destination, by priority."""
+        self.voice: list[Datagram] | None = None
+        """The packets by which it speaks at this priority, unless no two are alike; None: not built."""
         self.kept_priority: int | None = None
-        """That of the advert which outlives this process."""
+        """That of the advert which outlives this process, and of `voice`."""
         self.layout: Layout | None = None
         """Where its addresses go, as it was last asked."""
         self.placed: tuple[Placed, ...] = ()
@@ -138,6 +147,20 @@ class Instance:
     @property
     def name(self) -> str:
         return self.configuration.name
+
+    @property
+    def sent(self) -> int:
+        """Adverts."""
+        return self.sent_by_slot[self.slot]
+
+    @property
+    def received(self) -> int:
+        """Adverts that counted."""
+        return self.received_by_slot[self.slot]
+
+    def count_on(self, page: Page) -> None:
+        """Its slot is known; what it counts outlives this process there."""
+        self.sent_by_slot, self.received_by_slot = page.sent, page.received
 
     @property
     def expected(self) -> Expectation:
@@ -200,7 +223,6 @@ class Instance:
         self.slot = state.slot
         self.since, self.reason, self.transitions = state.since, state.reason, state.transitions
         self.counters.update(state.counters)
-        self.sent, self.received = earlier.sent, earlier.received
         if self.seal is not None:
             self.seal.sequence = earlier.sequence
         if isinstance(self.seal, HmacTrailer):
@@ -208,13 +230,14 @@ class Instance:
 
     def forget_statistics(self) -> None:
         """Count from zero."""
-        self.sent = self.received = 0
+        self.sent_by_slot[self.slot] = self.received_by_slot[self.slot] = 0
         self.counters.clear()
         self.discarded.clear()
 
     def snapshot(self, now: float, held: Set[tuple[str, int]]) -> dict[str, Any]:
         """Plain truth for `--dump`; `held` are the (address, prefix) pairs that the kernel has."""
         configuration, router = self.configuration, self.router
+        router.catch_up()
         refused = {address: reason for (address, _), reason in self.refused.items()}
         master = router.master if isinstance(router.phase, Backup) else None
         return {

@@ -15,6 +15,7 @@ from kad.linux.link import Link
 from kad.linux.network import Change
 from kad.linux.packet_sockets import PacketSockets
 from kad.linux.routing import Key, Losses
+from kad.linux.sockets import ONCE, READABLE, Ready
 from kad.log import Destination, Logger
 from kad.messages import Message
 from kad.page import Page
@@ -150,6 +151,38 @@ class Segment:
 
     def close(self) -> None:
         self.closed = True
+
+
+class Sockets:
+    """A kad.linux.sockets.Sockets that only the test serves."""
+
+    def __init__(self) -> None:
+        self.wanted: dict[int, int] = {}
+        """What each descriptor waits for; 0 for nothing more."""
+        self._told: dict[int, Ready] = {}
+
+    def fileno(self) -> int:
+        return 997
+
+    def add(self, descriptor: int, wanted: int, ready: Ready) -> None:
+        assert descriptor not in self.wanted
+        self.wanted[descriptor], self._told[descriptor] = wanted, ready
+
+    def change(self, descriptor: int, wanted: int) -> None:
+        assert descriptor in self.wanted
+        self.wanted[descriptor] = wanted
+
+    def forget(self, descriptor: int) -> None:
+        del self.wanted[descriptor], self._told[descriptor]
+
+    def serve(self) -> None:
+        """Nothing comes but by tell()."""
+
+    def tell(self, descriptor: int) -> None:
+        """There is something to read."""
+        if wanted := self.wanted.get(descriptor, 0):
+            self.wanted[descriptor] = 0 if wanted & ONCE else wanted
+            self._told[descriptor](READABLE)
 
 
 class Network:
@@ -300,6 +333,8 @@ class House:
         monkeypatch.setattr(process.PacketSockets, "open", lambda: PacketSockets(nothing, nothing))
         monkeypatch.setattr(process, "FrameSender", lambda sock: self.frames)
         monkeypatch.setattr(conversations, "Segment", Segment)
+        self.sockets = Sockets()
+        monkeypatch.setattr(conversations, "Sockets", lambda: self.sockets)
         self.listeners = {4: Listener(4), 6: Listener(6)}
         monkeypatch.setattr(claims, "ArpListener", lambda sock: self.listeners[4])
         monkeypatch.setattr(claims, "NeighbourListener", lambda: self.listeners[6])
@@ -333,9 +368,7 @@ class House:
         """Packets come, and the loop sees it where it looks."""
         segment = self.segment(name, family)
         segment.waiting += packets
-        callback = self.mux.watched.get(segment.fileno())
-        if callback is not None:
-            callback()
+        self.sockets.tell(segment.fileno())
 
     def claim(self, address: str, mac: str, index: int = 1) -> None:
         """Another host says that it has that address."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kad.messages import Earlier, RouterState
+from kad.page import Page
 from kad.vrrp.advert import Finding
 from kad.vrrp.events import AdvertReceived, DeadlineReached, FaultsChanged, Started, State
 from kad.vrrp.guard import AddressGuard
@@ -26,8 +27,8 @@ def made(**changes: Any) -> Instance:
 
 def test_its_state_as_a_message() -> None:
     found = made()
-    found.sent, found.received = 2, 3
     found.slot = 7
+    found.sent_by_slot, found.received_by_slot = [0] * 7 + [2], [0] * 7 + [3]
     assert found.state_message() == RouterState(
         name="VI_1",
         state="BACKUP",
@@ -48,6 +49,11 @@ def test_a_replaced_process_goes_on_counting() -> None:
     before.counters["become_master"] = 2
     before.slot = 5
     after = Instance(instance(), 2000.0)
+    # The page outlives both.
+    page = Page()
+    page.sent[5], page.received[5] = 40, 50
+    before.count_on(page)
+    after.count_on(page)
     after.remember(Earlier(state=before.state_message(), spoke_at=10.0, sent=40, received=50))
     assert (after.slot, after.since, after.reason, after.transitions) == (5, 1000.0, "init", 1)
     assert after.state_message().counters == {"become_master": 2, "advert_sent": 40, "advert_rcvd": 50}

@@ -13,12 +13,12 @@ from tests.unit.vrrp.samples import instance
 def made(deadline: float | None) -> Any:
     """An instance that waits for that moment."""
     found: Any = Instance(instance(), 0.0)
-    found.router = SimpleNamespace(deadline=deadline)
+    found.router = SimpleNamespace(deadline=deadline, obeyed=None, catch_up=lambda: None)
     return found
 
 
 def entered(*instances: Any) -> Agenda:
-    agenda = Agenda()
+    agenda = Agenda([])
     for each in instances:
         agenda.watch(each)
     return agenda

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kad.linux.network import LinkChanged
+from kad.linux.sockets import ONCE, READABLE
 from kad.vrrp import process
 from kad.vrrp.events import State
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
@@ -125,31 +126,66 @@ class TestRest:
             house.arrive(advert())
             house.run(pause)
 
-    def test_a_dense_socket_is_read_each_five_milliseconds(self, house: House) -> None:
+    def test_a_dense_socket_is_read_each_ten_milliseconds(self, house: House) -> None:
         house.commit(instance())
         segment = house.segment()
-        self.flood(house, 20)
-        assert segment.fileno() not in house.mux.watched
-        before = segment.readings
-        self.flood(house, 100)
-        assert segment.readings - before == 20
-        house.run(0.005)
-        assert house.instances[0].received == 120
+        self.flood(house, 3)
+        # One that is told of and then rests has gathered eleven, a packet each millisecond.
+        assert segment.readings == 3
+        self.flood(house, 110)
+        assert segment.readings == 13
+        assert house.instances[0].received == 113
 
-    def test_it_is_watched_again_when_it_is_quiet(self, house: House) -> None:
+    def test_it_is_told_of_the_first_packet_alone(self, house: House) -> None:
         house.commit(instance())
-        self.flood(house, 20)
-        house.run(0.03)
-        assert house.segment().fileno() in house.mux.watched
-        assert house.room._conversations.rests_until is None
+        descriptor = house.segment().fileno()
+        self.flood(house, 3)
+        assert house.sockets.wanted[descriptor] == READABLE | ONCE
+        house.arrive(advert())
+        assert house.sockets.wanted[descriptor] == 0
+        house.run(0.0101)
+        assert house.sockets.wanted[descriptor] != 0
         readings = house.segment().readings
         house.run(1.0)
         assert house.segment().readings == readings
 
+    def test_after_a_second_without_traffic_it_is_as_if_there_had_been_none(self, house: House) -> None:
+        house.commit(instance())
+        self.flood(house, 3)
+        readings = house.segment().readings
+        house.run(1.0)
+        house.arrive(advert())
+        assert house.segment().readings == readings + 1
+        assert house.sockets.wanted[house.segment().fileno()] == READABLE
+
+    def test_it_rests_a_tenth_of_the_shortest_interval_at_most(self, house: House) -> None:
+        house.commit(instance(version=3, advertisement_interval=0.02), instance(name="VI_2", virtual_router_id=52))
+        segment = house.segment()
+        strange = advert(virtual_router_id=9)
+        for _ in range(3):
+            house.arrive(strange)
+            house.run(0.001)
+        house.arrive(strange)
+        readings = segment.readings
+        house.run(0.0019)
+        assert segment.readings == readings
+        house.run(0.0002)
+        assert segment.readings == readings + 1
+
+    def test_after_a_rest_that_gathered_little_each_packet_is_read_at_once(self, house: House) -> None:
+        house.commit(instance())
+        self.flood(house, 3)
+        house.arrive(advert())
+        house.run(0.05)
+        assert house.sockets.wanted[house.segment().fileno()] == READABLE
+        readings = house.segment().readings
+        house.arrive(advert())
+        assert house.segment().readings == readings + 1
+
     def test_a_socket_with_little_to_say_never_rests(self, house: House) -> None:
         house.commit(instance())
-        self.flood(house, 50, pause=0.0051)
-        assert house.segment().fileno() in house.mux.watched
+        self.flood(house, 50, pause=0.0101)
+        assert house.segment().readings == 50
 
     def test_it_is_read_before_a_master_is_presumed_dead(self, house: House) -> None:
         house.commit(instance(version=3, advertisement_interval=0.01))
@@ -158,9 +194,9 @@ class TestRest:
             house.arrive(advert(**settings))
             house.run(0.001)
         # 3 intervals and a skew of 0.6 of one: 36 ms of silence; the last advert comes 1 ms before that.
-        house.run(0.0351)
+        house.run(0.0345)
         house.segment().waiting.append(advert(**settings))
-        house.run(0.002)
+        house.run(0.003)
         assert house.instances[0].router.state is State.BACKUP
 
     def test_it_may_close_while_it_rests(self, house: House) -> None:
@@ -176,7 +212,7 @@ class TestRest:
         house.tell(LinkChanged(None, new))
         assert house.segment() is not segment
         house.run(0.1)
-        assert house.segment().fileno() in house.mux.watched
+        assert house.sockets.wanted == {house.segment().fileno(): READABLE}
         assert house.segment().readings == 0
 
 

@@ -1,0 +1,97 @@
+"""Who only waits for the silence of its MASTER: when that was last heard is looked at for all of them at once.
+
+The other way, to give each of them its new moment at every advert or when the old one comes, touches memory of
+thousands of routers that have nothing to decide.
+"""
+
+from __future__ import annotations
+
+import heapq
+from math import inf
+
+from kad.vrrp.process.instance import Instance
+
+
+class Watch:
+    """Those that bear the same silence, by slot."""
+
+    __slots__ = ("at", "members", "silence")
+
+    def __init__(self, silence: float) -> None:
+        self.silence = silence
+        self.members: dict[int, Instance] = {}
+        self.at = inf
+        """Before this moment nobody is silent for so long."""
+
+
+class Vigil:
+    """Instances whose router falls due when its silence has passed since what is noted in `hearing`, and not before."""
+
+    def __init__(self, hearing: list[float | None]) -> None:
+        """hearing: by slot, see Router."""
+        self._hearing = hearing
+        self._watches: dict[float, Watch] = {}
+        self._moments: list[tuple[float, float]] = []
+        """A heap of moments, each with the silence of its watch; the others of a watch are void."""
+
+    def keep(self, instance: Instance) -> None:
+        """This instance obeys somebody."""
+        silence = instance.router.silence
+        watch = instance.watch = self._watches.setdefault(silence, Watch(silence))
+        watch.members[instance.slot] = instance
+        self._look_at(watch, (self._hearing[instance.slot] or -inf) + silence)
+
+    def still_keeps(self, instance: Instance) -> bool:
+        """Whether it waits for what it is kept for; one that does not is let go. Call when it decided something."""
+        router, watch = instance.router, instance.watch
+        if watch is None:
+            return False
+        if router.obeyed is not None and router.deadline == (self._hearing[instance.slot] or -inf) + watch.silence:
+            return True
+        self.let_go(instance)
+        return False
+
+    def let_go(self, instance: Instance) -> None:
+        """It is not waited for here."""
+        watch, instance.watch = instance.watch, None
+        if watch is not None:
+            del watch.members[instance.slot]
+            if not watch.members:
+                del self._watches[watch.silence]
+
+    def next(self) -> float | None:
+        """A moment before which nobody falls due."""
+        while self._moments:
+            at, silence = self._moments[0]
+            watch = self._watches.get(silence)
+            if watch is not None and watch.at == at:
+                return at
+            heapq.heappop(self._moments)
+        return None
+
+    def take(self, until: float) -> tuple[float, list[Instance]] | None:
+        """Those of one watch that fall due until then, which are let go, and the first moment of theirs."""
+        while (moment := self.next()) is not None and moment <= until:
+            watch = self._watches[heapq.heappop(self._moments)[1]]
+            watch.at = inf
+            earliest = self._earliest(watch)
+            due = []
+            if earliest <= until:
+                oldest = until - watch.silence
+                due = [each for slot, each in watch.members.items() if (self._hearing[slot] or -inf) <= oldest]
+                for instance in due:
+                    self.let_go(instance)
+            if watch.members:
+                self._look_at(watch, self._earliest(watch))
+            if due:
+                return earliest, due
+        return None
+
+    def _earliest(self, watch: Watch) -> float:
+        hearing = self._hearing
+        return min([hearing[slot] or -inf for slot in watch.members]) + watch.silence
+
+    def _look_at(self, watch: Watch, at: float) -> None:
+        if at < watch.at:
+            watch.at = at
+            heapq.heappush(self._moments, (at, watch.silence))
