@@ -174,6 +174,7 @@ class Inquiries:
                 received=spoken.received,
                 sequence=spoken.sequence,
                 marks=page.marks(state.slot),
+                master_advertisement_interval=spoken.interval,
             )
             lives.append(earlier)
         return tuple(lives)

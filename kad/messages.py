@@ -196,6 +196,8 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
     """The last number of what authenticates its adverts."""
     marks: tuple[tuple[bytes, int], ...] = ()
     """Senders that it has believed, and the last number of each: nothing older counts."""
+    master_advertisement_interval: float = 0.0
+    """Seconds between the adverts of the MASTER that it last heard; 0.0: it heard none."""
 
 
 class Resume(Message, frozen=True, kw_only=True):

@@ -31,12 +31,14 @@ class Resumed(msgspec.Struct, frozen=True):
     """An earlier life of the process died; this is what the router was then.
 
     `spoke_at` is the moment of its last advert; a MASTER that was not missed yet goes on as if nothing had happened.
+    `master_advertisement_interval` is what a BACKUP learned in version 3, in seconds; 0.0: nothing.
     """
 
     state: State
     spoke_at: float
     faults: frozenset[str] = frozenset()
     pending: frozenset[str] = frozenset()
+    master_advertisement_interval: float = 0.0
 
 
 class Stopped(msgspec.Struct, frozen=True):
@@ -215,10 +217,11 @@ class TellLowerPriority(msgspec.Struct, frozen=True):
 
 
 class Complain(msgspec.Struct, frozen=True):
-    """A line for the log."""
+    """A line for the log; `rarely`: at most once a minute."""
 
     level: str
     text: str
+    rarely: bool = False
 
 
 Action = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
 
@@ -93,11 +94,26 @@ def seal(instance: VrrpInstance, earlier: Seal | None = None) -> Seal | None:
     return AuthenticationHeader(pass_data(authentication.password), unicast=bool(peers), sequence=sequence)
 
 
-def identity(instance: VrrpInstance) -> tuple[object, ...]:
-    """What makes it the same router across a reload, whatever its name."""
-    return (
-        instance.interface,
-        instance.family,
-        instance.virtual_router_id,
-        bool(instance.unicast_peers),
-    )
+def successions(old: Iterable[VrrpInstance], new: Iterable[VrrpInstance]) -> dict[str, str]:
+    """Which old instance each new one goes on as after a reload, by their names; one that begins is not among them.
+
+    A router is the same whatever its name: what counts are interface, family, VRID, and whether it has peers. Several
+    that have all that in common, and peers of their own, are told apart by their names first.
+    """
+    before: dict[tuple[object, ...], list[str]] = {}
+    for each in old:
+        before.setdefault(_kind(each), []).append(each.name)
+    wanted = list(new)
+    found = {}
+    for each in wanted:
+        if each.name in before.get(_kind(each), ()):
+            before[_kind(each)].remove(each.name)
+            found[each.name] = each.name
+    for each in wanted:
+        if each.name not in found and before.get(_kind(each)):
+            found[each.name] = before[_kind(each)].pop(0)
+    return found
+
+
+def _kind(instance: VrrpInstance) -> tuple[object, ...]:
+    return (instance.interface, instance.family, instance.virtual_router_id, bool(instance.unicast_peers))

@@ -353,6 +353,10 @@ class Router:
             )
             return [SendAdvert(self.priority), HoldAddresses()]
         if before is State.BACKUP and not self.faults:
+            if configuration.version == 3:
+                # Whoever still speaks may do so less often than this router would.
+                longest = max(configuration.advertisement_interval, event.master_advertisement_interval)
+                self.master_advertisement_interval = longest
             self.phase = Backup(master_down_at=now + self.master_down_interval, heard_at=now, expects="anyone")
             return [ReleaseAddresses()]
         if before is State.FAULT and self.faults:
@@ -500,7 +504,7 @@ class Router:
         if advert.priority > self.priority or (equal and advert.source_number > self.source_number):
             return self._yield_to(advert, now)
         if advert.source_number == self.source_number:
-            return [Complain("warning", f"Received an advert with our own source address {advert.source}")]
+            return [Complain("warning", f"Received an advert with our own source address {advert.source}", True)]
         if equal and self.priority == OWNER:
             return self._contend(master, advert, now)
         return self._assert_against(master, advert, now)

@@ -188,6 +188,19 @@ CASES: list[tuple[str, int, list[str]]] = [
         5,
         ["error 11 B and A both use virtual_router_id 5 on eth0 -> give one of them another number"],
     ),
+    (
+        instance("unicast_peer {\n192.0.2.2\n192.0.2.3\n}")
+        + instance("unicast_peer {\n192.0.2.3\n}", name="B", vip="virtual_ipaddress { 192.0.2.10/24 }"),
+        5,
+        ["error 14 B and A both use virtual_router_id 5 on eth0 -> give one of them another number"],
+    ),
+    (
+        instance("unicast_peer {\n192.0.2.2\n}")
+        + instance("unicast_peer {\n192.0.2.3\n}", name="B", vip="virtual_ipaddress { 192.0.2.10/24 }")
+        + instance(name="C", vip="virtual_ipaddress { 192.0.2.11/24 }"),
+        0,
+        [],
+    ),
     (instance("auth_hmac {\n}"), 5, []),
     (
         instance("unicast_peer {\n}"),

@@ -422,3 +422,17 @@ def test_a_change_while_no_runner_lives_is_told_by_the_next_one(pair: Pair) -> N
     daemon.wait_log("Entering FAULT STATE")
     assert recorded(a, "instance")[-1] == "INSTANCE VI_1 MASTER 100"
     lab.hub.until(lambda: recorded(a, "instance")[-1] == "INSTANCE VI_1 FAULT 100", 4, "FAULT is told")
+
+
+@pytest.mark.parametrize("program", ["kad", "keepalived"])
+def test_a_backup_that_is_replaced_remembers_how_often_its_master_speaks(pair: Pair, program: str) -> None:
+    lab, a, b = pair
+    master = lab.start(program, a, router(priority=150, advert_int=1))
+    master.wait_log("Entering MASTER STATE", 8)
+    backup = lab.start_kad(b, router())
+    backup.wait_log("Startup complete")
+    lab.hub.until(lambda: told(backup)["master_advertisement_interval"] == 1.0, 3, "it is heard")
+    old, moment = kill(backup, "vrrp")
+    replaced(lab, backup, "vrrp", old)
+    # By its own interval it would be MASTER after 0.36 s.
+    lab.hub.never(lambda: backup.logged("Entering MASTER STATE", since=moment), 1.5, "it takes over")

@@ -192,3 +192,24 @@ def test_a_delay_after_boot_is_counted_from_the_boot(pair: Pair) -> None:
     lab.link_down(a)
     lab.start_kad(b, global_defs(f"vrrp_delay_after_boot {uptime - 60:.2f}") + owner)
     assert lab.wire.wait_advert(node="b", seconds=5, since=0).time - time.time() < 1.0
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_two_routers_of_one_number_with_peers_of_their_own(lab: Lab, program: str) -> None:
+    a, b, c = (lab.node(name, {"eth0": f"10.77.0.{place}/24"}) for place, name in enumerate("abc", start=1))
+    vips = {"VI_1": "10.77.0.100", "VI_2": "10.77.0.101"}
+
+    def text(name: str, mine: int, peer: int, priority: int) -> str:
+        more = f"unicast_src_ip 10.77.0.{mine}\n unicast_peer {{\n 10.77.0.{peer}\n }}\n check_unicast_src"
+        return instance(name, priority=priority, addresses=(f"{vips[name]}/32",), more=more)
+
+    # a gives way to b in the one, and c to a in the other.
+    both = lab.start(program, a, global_defs() + text("VI_1", 1, 2, 100) + text("VI_2", 1, 3, 150))
+    other = lab.start_kad(b, global_defs() + text("VI_1", 2, 1, 150))
+    lab.start_kad(c, global_defs() + text("VI_2", 3, 1, 100))
+    lab.wait_holder(vips["VI_1"], b, seconds=8)
+    lab.wait_holder(vips["VI_2"], a, seconds=8)
+    lab.stays(vips["VI_2"], a, 1.0)
+    other.stop()
+    lab.wait_holder(vips["VI_1"], a, seconds=3)
+    assert not both.logged("discarded")

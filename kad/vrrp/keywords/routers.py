@@ -37,6 +37,10 @@ def _buffers(words: NetlinkWords) -> NetlinkBuffers:
     )
 
 
+_Speakers = dict[tuple[str, int, int], list[tuple[InstanceBlock, frozenset[str]]]]
+"""Who uses a VRID, by interface, family and number, and the unicast peers of each."""
+
+
 class Routers:
     """Resolves every vrrp_instance and vrrp_sync_group of one configuration."""
 
@@ -61,7 +65,7 @@ class Routers:
     def slice(self, blocks: Sequence[InstanceBlock], groups: Sequence[GroupBlock]) -> VrrpSlice:
         """All of them; what cannot run has been said and is left out."""
         made: dict[str, VrrpInstance] = {}
-        seen: dict[tuple[str, int, int, str], InstanceBlock] = {}
+        seen: _Speakers = {}
         devices = VirtualDevices(self._defaults, self._scope)
         self._say_for_themselves = frozenset(
             block.name for block in blocks if block.notify_priority_changes is not None
@@ -93,19 +97,20 @@ class Routers:
             **placement(defaults.process),
         )
 
-    def _tell_conflict(
-        self, instance: VrrpInstance, block: InstanceBlock, seen: dict[tuple[str, int, int, str], InstanceBlock]
-    ) -> None:
-        speaks_to = " ".join(sorted(peer.address for peer in instance.unicast_peers)) or "multicast"
-        key = (instance.interface, instance.family, instance.virtual_router_id, speaks_to)
-        other = seen.setdefault(key, block)
-        if other is not block:
-            self._scope.report.error(
-                self._scope.places.find("virtual_router_id", block, block.protocol),
-                f"{block.name} and {other.name} both use virtual_router_id {instance.virtual_router_id}"
-                f" on {instance.interface}",
-                proposal="give one of them another number",
-            )
+    def _tell_conflict(self, instance: VrrpInstance, block: InstanceBlock, seen: _Speakers) -> None:
+        """Unless no peer speaks to both, nobody could tell for which of two routers of one VRID an advert is."""
+        peers = frozenset(peer.address for peer in instance.unicast_peers)
+        others = seen.setdefault((instance.interface, instance.family, instance.virtual_router_id), [])
+        for other, theirs in others:
+            if peers & theirs or not (peers or theirs):
+                self._scope.report.error(
+                    self._scope.places.find("virtual_router_id", block, block.protocol),
+                    f"{block.name} and {other.name} both use virtual_router_id {instance.virtual_router_id}"
+                    f" on {instance.interface}",
+                    proposal="give one of them another number",
+                )
+                break
+        others.append((block, peers))
 
     def _tell_shared_addresses(self, blocks: Sequence[InstanceBlock], made: Mapping[str, VrrpInstance]) -> None:
         holders: dict[tuple[str, str], str] = {}

@@ -35,7 +35,7 @@ from kad.vrrp.events import (
     State,
     Stopped,
 )
-from kad.vrrp.expectation import identity, source_number
+from kad.vrrp.expectation import source_number, successions
 from kad.vrrp.group import Step, SyncGroup
 from kad.vrrp.keywords import VrrpInstance, VrrpSlice
 from kad.vrrp.process import news
@@ -148,18 +148,19 @@ class Room:
             self._course.keep_pace()
         # An address that came with them may be one to send from.
         self._read_network()
-        old_instances = {identity(instance.configuration): instance for instance in self.instances}
-        wanted = {identity(configuration): configuration for configuration in new.instances}
+        before = {instance.name: instance for instance in self.instances}
+        goes_on = successions([instance.configuration for instance in self.instances], new.instances)
         first = generation == 1 and not self._earlier
         devices = [device for configuration in new.instances for device in configuration.devices]
         self._devices.want(devices)
-        for key, instance in old_instances.items():
-            if key not in wanted:
+        kept = frozenset(goes_on.values())
+        for name, instance in before.items():
+            if name not in kept:
                 self._remove(instance)
         self._take_slots_of_earlier_lives()
         self.instances = [
-            self._keep(old_instances[key], configuration) if key in old_instances else self._add(configuration)
-            for key, configuration in wanted.items()
+            self._keep(before[goes_on[each.name]], each) if each.name in goes_on else self._add(each)
+            for each in new.instances
         ]
         self._slice = new
         settled = self._form_groups()
@@ -192,7 +193,7 @@ class Room:
             elif self._starts_at is None:
                 self._start(instance)
             self._course.keep_pace()
-        if old_instances and new.fifo_states_on_reload:
+        if before and new.fifo_states_on_reload:
             groups = {name: group.state for name, group in self._groups.items()}
             self._deeds.then(partial(self._telling.again, self.instances, groups))
         self._earlier = {}
@@ -315,7 +316,8 @@ class Room:
             state = State(earlier.state.state)
             if state is State.MASTER:
                 self._deeds.then(partial(self._announce_what_went, instance))
-            self._course.tell(instance, Resumed(state, earlier.spoke_at, faults, verdict.pending))
+            learned = earlier.master_advertisement_interval
+            self._course.tell(instance, Resumed(state, earlier.spoke_at, faults, verdict.pending, learned))
         self._deeds.then(partial(self._say_state, instance))
 
     def _announce_what_went(self, instance: Instance) -> None:

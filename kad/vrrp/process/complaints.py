@@ -26,14 +26,17 @@ class Complaints:
 
     def rarely(self, cause: Hashable, text: str) -> None:
         """A warning, unless this cause had one within the minute."""
-        if self._is_due(self._last, cause):
+        if is_due(self._last, cause, self._now()):
             self._log.warning(text)
 
     def about(self, instance: Instance, source: str, examined: Examined) -> None:
         """What is wrong with a packet of that source."""
         rejection, advert = examined.rejection, examined.advert
         if rejection is not None:
-            if self._is_due(instance.complained, f"{rejection.value} {source}"):
+            if advert is not None and Finding.VERSION in examined.findings:
+                # What else is wrong with it was judged by the rules of another version.
+                rejection = Finding.VERSION
+            if is_due(instance.complained, f"{rejection.value} {source}", self._now()):
                 why = _explain(rejection, instance, advert)
                 self._log.warning(f"({instance.name}) advert from {source} discarded: {why}")
         elif advert is not None:
@@ -50,23 +53,24 @@ class Complaints:
         noticed = instance.noticed
         if noticed.get((source, topic)) == text:
             return
-        if self._is_due(self._last, (instance.name, source, topic)):
+        if is_due(self._last, (instance.name, source, topic), self._now()):
             if len(noticed) >= _MOST_CAUSES:
                 noticed.clear()
             noticed[source, topic] = text
             self._log.warning(f"({instance.name}) {text}")
 
-    def _is_due(self, last: MutableMapping[Any, float], cause: Hashable) -> bool:
-        now = self._now()
-        if now - last.get(cause, -_INTERVAL) < _INTERVAL:
-            return False
+
+def is_due(last: MutableMapping[Any, float], cause: Hashable, now: float) -> bool:
+    """Whether a cause may be told again; `last` remembers a bounded number of them."""
+    if now - last.get(cause, -_INTERVAL) < _INTERVAL:
+        return False
+    if len(last) >= _MOST_CAUSES:
+        for old in [each for each, when in last.items() if now - when >= _INTERVAL]:
+            del last[old]
         if len(last) >= _MOST_CAUSES:
-            for old in [each for each, when in last.items() if now - when >= _INTERVAL]:
-                del last[old]
-            if len(last) >= _MOST_CAUSES:
-                return False
-        last[cause] = now
-        return True
+            return False
+    last[cause] = now
+    return True
 
 
 def _explain(finding: Finding, instance: Instance, advert: Advertisement | None) -> str:

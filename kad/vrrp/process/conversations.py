@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
@@ -42,6 +42,7 @@ _WORTHWHILE = 4
 _REMEMBERED = 1.0
 """Seconds for which traffic that has ceased counts as dense."""
 _SOURCE = {4: slice(12, 16), 6: slice(8, 24)}
+_DESTINATION = {4: slice(16, 20), 6: slice(24, 40)}
 _TTL = {4: 8, 6: 7}
 _LONGEST_READING = 0.02
 """Seconds after which a socket on which packets come as fast as they are read has to wait for its next turn."""
@@ -389,6 +390,10 @@ class Conversations:
         if listeners is None:
             self._count_unknown(conversation, virtual_router_id, source)
             return
+        if len(listeners) > 1:
+            listeners = _meant(listeners, packet, family)
+            if not listeners:
+                self.counters["for_no_peer"] += 1
         for instance in listeners:
             examined = self._examine(instance, packet, source)
             if examined is None or instance.router.master is not examined.advert:
@@ -427,6 +432,7 @@ class Conversations:
         if advert.priority == 0:
             instance.counters["pri_zero_rcvd"] += 1
         self._hear(instance, AdvertReceived(advert))
+        self._mux.page.interval[instance.slot] = instance.router.master_advertisement_interval
         return examined
 
     @staticmethod
@@ -460,6 +466,18 @@ class Conversations:
         else:
             self._complaints.of_checksum(instance, advert.source, theirs, ours)
         return True
+
+
+def _meant(listeners: Sequence[Instance], packet: bytes, family: int) -> list[Instance]:
+    """For which of several routers of one VRID a packet is: those of groups, or the one whose peer sent it."""
+    destination = packet[_DESTINATION[family]]
+    if ip_address(destination).is_multicast:
+        return [each for each in listeners if not each.configuration.unicast_peers]
+    unicast = [each for each in listeners if each.configuration.unicast_peers]
+    if len(unicast) < 2:
+        return unicast
+    source = str(ip_address(packet[_SOURCE[family]]))
+    return [each for each in unicast if any(peer.address == source for peer in each.configuration.unicast_peers)]
 
 
 def _without_address_list(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -27,15 +27,13 @@ from kad.vrrp.events import (
     TellLowerPriority,
 )
 from kad.vrrp.process.announcing import Announcing
+from kad.vrrp.process.complaints import is_due
 from kad.vrrp.process.conversations import Conversations
 from kad.vrrp.process.firewall import Firewall
 from kad.vrrp.process.holding import Holding
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.routing import Routing
 from kad.vrrp.process.telling import Telling
-
-_LOWER_PRIORITY_COMPLAINT = 60.0
-"""Seconds between two log lines about adverts of a lower priority."""
 
 _MOST_FIRST = 32
 """Addresses, routes and rules that are put in place before adverts leave, in one turn."""
@@ -165,8 +163,9 @@ class Deeds:
                 self._telling.priority(instance)
             case TellLowerPriority(advert):
                 self._tell_lower_priority(instance, advert.source, advert.priority)
-            case Complain(level, text):
-                getattr(self._log, level)(f"({instance.name}) {text}")
+            case Complain(level, text, rarely):
+                if not rarely or is_due(instance.complained_of_peers, text, self._mux.now()):
+                    getattr(self._log, level)(f"({instance.name}) {text}")
             case SendAdvert(priority):
                 self._send_advert(instance, priority)
         return None
@@ -197,10 +196,7 @@ class Deeds:
         self.remember("split", instance.name, text)
 
     def _tell_lower_priority(self, instance: Instance, source: str, priority: int) -> None:
-        now = self._mux.now()
-        cause = f"lower priority {source}"
-        if now - instance.complained.get(cause, -_LOWER_PRIORITY_COMPLAINT) >= _LOWER_PRIORITY_COMPLAINT:
-            instance.complained[cause] = now
+        if is_due(instance.complained_of_peers, f"lower priority {source}", self._mux.now()):
             self._log.info(
                 f"({instance.name}) Received advert from {source} with lower priority {priority}, "
                 f"ours {instance.router.priority}, forcing new election"

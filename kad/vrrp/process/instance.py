@@ -59,6 +59,7 @@ class Instance:
         "adverts",
         "armed",
         "complained",
+        "complained_of_peers",
         "configuration",
         "counters",
         "discarded",
@@ -116,6 +117,8 @@ class Instance:
         self.discarded: Counter[Finding] = Counter()
         self.complained: dict[str, float] = {}
         """When a complaint was last logged; at most once a minute each."""
+        self.complained_of_peers: dict[str, float] = {}
+        """The same of adverts that count: whoever forges sources silences nothing but that."""
         self.noticed: dict[tuple[str, str], str] = {}
         """By source and topic: what was last said of its adverts, which count all the same."""
         self.slot = 0

@@ -15,7 +15,7 @@ from kad.vrrp.advert import (
     pass_data,
     virtual_router_id_of,
 )
-from kad.vrrp.expectation import identity, message, packed_addresses
+from kad.vrrp.expectation import message, packed_addresses, successions
 from kad.vrrp.keywords import Authentication, UnicastPeer
 from tests.unit.vrrp.packets import V2_PASS, V3, Packet, expecting, one_complement, v3
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, VIP_BYTES, instance
@@ -129,10 +129,21 @@ class TestFromConfiguration:
         assert packed_addresses(made) == (bytes([10, 77, 0, 101]), VIP_BYTES)
 
     def test_what_makes_it_the_same_router(self) -> None:
-        assert identity(instance()) == identity(instance(name="other", priority=7, version=3))
-        for change in ({"interface": "eth1"}, {"virtual_router_id": 52}, {"family": 6}):
-            assert identity(instance()) != identity(instance(**change))
-        assert identity(instance()) != identity(instance(unicast_peers=(UnicastPeer(address="10.77.0.2"),)))
+        old = instance()
+        assert successions([old], [instance(name="other", priority=7, version=3)]) == {"other": "VI_1"}
+        for change in ({"interface": "eth1"}, {"virtual_router_id": 52}, {"family": 6}, {"unicast_peers": peers("2")}):
+            assert successions([old], [instance(**change)]) == {}
+
+    def test_several_with_peers_of_their_own_are_told_apart_by_their_names(self) -> None:
+        one, two = instance(unicast_peers=peers("2")), instance(name="VI_2", unicast_peers=peers("3"))
+        other = instance(name="VI_3", unicast_peers=peers("4"))
+        assert successions([one], [two, one]) == {"VI_1": "VI_1"}
+        assert successions([one, two], [two]) == {"VI_2": "VI_2"}
+        assert successions([one, two], [other, two]) == {"VI_2": "VI_2", "VI_3": "VI_1"}
+
+
+def peers(*numbers: str) -> tuple[UnicastPeer, ...]:
+    return tuple(UnicastPeer(address=f"10.77.0.{number}") for number in numbers)
 
 
 class TestDecoding:

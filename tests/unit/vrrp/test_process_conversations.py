@@ -11,7 +11,7 @@ from kad.linux.network import LinkChanged
 from kad.linux.sockets import ONCE, READABLE
 from kad.vrrp import process
 from kad.vrrp.events import State
-from kad.vrrp.keywords import VirtualAddress, VrrpInstance
+from kad.vrrp.keywords import UnicastPeer, VirtualAddress, VrrpInstance
 from kad.vrrp.process import conversations
 from tests.unit.vrrp.clockwork import House, address, link
 from tests.unit.vrrp.packets import Packet, v3, v6
@@ -118,6 +118,45 @@ class TestRepetition:
         house.commit(instance(virtual_addresses=(VirtualAddress(address="10.77.0.7", prefix=32),)))
         house.arrive(advert())
         assert len(examined) == 2
+
+
+class TestSharedNumber:
+    """Several routers of one VRID on one interface: each hears its own peers, and only they."""
+
+    def house(self, house: House) -> House:
+        names = {"VI_1": "10.77.0.2", "VI_2": "10.77.0.3"}
+        peers = {name: (UnicastPeer(address=address),) for name, address in names.items()}
+        alone = instance(name="VI_3")
+        house.commit(*(instance(name=name, unicast_peers=each) for name, each in peers.items()), alone)
+        return house
+
+    def received(self, house: House) -> list[int]:
+        return [each.received for each in house.instances]
+
+    @pytest.mark.parametrize(
+        ("source", "destination", "received"),
+        [
+            ("10.77.0.2", "10.77.0.1", [2, 0, 0]),
+            ("10.77.0.3", "10.77.0.1", [0, 2, 0]),
+            ("10.77.0.4", "10.77.0.1", [0, 0, 0]),
+            ("10.77.0.2", "224.0.0.18", [0, 0, 2]),
+        ],
+    )
+    def test_who_receives(self, house: House, source: str, destination: str, received: list[int]) -> None:
+        self.house(house)
+        packet = advert(source=source, destination=destination)
+        house.arrive(packet)
+        house.arrive(packet)
+        assert self.received(house) == received
+        assert not [line for line in house.lines if "discarded" in line]
+
+    def test_each_becomes_master_when_its_own_peer_is_silent(self, house: House) -> None:
+        self.house(house)
+        for _ in range(4):
+            house.arrive(advert(source="10.77.0.3", destination="10.77.0.1"))
+            house.run(1.0)
+        states = [each.router.state for each in house.instances]
+        assert states == [State.MASTER, State.BACKUP, State.MASTER]
 
 
 class TestRest:
@@ -313,7 +352,9 @@ class TestNotices:
     def test_another_version_and_another_interval_of_version_2_are_refused(self, house: House) -> None:
         house.commit(instance())
         packet = v3(priority=150, addresses=(VIP_BYTES,) * 3).datagram
-        assert self.said(house, packet)[0].startswith("advert from 10.77.0.2 discarded: its length")
+        assert self.said(house, packet)[0] == (
+            "advert from 10.77.0.2 discarded: it is of VRRP version 3, this router of version 2"
+        )
         house.lines.clear()
         assert self.said(house, advert(interval=3))[0] == (
             "advert from 10.77.0.2 discarded: its advertisement interval is 3 s, ours 1 s"

@@ -94,7 +94,11 @@ class TestReload:
         assert asked(house) == []
 
     def test_an_instance_that_is_gone_leaves_nothing(self, house: House) -> None:
-        master(house, with_addresses(virtual("10.77.0.7")), with_addresses(virtual("10.77.0.8"), virtual_router_id=52))
+        master(
+            house,
+            with_addresses(virtual("10.77.0.7")),
+            with_addresses(virtual("10.77.0.8"), virtual_router_id=52, name="VI_2"),
+        )
         house.commit(with_addresses(virtual("10.77.0.7")))
         assert asked(house) == ["-10.77.0.8/32@1"]
 

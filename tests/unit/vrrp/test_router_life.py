@@ -343,6 +343,14 @@ class TestResume:
     def test_a_backup(self) -> None:
         assert Play(router(), 12.0) >> Resumed(State.BACKUP, spoke_at=0.0) << ReleaseAddresses() >> Due(15.609375)
 
+    def test_a_backup_waits_for_one_who_speaks_less_often(self) -> None:
+        resumed = Resumed(State.BACKUP, 0.0, master_advertisement_interval=5.0)
+        # 3 x 5 s and a skew of 156/256 of 5 s; version 2 learns nothing.
+        assert Play(router(version=3), 12.0) >> resumed << ReleaseAddresses() >> Due(30.046875)
+        assert Play(router(), 12.0) >> resumed << ReleaseAddresses() >> Due(15.609375)
+        sooner = Resumed(State.BACKUP, 0.0, master_advertisement_interval=0.5)
+        assert Play(router(version=3), 12.0) >> sooner << ReleaseAddresses() >> Due(15.609375)
+
     def test_a_backup_with_a_fault_meanwhile(self) -> None:
         play = Play(router(), 12.0) >> Resumed(State.BACKUP, 0.0, DOWN) << ReleaseAddresses()
         assert play << entered(State.BACKUP, State.FAULT, "interface eth0 is down") >> Due(None)

@@ -207,7 +207,7 @@ class TestYielding:
         assert (
             master()
             >> hears(100, source="10.77.0.1")
-            << Complain("warning", "Received an advert with our own source address 10.77.0.1")
+            << Complain("warning", "Received an advert with our own source address 10.77.0.1", True)
             >> Due(1.0)
         )
 
