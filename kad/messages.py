@@ -214,6 +214,8 @@ class HostBefore(Message, frozen=True, kw_only=True):
     IS_STATE: ClassVar[bool] = True
     igmp_link_local_reports: str | None = None
     """None: as it was."""
+    without_promotion: frozenset[str] = frozenset()
+    """Interfaces on which promote_secondaries was 0."""
 
 
 class Observation(Message, frozen=True, kw_only=True):

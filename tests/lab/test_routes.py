@@ -9,6 +9,7 @@ import pytest
 from tests.lab.daemons import Daemon, Kad
 from tests.lab.lab import Lab, Node
 from tests.lab.test_crash import kill, replaced
+from tests.lab.texts import router
 
 pytestmark = pytest.mark.lab
 
@@ -278,3 +279,40 @@ def test_nothing_is_lost_to_hands_crashes_and_reloads_and_nothing_stays(lab: Lab
     assert held(node) == EVERYTHING - {"198.51.101.0/24"}
     again = lab.start_kad(node, "global_defs {\n}\n")
     lab.hub.until(lambda: held(node) == set(), 15, lambda: again.log)
+
+
+def test_promotion_outlives_a_death_and_an_interface_and_is_given_back(lab: Lab) -> None:
+    node = host(lab)
+    setting = "/proc/sys/net/ipv4/conf/eth0/promote_secondaries"
+
+    def promotes(value: str) -> None:
+        lab.hub.until(lambda: node.ask("cat", setting).stdout == f"{value}\n" or None, 5, f"{value} in {setting}")
+
+    node.set_sysctl("net.ipv4.conf.eth0.promote_secondaries", "0")
+    vips = ("10.79.0.1/24", "10.79.0.2/24")
+    daemon = lab.start_kad(node, router(addresses=vips, more="promote_secondaries"))
+    lab.hub.until(lambda: "10.79.0.2/24" in told(node, "address"), 5, "the addresses are there")
+    promotes("1")
+    # Without it the kernel takes away every other address of the network with its first one.
+    node.ip("addr", "del", vips[0], "dev", "eth0")
+    assert "10.79.0.2/24" in told(node, "address")
+    old, moment = kill(daemon, "vrrp")
+    replaced(lab, daemon, "vrrp", old)
+    lab.remove_interface(node, "eth0")
+    daemon.wait_log("Entering FAULT STATE", since=moment)
+    lab.add_interface(node, "eth0", "10.77.0.1/24")
+    promotes("1")
+    assert daemon.stop() == 0
+    # The new interface has what all new ones have.
+    promotes(node.run("cat", "/proc/sys/net/ipv4/conf/default/promote_secondaries").stdout.strip())
+
+
+def test_promotion_is_given_back_by_the_life_after(lab: Lab) -> None:
+    node = host(lab)
+    node.set_sysctl("net.ipv4.conf.eth0.promote_secondaries", "0")
+    daemon = lab.start_kad(node, router(more="promote_secondaries"))
+    daemon.wait_log("Startup complete")
+    old, _ = kill(daemon, "vrrp")
+    replaced(lab, daemon, "vrrp", old)
+    assert daemon.stop() == 0
+    assert node.run("cat", "/proc/sys/net/ipv4/conf/eth0/promote_secondaries").stdout == "0\n"

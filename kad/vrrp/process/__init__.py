@@ -48,6 +48,7 @@ from kad.vrrp.process.devices import Devices
 from kad.vrrp.process.firewall import Firewall
 from kad.vrrp.process.group_reports import GroupReports
 from kad.vrrp.process.holding import Holding
+from kad.vrrp.process.host_memory import HostMemory
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.last_adverts import say_again
 from kad.vrrp.process.linkstates import LinkStates
@@ -99,8 +100,9 @@ class Room:
         self._holding = Holding(mux, log, self.network, self._course.at, self._put_back)
         self._routing = Routing(mux, log, self.network, self._course.at, self._give_up)
         self._statics = Statics(self._holding, self._routing)
-        self._promotion = Promotion(log)
-        self._group_reports = GroupReports(say, log)
+        self._host_memory = HostMemory(say)
+        self._promotion = Promotion(self._host_memory, log)
+        self._group_reports = GroupReports(self._host_memory, log)
         self._link_states = LinkStates(mux, log, self.network, self._course.at, self._reconsider)
         self._tracking = Tracking(self.network, self._link_states.is_up)
         self._telling = Telling(say)
@@ -336,7 +338,7 @@ class Room:
                 self._judge_again(self._surroundings.tracking.of([(message.kind, message.name)]))
                 self._course.finish()
             case HostBefore():
-                self._group_reports.remember(message)
+                self._host_memory.remember(message)
             case Resume(routers=routers):
                 self._earlier = {earlier.state.name: earlier for earlier in routers}
             case _:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from kad.linux.refused import Refused
 from kad.linux.sysctl import interface_setting, set_interface_setting
 from kad.log import Logger
+from kad.vrrp.process.host_memory import HostMemory
 
 _NAME = "promote_secondaries"
 
@@ -14,23 +15,27 @@ _NAME = "promote_secondaries"
 class Promotion:
     """The only writer of that setting."""
 
-    def __init__(self, log: Logger) -> None:
+    def __init__(self, memory: HostMemory, log: Logger) -> None:
+        self._memory = memory
         self._log = log
-        self._before: dict[str, str] = {}
 
     def ask(self, interfaces: Iterable[str]) -> None:
         """On these and no others the next address of a network follows when its first one goes."""
-        wanted = set(interfaces)
-        for name in self._before.keys() - wanted:
-            self._write(name, self._before.pop(name))
-        for name in wanted - self._before.keys():
-            try:
-                before = interface_setting(4, name, _NAME)
-            except Refused:
-                continue  # It is not there, or not yet.
-            if before == "0":
-                self._before[name] = before
-                self._write(name, "1")
+        wanted = frozenset(interfaces)
+        before = self._memory.before.without_promotion
+        # One that was made anew has it no more, whatever was known of its name.
+        lacking = frozenset(name for name in wanted if self._value(name) == "0")
+        for name in before - wanted:
+            self._write(name, "0")
+        self._memory.know_promotion((before & wanted) | lacking)
+        for name in lacking:
+            self._write(name, "1")
+
+    def _value(self, name: str) -> str:
+        try:
+            return interface_setting(4, name, _NAME)
+        except Refused:
+            return ""  # It is not there, or not yet.
 
     def _write(self, name: str, value: str) -> None:
         try:
