@@ -10,6 +10,7 @@ import msgspec
 from kad.vrrp.advert import GIVING_UP, Advertisement
 from kad.vrrp.events import (
     Action,
+    AddressesRemoved,
     AdvertReceived,
     ChangeGroupState,
     DeadlineReached,
@@ -83,6 +84,9 @@ class SyncGroup:
                 steps += self._demote_others(router, now)
             case DeadlineReached() if router.wants_master and self._all_can_be_master():
                 steps += self._promote(router, now)
+            case AddressesRemoved() if was_master and router.state is State.BACKUP:
+                # All of them say priority 0 and are back after their skew_time, unless others speak before.
+                steps += self._demote_others(router, now, AddressesRemoved(self._reason_of_backup(router)))
             case _ if was_master and router.state is State.BACKUP:
                 steps += self._demote_others(router, now)
             case _:
@@ -175,9 +179,12 @@ class SyncGroup:
             steps += [(member, action) for action in member.handle(Promoted(reason), now)]
         return steps
 
-    def _demote_others(self, router: Router, now: float) -> list[Step]:
-        reason = f"sync group {self.name}: {router.name} is BACKUP"
-        return [(member, action) for member in self._others(router) for action in member.handle(Demoted(reason), now)]
+    def _demote_others(self, router: Router, now: float, event: Event | None = None) -> list[Step]:
+        event = event or Demoted(self._reason_of_backup(router))
+        return [(member, action) for member in self._others(router) for action in member.handle(event, now)]
+
+    def _reason_of_backup(self, router: Router) -> str:
+        return f"sync group {self.name}: {router.name} is BACKUP"
 
     def _others(self, router: Router) -> list[Router]:
         return [member for member in self.members if member is not router]

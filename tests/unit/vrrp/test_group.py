@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from kad.vrrp.events import (
+    AddressesRemoved,
     AdvertReceived,
     Announce,
     ChangeGroupState,
@@ -319,6 +320,19 @@ def test_priority_0_to_one_member() -> None:
     play = started(A={}, B={}) >> At(1.0) >> ("A", hears(150)) >> ("B", hears(150)) >> At(2.0) >> ("A", hears(0))
     play = play << ("A", Complain("info", "Backup received priority 0 advertisement from 10.77.0.2"))
     assert play >> Due(2.609375) >> ("A", DeadlineReached()) >> Due(4.609375) >> ("B", DeadlineReached()) << ...
+    assert play.machine.states == [MASTER, MASTER, MASTER]
+
+
+def test_a_group_that_is_robbed_of_an_address_is_back_after_the_skew_time_of_its_members() -> None:
+    play = started(A={}, B={}) >> Due(3.609375) >> ("A", DeadlineReached()) >> ("B", DeadlineReached()) << ...
+    assert play.machine.states == [MASTER, MASTER, MASTER]
+    play = play >> At(4.0) >> ("A", AddressesRemoved("somebody removed it"))
+    play = play << ("A", SendAdvert(0)) << ("A", ReleaseAddresses())
+    play = play << ("A", entered(MASTER, BACKUP, "somebody removed it"))
+    play = play << ("B", SendAdvert(0)) << ("B", ReleaseAddresses())
+    play = play << ("B", entered(MASTER, BACKUP, "sync group G: A is BACKUP")) << ...
+    # (256 - 100) / 256 s
+    assert play >> Due(4.609375) >> ("A", DeadlineReached()) >> ("B", DeadlineReached()) << ...
     assert play.machine.states == [MASTER, MASTER, MASTER]
 
 
