@@ -40,12 +40,15 @@ class Segment:
     def listen_to(self, groups: Iterable[str]) -> None:
         """Be a member of exactly these multicast groups. Raises Refused."""
         wanted = set(groups)
-        for receiver in self._receivers:
-            for group in self._groups - wanted:
+        for group in self._groups - wanted:
+            for receiver in self._receivers:
                 leave(receiver.socket, self.link.index, group)
-            for group in wanted - self._groups:
+            self._groups.remove(group)
+        for group in sorted(wanted - self._groups):
+            for receiver in self._receivers:
                 join(receiver.socket, self.link.index, group)
-        self._groups = wanted
+            # One that the kernel refuses, as it does after igmp_max_memberships of them, does not undo the others.
+            self._groups.add(group)
 
     def size(self, receive_buffer: int) -> None:
         """Have so many bytes wait in each receiver; 0: as many as serve any number of routers."""

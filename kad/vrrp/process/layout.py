@@ -15,7 +15,7 @@ from kad.linux.address import (
 from kad.linux.arp import gratuitous_arp
 from kad.linux.batch import Datagram
 from kad.linux.frame import on_interface
-from kad.linux.link import Link
+from kad.linux.link import ETHERNET, Link
 from kad.linux.ndisc import unsolicited_advertisement
 from kad.linux.network import Network
 from kad.linux.placement import Placed
@@ -84,7 +84,7 @@ def lay_out(configuration: VrrpInstance, found: tuple[Surface, ...]) -> Layout:
             homeless.append((each.address, device))
             continue
         placed.append(_place(link.index, each))
-        if link.arp and not link.loopback:
+        if link.arp and link.hardware == ETHERNET:
             announcements.append(announcement(link, each.address, forwards=surface.forwards))
     return Layout(found, tuple(placed), tuple(announcements), tuple(homeless))
 

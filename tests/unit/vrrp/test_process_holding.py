@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+import msgspec
 import pytest
 
 from kad.linux.address import Address
@@ -152,6 +153,14 @@ class TestInterfaces:
         house.tell(LinkChanged(None, new))
         assert asked(house) == ["+10.77.0.7/32@2"]
         assert len(house.frames.sent) == 1
+
+    def test_only_ethernet_is_told_who_has_the_address(self, house: House) -> None:
+        # 32 is ARPHRD_INFINIBAND, whose addresses have 20 bytes.
+        house.network.by_name["eth0"] = msgspec.structs.replace(link("eth0", 1, mac="02" * 20), hardware=32)
+        master(house, with_addresses(virtual("10.77.0.7"), announcing=Announcing(master_refresh=1.0)))
+        house.run(3.0)
+        assert house.instances[0].router.state is State.MASTER
+        assert house.frames.sent == []
 
     def test_another_hardware_address_is_announced_from_then_on(self, house: House) -> None:
         master(house, with_addresses(virtual("10.77.0.7"), announcing=Announcing(master_refresh=1.0, master_delay=0.0)))
