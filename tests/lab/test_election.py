@@ -178,6 +178,44 @@ def test_many_instances_and_sources_of_one_daemon(pair: Pair, program: str) -> N
     assert (two.source, two.destination) == ("10.77.0.9", "224.0.0.42")
 
 
+@pytest.mark.parametrize(("first", "second"), PAIRS[1:3])
+def test_a_group_of_their_own(pair: Pair, first: str, second: str) -> None:
+    lab, a, b = pair
+    lab.start(first, a, router(priority=150, more="mcast_dst_ip 224.0.0.42"))
+    lab.wait_holder(VIP, a, seconds=5)
+    lab.start(second, b, router(priority=100, more="mcast_dst_ip 224.0.0.42")).wait_log("Entering BACKUP STATE")
+    lab.stays(VIP, a, DOWN)
+    for node in (a, b):
+        joined = {each["address"] for each in node.ip("-4", "maddr", "show", "dev", "eth0")[0]["maddr"]}
+        assert "224.0.0.42" in joined
+        assert "224.0.0.18" not in joined
+    lab.cut(a)
+    lab.wait_holder(VIP, a, b, seconds=2)
+    assert {seen.destination for seen in lab.wire.adverts()} == {"224.0.0.42"}
+
+
+def test_a_router_without_addresses(pair: Pair) -> None:
+    """kad alone: keepalived 2.2.7 does not know the word."""
+    lab, a, b = pair
+    before = a.watch.held()
+    text = router(version=2, advert_int=1, priority=255, state="MASTER", addresses=(), more="no_virtual_ipaddress")
+    leaves = lab.start_kad(a, text)
+    said = lab.wire.wait_advert(node="a", seconds=5, since=0)
+    # RFC 3768 5.3: version 2 and type 1, VRID 51, priority 255, no address, no authentication, 1 s.
+    assert said.packet[20:26].hex() == "2133ff000001"
+    assert len(said.packet) == 20 + 16
+    other = lab.start_kad(b, text.replace("priority 255", "priority 100").replace("state MASTER", "state BACKUP"))
+    lab.wire.wait_advert(node="a", seconds=2, since=other.wait_log("Entering BACKUP STATE").time)
+    assert a.watch.held() == before
+    assert leaves.stop() == 0
+    farewell = lab.wire.wait_advert(node="a", priority=0, seconds=1, since=0)
+    # It was heard: 156/256 of a second later, not after 3 s of silence.
+    taken = lab.wire.wait_advert(node="b", seconds=3, since=0)
+    assert 0.58 < taken.time - farewell.time < 0.75
+    assert not lab.wire.announcements()
+    assert "no_virtual_ipaddress" not in leaves.log
+
+
 def test_a_delay_after_boot_is_counted_from_the_boot(pair: Pair) -> None:
     """kad alone: keepalived 2.2.7 does not know the word."""
     lab, a, b = pair
