@@ -93,7 +93,7 @@ class Builder:
         bags.setdefault((), _Bag())
         if layout.head is not None:
             name, value = layout.head
-            bags[()].values[name] = value.read(head)
+            bags[()].values[name] = self._name(value, head)
         children, node.children = node.children, None
         for child in children or ():
             entry = child.meaning
@@ -109,6 +109,17 @@ class Builder:
                 bag = bags[entry.path] = _Bag()
             self._fill(bag, child, entry, layout)
         return self._make(layout, bags, (), node.place)
+
+    @staticmethod
+    def _name(value: Value, head: tuple[Word, ...]) -> Any:
+        """What the head of a block says; raises Wrong."""
+        try:
+            return value.read(head)
+        except Wrong:
+            raise
+        except ValueError as error:
+            # Clamped too: a block of another name would be another block.
+            raise Wrong(str(error)) from None
 
     def default(self, layout: Layout) -> Block:
         """The struct of a block that was not written."""
@@ -243,11 +254,15 @@ class Builder:
             return value.read(words)
         except Clamped as clamped:
             place = self._place(node, words[0], keyword)
-            self._report.warning(place, f"{node.keyword}: {clamped.text}; {clamped.consequence}")
+            tell = self._report.note if clamped.is_harmless else self._report.warning
+            tell(place, f"{node.keyword}: {clamped.text}; {clamped.consequence}")
             return clamped.value
         except Wrong as wrong:
             self._wrong(node, entry, words, wrong, layout)
-            return None
+        except ValueError as error:
+            # Python reads no number of thousands of digits.
+            self._wrong(node, entry, words, Wrong(f"it cannot be read: {error}".partition(";")[0]), layout)
+        return None
 
     def _place(self, node: Node, word: Word, keyword: str) -> Place:
         return node.line.place_of(word.offset if keyword else word.offset - 1)

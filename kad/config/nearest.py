@@ -6,7 +6,6 @@ import difflib
 
 from kad.config.keyword import Layout
 from kad.config.tree import Node, Word
-from kad.config.values import Clamped, Wrong
 
 _MOST_SEARCHES = 300
 """A file of nothing but unknown words must not take for ever."""
@@ -75,7 +74,7 @@ class Nearest:
                 continue
             try:
                 value.read(words)
-            except (Wrong, Clamped):
+            except ValueError:
                 continue
             return name
         return ""

@@ -4,7 +4,7 @@ from typing import Annotated, TypedDict
 
 from kad.config.keyword import Block, keyword
 from kad.config.tree import Complaint
-from kad.config.values import boolean, flag, integer, integers, text
+from kad.config.values import boolean, buffer_size, flag, integer, integers, text
 
 
 class ProcessWords(Block, frozen=True, kw_only=True):
@@ -59,10 +59,10 @@ class NetlinkWords(Block, frozen=True, kw_only=True):
     """The receive buffers of netlink sockets."""
 
     cmd_rcv_bufs: Annotated[
-        int | None, keyword(integer(0), "bytes, for commands", default="the kernel's", missing=Complaint.GENERAL)
+        int | None, keyword(buffer_size(), "bytes, for commands", default="the kernel's", missing=Complaint.GENERAL)
     ] = None
     cmd_rcv_bufs_force: Annotated[bool | None, keyword(boolean(), "beyond the limit of the kernel")] = None
     monitor_rcv_bufs: Annotated[
-        int | None, keyword(integer(0), "bytes, for events", default="the kernel's", missing=Complaint.GENERAL)
+        int | None, keyword(buffer_size(), "bytes, for events", default="the kernel's", missing=Complaint.GENERAL)
     ] = None
     monitor_rcv_bufs_force: Annotated[bool | None, keyword(boolean(), "beyond the limit of the kernel")] = None

@@ -10,7 +10,20 @@ from kad.config.daemon import WatchdogSlice
 from kad.config.keyword import Block, Inline, keyword
 from kad.config.programs import Programs
 from kad.config.tree import Complaint
-from kad.config.values import Value, Words, Wrong, boolean, flag, integer, one_of, optional, seconds, text
+from kad.config.values import (
+    Value,
+    Words,
+    Wrong,
+    boolean,
+    buffer_size,
+    flag,
+    integer,
+    interface_name,
+    one_of,
+    optional,
+    seconds,
+    text,
+)
 from kad.run.keywords import Program
 
 
@@ -199,7 +212,7 @@ class DaemonGlobals(Block, frozen=True, kw_only=True):
     default_interface: Annotated[
         str | None,
         keyword(
-            text("IFNAME"),
+            interface_name(),
             "for static addresses without dev",
             default="eth0",
             missing=Complaint.GENERAL,
@@ -232,7 +245,7 @@ class DaemonGlobals(Block, frozen=True, kw_only=True):
     process_monitor_rcv_bufs: Annotated[
         int | None,
         keyword(
-            integer(0),
+            buffer_size(),
             "bytes of the process connector",
             default="4194304",
             missing=Complaint.GENERAL,

@@ -88,6 +88,23 @@ def integer(low: int, high: int = UNSIGNED, *, raised: bool = False, lowered: bo
     return Value(arguments=f"<INTEGER {bounds}>", pattern=rf"\s+({sign}[0-9]{{1,18}})", read=read)
 
 
+LARGEST_BUFFER = (1 << 31) - 1
+"""Bytes: more than the kernel gives any socket."""
+
+
+def buffer_size() -> Value:
+    """Bytes of the receive buffer of a socket."""
+    whole = integer(0)
+
+    def read(words: Words) -> int:
+        size = int(whole.read(words))
+        if size > LARGEST_BUFFER:
+            raise Clamped(f"no socket has {size} bytes", LARGEST_BUFFER, is_harmless=True)
+        return size
+
+    return Value(arguments="<BYTES>", pattern=r"\s+(\+?[0-9]{1,18})", read=read)
+
+
 def integers(what: str, low: int, high: int) -> Value:
     """Whole numbers, one behind the other."""
     single = integer(low, high)
@@ -113,10 +130,12 @@ def integers(what: str, low: int, high: int) -> Value:
 class Clamped(ValueError):
     """The words say a value that is not allowed, and another one stands for it."""
 
-    def __init__(self, text: str, value: Any, consequence: str | None = None) -> None:
+    def __init__(self, text: str, value: Any, consequence: str | None = None, *, is_harmless: bool = False) -> None:
+        """`is_harmless`: keepalived has nothing to say about it, and the outcome is the same."""
         super().__init__(text)
         self.text = text
         self.value = value
+        self.is_harmless = is_harmless
         self.consequence = f"{value} is used" if consequence is None else consequence
 
 
@@ -204,6 +223,41 @@ def text(what: str = "STRING", *, longest: int | None = None) -> Value:
     return Value(arguments=f"<{what}>", pattern=rf"\s+({WORD})", read=read, write=quote)
 
 
+LONGEST_INTERFACE_NAME = 15
+"""Bytes (IFNAMSIZ, less the final zero)."""
+_NOT_IN_NAMES = re.compile(rb"[/:\0\s\xa0]")
+"""What the kernel's dev_valid_name() refuses; it takes the byte of Latin-1's hard space for a space."""
+
+
+def to_interface_name(text: str, index: int = 0) -> str:
+    """A name that an interface can have, whether or not one has it; raises Wrong."""
+    name = text.encode()
+    if not name or name in (b".", b"..") or len(name) > LONGEST_INTERFACE_NAME or _NOT_IN_NAMES.search(name):
+        raise Wrong(f"{quote(text)} cannot be the name of an interface", index)
+    return text
+
+
+def interface_name() -> Value:
+    """A name that an interface can have."""
+    return Value(
+        arguments="<IFNAME>",
+        pattern=rf"\s+({WORD})",
+        read=lambda words: to_interface_name(words[0].text),
+        write=quote,
+    )
+
+
+def interface_names() -> Value:
+    """Names that interfaces can have, as many as are written."""
+    return Value(
+        arguments="<IFNAME> ...",
+        pattern="".join([rf"(?:\s+({WORD})"] * 4) + ")?" * 4,
+        read=lambda words: tuple(to_interface_name(word.text, index) for index, word in enumerate(words)),
+        write=quote_all,
+        most=None,
+    )
+
+
 def optional(inner: Value, bare: Any) -> Value:
     """The value may be missing, and then means `bare`."""
 
@@ -235,6 +289,8 @@ def texts(what: str, *, least: int = 1) -> Value:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _canonical(text: str) -> str:
+    if "%" in text:
+        raise ValueError("the interface of an address is said by a word of its own")
     return str(ipaddress.ip_address(text))
 
 
@@ -265,7 +321,7 @@ def address(family: int | None = None, *, multicast: bool = False) -> Value:
 
     return Value(
         arguments=f"<{'MULTICAST ' if multicast else ''}IP{f'v{family}' if family else ''}>",
-        pattern=r"\s+([0-9A-Fa-f.:]+(?:%[\w.-]+)?)",
+        pattern=r"\s+([0-9A-Fa-f.:]+)",
         read=read,
     )
 

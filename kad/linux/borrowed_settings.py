@@ -90,7 +90,7 @@ class BorrowedSettings:
 
     def _read(self, setting: Setting) -> str | None:
         # The interface may be gone, and its settings with it.
-        with suppress(Refused, ValueError):
+        with suppress(Refused):
             return interface_setting(4, setting.interface, setting.name)
         return None
 

@@ -14,6 +14,7 @@ from kad.linux.refused import Refused
 _SO_MARK = 36
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPERM, errno.EACCES})
 _PENDING = frozenset({0, errno.EINPROGRESS, errno.EINTR})
+_U32 = struct.Struct("=I")
 _NO_LINGER = struct.pack("ii", 1, 0)
 _NOT_OURS_TO_ANSWER = frozenset({errno.EADDRNOTAVAIL, errno.EAGAIN})
 
@@ -81,7 +82,7 @@ def is_six(connection: Connection) -> bool:
 def place(sock: socket.socket, connection: Connection) -> None:
     """Source address, port, interface and mark. Raises OSError."""
     if connection.fwmark:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_MARK, connection.fwmark)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_MARK, _U32.pack(connection.fwmark))
     if connection.bind_if is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, connection.bind_if.encode() + b"\0")
     if connection.bindto is not None or connection.bind_port:
@@ -133,6 +134,5 @@ def _connect(sock: socket.socket, connection: Connection) -> None:
 def _address(text: str, port: int, connection: Connection) -> Address:
     if ":" not in text:
         return text, port
-    name, _, zone = text.partition("%")
-    link = zone or (connection.bind_if if name.lower().startswith("fe80:") else None)
-    return name, port, 0, socket.if_nametoindex(link) if link else 0
+    link = connection.bind_if if text.startswith("fe80:") else None
+    return text, port, 0, socket.if_nametoindex(link) if link else 0

@@ -36,6 +36,8 @@ _SOL_NETLINK = 270
 _NETLINK_ADD_MEMBERSHIP = 1
 _NETLINK_CAP_ACK = 10
 _SO_RCVBUFFORCE = 33
+_LARGEST_BUFFER = (1 << 31) - 1
+"""An int of C."""
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
@@ -106,9 +108,14 @@ def messages(data: bytes) -> Iterator[Message]:
 def enlarge_receive_buffer(sock: socket.socket, size: int) -> None:
     """Ask for `size` bytes beyond net.core.rmem_max, or what the kernel grants without CAP_NET_ADMIN."""
     try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, min(size, _LARGEST_BUFFER))
     except PermissionError:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        set_receive_buffer(sock, size)
+
+
+def set_receive_buffer(sock: socket.socket, size: int) -> None:
+    """Ask for `size` bytes, of which the kernel grants net.core.rmem_max."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, min(size, _LARGEST_BUFFER))
 
 
 class Netlink:
@@ -152,7 +159,7 @@ class Netlink:
         if receive_buffer is None or forced:
             enlarge_receive_buffer(self._socket, receive_buffer or _RECEIVE_BUFFER)
         else:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            set_receive_buffer(self._socket, receive_buffer)
         self._count_acks()
 
     def _count_acks(self) -> None:

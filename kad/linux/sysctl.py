@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
-from kad.linux.refused import refusing
+from kad.linux.refused import Refused, refusing
 
 _ROOT = Path("/proc/sys/net")
 
@@ -34,8 +35,8 @@ def set_ipv4_setting(name: str, value: str) -> None:
 
 
 def _path(family: int, interface: str, name: str) -> Path:
-    """A path below `conf` whatever the names hold; ValueError for a name that would lead elsewhere."""
+    """A path below `conf` whatever the names hold; Refused for a name that would lead elsewhere."""
     for part in (interface, name):
         if not part or "/" in part or "\0" in part or part in (".", ".."):
-            raise ValueError(f"{part!r} names no interface or setting")
+            raise Refused(f"{part!r} names no interface or setting", errno.ENODEV)
     return _ROOT / ("ipv4" if family == 4 else "ipv6") / "conf" / interface / name

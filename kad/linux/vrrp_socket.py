@@ -6,7 +6,7 @@ import socket
 import struct
 from contextlib import suppress
 
-from kad.linux.netlink import enlarge_receive_buffer
+from kad.linux.netlink import enlarge_receive_buffer, set_receive_buffer
 from kad.linux.refused import closed_on_failure, refusing
 
 VRRP = 112
@@ -58,7 +58,7 @@ def open_receiver(
 def size(receiver: socket.socket, receive_buffer: int) -> None:
     """Have so many bytes wait, as far as the kernel lets anybody; 0: as many as serve any number of routers."""
     if receive_buffer:
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        set_receive_buffer(receiver, receive_buffer)
     else:
         enlarge_receive_buffer(receiver, _RECEIVE_BUFFER)
 

@@ -134,7 +134,7 @@ def test_a_foreign_interface_keeps_its_name() -> None:
         ),
         (
             "use_vmac group nobody",
-            "6 A: the group nobody is neither a number nor in /etc/iproute2/group; it is ignored",
+            "6 A: the group nobody is neither a number of 0..4294967295 nor in /etc/iproute2/group; it is ignored",
         ),
         (
             "strict_mode true\naccept\nuse_vmac 02:02:03:04:05:06",

@@ -14,6 +14,7 @@ from kad.config.values import (
     boolean,
     flag,
     integer,
+    interface_name,
     one_of,
     optional,
     quote_all,
@@ -111,7 +112,7 @@ class ConnectionWords(Block, frozen=True, kw_only=True):
     ] = None
     bindto: Annotated[str | None, keyword(address(), "source address", default="any")] = None
     bind_port: Annotated[int | None, keyword(integer(1, 65535), "source port", default="any")] = None
-    bind_if: Annotated[str | None, keyword(text("IFNAME"), "interface", default="any")] = None
+    bind_if: Annotated[str | None, keyword(interface_name(), "interface", default="any")] = None
     connect_timeout: Annotated[
         float | None,
         keyword(seconds(0.000001, 4294.967295), "for each step", default="that of the real_server, else 5"),

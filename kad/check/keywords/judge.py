@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ from kad.config.values import family_of
 from kad.track.items import Weight
 from kad.track.native import recognise
 
+_OFFSET = re.compile("[0-9]{1,18}")
 _ANY_STATUS = ((200, 299),)
 _HTTP_RETRY_DELAY = 3.0
 _DNS_RETRY = 3
@@ -161,6 +163,12 @@ class Checks:
         name = None
         if ssl is not None and (common.enable_sni or common.sni_name is not None or ssl.verify is not None):
             name = first(ssl.verify_name if ssl.verify is not None else None, common.sni_name or None, virtualhost)
+        if name is not None and not _can_be_asked_for(name):
+            consequence = "it is not sent" if ssl is None or ssl.verify is None else "the url is ignored"
+            self._warn(self.scope.places.of(url), f"{name!r} cannot be the name of a server in TLS; {consequence}")
+            if ssl is not None and ssl.verify is not None:
+                return None
+            name = None
         compliant = url.tls_compliant if isinstance(url, SslUrlBlock) else None
         return Url(
             path=request.path,
@@ -180,7 +188,7 @@ class Checks:
         bounds = []
         for name in ("regex_min_offset", "regex_max_offset"):
             written = getattr(words, name)
-            if written is not None and not written.isdecimal():
+            if written is not None and not _OFFSET.fullmatch(written):
                 self._warn(self.scope.places.of(words, name), f"{name} {written} is not a whole number; it is ignored")
                 written = None
             bounds.append(None if written is None else int(written))
@@ -328,6 +336,14 @@ def _headers(*words: RequestWords) -> tuple[tuple[str, str], ...]:
         for name, value in pairs:
             found.setdefault(name.lower(), (name, value))
     return tuple(found.values())
+
+
+def _can_be_asked_for(name: str) -> bool:
+    """It can stand in the ClientHello (RFC 6066 3): labels of 1 to 63 bytes, 255 together."""
+    try:
+        return not name.startswith(".") and 0 < len(name.encode("idna")) <= 255
+    except UnicodeError:
+        return False
 
 
 def _statuses(words: UrlWords) -> tuple[tuple[int, int], ...]:

@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from kad.config.values import Value, Words, Wrong, quote, to_address
+from kad.config.values import Value, Words, Wrong, quote, to_address, to_interface_name
 
 ADDRESS_PORT = r"\s+([0-9A-Fa-f.:]+)(?:\s+([0-9]{1,5}))?"
 LARGEST = (1 << 32) - 1
@@ -136,6 +136,7 @@ def group_member() -> Value:
 
 def _range(text: str) -> tuple[str, str]:
     if "/" in text:
+        to_address(text.partition("/")[0])
         try:
             network = ipaddress.ip_network(text)
         except ValueError as error:
@@ -269,7 +270,7 @@ def sync_daemon() -> Value:
     """IF [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group IP]"""
 
     def read(words: Words) -> SyncDaemon:
-        found: dict[str, str | int] = {"interface": words[0].text}
+        found: dict[str, str | int] = {"interface": to_interface_name(words[0].text)}
         at = 1
         while at < len(words):
             word = words[at].text

@@ -50,7 +50,7 @@ class ServiceWords(Block, frozen=True, kw_only=True):
     sh_fallback: Annotated[bool, keyword(flag(), "sh tries another server", name="sh-fallback")] = False
     mh_port: Annotated[bool, keyword(flag(), "mh looks at the port too", name="mh-port")] = False
     mh_fallback: Annotated[bool, keyword(flag(), "mh tries another server", name="mh-fallback")] = False
-    persistence_engine: Annotated[str | None, keyword(text("NAME"), "who recognises a client")] = None
+    persistence_engine: Annotated[str | None, keyword(text("NAME", longest=15), "who recognises a client")] = None
     persistence_timeout: Annotated[
         int | None, keyword(optional(integer(1, 2678400), 360), "seconds a client keeps its server", default="off")
     ] = None
@@ -124,7 +124,7 @@ class IpvsGlobals(Block, frozen=True, kw_only=True):
     ] = None
     nftables_ipvs: Annotated[
         str | None,
-        keyword(optional(text("TABLE"), "keepalived_ipvs"), "groups become firewall marks", default="off"),
+        keyword(optional(text("TABLE", longest=255), "keepalived_ipvs"), "groups become firewall marks", default="off"),
     ] = None
     nftables_ipvs_priority: Annotated[
         int | None, keyword(integer(-2147483648, 2147483647), "of its chains", default="-1")

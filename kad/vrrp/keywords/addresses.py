@@ -7,7 +7,18 @@ from typing import Any
 
 import msgspec
 
-from kad.config.values import Clamped, Value, Words, Wrong, family_of, quote, to_address, to_prefix
+from kad.config.values import (
+    UNSIGNED,
+    Clamped,
+    Value,
+    Words,
+    Wrong,
+    family_of,
+    quote,
+    to_address,
+    to_interface_name,
+    to_prefix,
+)
 from kad.vrrp.keywords import UnicastPeer, VirtualAddress
 
 SCOPES = {"global": 0, "nowhere": 255, "host": 254, "link": 253, "site": 200}
@@ -100,7 +111,7 @@ def _option(
     """Take one option; what is wrong with it, but does not hurt the address. Raises Wrong."""
     match word:
         case "dev":
-            options["device"] = text
+            options["device"] = to_interface_name(text, at)
         case "scope":
             if version == 6:
                 return "an IPv6 address takes its scope from itself"
@@ -122,8 +133,8 @@ def _option(
             peer, length = to_prefix(text, at)
             options["peer"] = f"{peer}/{length}" if "/" in text else peer
         case "preferred_lft":
-            if text != "forever" and not text.isdecimal():
-                return f"{text} is neither forever nor a number of seconds"
+            if text != "forever" and not (text.isdecimal() and int(text) <= UNSIGNED):
+                return f"{text} is neither forever nor a number of seconds in 0..{UNSIGNED}"
             options["preferred_lft"] = None if text == "forever" else int(text)
         case "track_group":
             more["track_group"] = text

@@ -6,11 +6,23 @@ import re
 
 import msgspec
 
-from kad.config.values import UNSIGNED, Clamped, Value, Words, Wrong, decimal, quote, to_prefix
+from kad.config.values import (
+    WORD,
+    Clamped,
+    Value,
+    Words,
+    Wrong,
+    buffer_size,
+    decimal,
+    quote,
+    to_interface_name,
+    to_prefix,
+)
 from kad.vrrp.keywords.links import InterfaceDelay, Linkbeat
 
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){4,5}\Z")
-_LONGEST_NAME = 15
+_LONGEST_PREFIX = 8
+"""Bytes: a number of three digits may follow, a dot, and a VRID."""
 _PROTOCOL_MACS = ("00:00:5e:00:01:", "00:00:5e:00:02:")
 
 
@@ -62,27 +74,44 @@ def extra_announcing(least: int) -> Value:
 def buffer_policy() -> Value:
     """MTU, ADVERT, or a number of bytes."""
 
+    size = buffer_size()
+
     def read(words: Words) -> str:
         text = words[0].text
-        if text not in ("MTU", "ADVERT") and not (text.isdecimal() and int(text) <= UNSIGNED):
-            raise Wrong(f"{words[0].text} is neither MTU nor ADVERT nor a number of bytes")
-        return words[0].text
+        if text in ("MTU", "ADVERT"):
+            return text
+        if not text.isdecimal():
+            raise Wrong(f"{text} is neither MTU nor ADVERT nor a number of bytes")
+        try:
+            return str(size.read(words))
+        except Clamped as clamped:
+            raise Clamped(clamped.text, str(clamped.value), is_harmless=clamped.is_harmless) from None
 
     return Value(arguments="<MTU or ADVERT or BYTES>", pattern=r"\s+(MTU|ADVERT|[0-9]+)", read=read)
 
 
-def _device(text: str, index: int) -> str:
-    if len(text) > _LONGEST_NAME or "/" in text:
-        raise Wrong(f"{text} cannot be the name of an interface", index)
-    return text
+def name_prefix() -> Value:
+    """How the names of virtual devices begin."""
+
+    def read(words: Words) -> str:
+        text = words[0].text
+        prefix = to_interface_name(text.encode()[:_LONGEST_PREFIX].decode(errors="ignore"))
+        if prefix != text:
+            raise Clamped(f"{text} has more than {_LONGEST_PREFIX} bytes", prefix)
+        return text
+
+    return Value(arguments="<STRING>", pattern=rf"\s+({WORD})", read=read, write=quote)
 
 
 def _take(found: dict[str, str | bool], word: str, text: str) -> str:
     """Take the word into what was found; what is wrong with it, and then it is not taken."""
     if word in found:
         return f"{text} is a second {word}, after {found[word]}"
-    if word == "name" and (len(text) > _LONGEST_NAME or "/" in text):
-        return f"{text} cannot be the name of an interface"
+    if word == "name":
+        try:
+            to_interface_name(text)
+        except Wrong as wrong:
+            return wrong.text
     if word == "mac" and int(text.partition(":")[0], 16) & 1:
         return f"{text} is a multicast address"
     if word == "mac" and text.startswith(_PROTOCOL_MACS):
@@ -147,7 +176,7 @@ def ipvlan() -> Value:
             elif "name" in found:
                 raise Wrong(f"{word} is a second name, after {found['name']}", at)
             else:
-                found["name"] = _device(word, at)
+                found["name"] = to_interface_name(word, at)
             at += 1
         return msgspec.convert(found, Ipvlan)
 
@@ -177,7 +206,7 @@ def interface_delay() -> Value:
             if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", word.text) or float(word.text) > 255:
                 raise Wrong(f"{word.text} is not a number of seconds in 0..255", index)
             numbers.append(float(word.text))
-        return InterfaceDelay(name=words[0].text, down=numbers[0], up=numbers[-1])
+        return InterfaceDelay(name=to_interface_name(words[0].text), down=numbers[0], up=numbers[-1])
 
     return Value(
         arguments="<IFNAME> <DOWN 0..255> [<UP 0..255>]",
@@ -195,7 +224,7 @@ def linkbeat() -> Value:
         kind = words[1].text if len(words) > 1 else None
         if kind not in (None, "MII", "ETHTOOL", "IOCTL"):
             raise Wrong(f"{kind} is none of MII ETHTOOL IOCTL", 1)
-        return Linkbeat(name=words[0].text, kind=kind)
+        return Linkbeat(name=to_interface_name(words[0].text), kind=kind)
 
     return Value(
         arguments="<IFNAME> [MII or ETHTOOL or IOCTL]",

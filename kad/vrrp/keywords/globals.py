@@ -7,7 +7,7 @@ from kad.config.processes import NetlinkWords, ProcessWords
 from kad.config.surroundings import FifoWords
 from kad.config.tree import Complaint
 from kad.config.values import address, boolean, flag, integer, one_of, optional, seconds, text, texts
-from kad.vrrp.keywords.devices import ExtraAnnouncing, buffer_policy, extra_announcing
+from kad.vrrp.keywords.devices import ExtraAnnouncing, buffer_policy, extra_announcing, name_prefix
 
 
 class VrrpGlobals(Block, frozen=True, kw_only=True):
@@ -112,7 +112,8 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
         None
     )
     nftables: Annotated[
-        str | None, keyword(optional(text("TABLE"), "keepalived"), "the table of filters", default="keepalived")
+        str | None,
+        keyword(optional(text("TABLE", longest=255), "keepalived"), "the table of filters", default="keepalived"),
     ] = None
     nftables_priority: Annotated[
         int | None, keyword(integer(-2147483648, 2147483647), "of its chains", default="-1")
@@ -140,7 +141,7 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
     ] = None
     disable_local_igmp: Annotated[bool, keyword(flag(), "no IGMP for link-local groups")] = False
     fifo_write_vrrp_states_on_reload: Annotated[bool, keyword(flag(), "a reload writes all states")] = False
-    vmac_prefix: Annotated[str | None, keyword(text("STRING", longest=8), "of names of VMACs", default="vrrp")] = None
+    vmac_prefix: Annotated[str | None, keyword(name_prefix(), "of names of VMACs", default="vrrp")] = None
     vmac_addr_prefix: Annotated[
-        str | None, keyword(text("STRING", longest=8), "the same for use_vmac_addr", default="vmac_prefix")
+        str | None, keyword(name_prefix(), "the same for use_vmac_addr", default="vmac_prefix")
     ] = None

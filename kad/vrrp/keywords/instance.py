@@ -5,7 +5,18 @@ from typing import Annotated
 from kad.config.command import Command, command
 from kad.config.keyword import Block, Head, Inline, block, entries, keyword
 from kad.config.tree import Complaint
-from kad.config.values import address, boolean, flag, integer, one_of, optional, seconds, text
+from kad.config.values import (
+    address,
+    boolean,
+    buffer_size,
+    flag,
+    integer,
+    interface_name,
+    one_of,
+    optional,
+    seconds,
+    text,
+)
 from kad.track.items import TrackLine, track_line
 from kad.vrrp.keywords import UnicastPeer
 from kad.vrrp.keywords.addresses import AddressLine, address_line, peer_line
@@ -113,7 +124,7 @@ class ProtocolWords(Block, frozen=True, kw_only=True):
         str | None,
         keyword(one_of("MASTER", "BACKUP"), "the initial wish", default="BACKUP, MASTER with priority 255"),
     ] = None
-    interface: Annotated[str | None, keyword(text("IFNAME"), "where adverts are sent")] = None
+    interface: Annotated[str | None, keyword(interface_name(), "where adverts are sent")] = None
     virtual_router_id: Annotated[int | None, keyword(integer(1, 255), "tells virtual routers on a LAN apart")] = None
     version: Annotated[str | None, keyword(one_of("2", "3"), "of VRRP", default="vrrp_version; 3 for IPv6")] = None
     priority: Annotated[
@@ -175,7 +186,7 @@ class ProtocolWords(Block, frozen=True, kw_only=True):
 class DeviceWords(Block, frozen=True, kw_only=True):
     """Which devices an instance speaks and lives on, beside its interface."""
 
-    vrf: Annotated[str | None, keyword(text("IFNAME"), "where unicast is spoken without an interface")] = None
+    vrf: Annotated[str | None, keyword(interface_name(), "where unicast is spoken without an interface")] = None
     use_vmac: Annotated[Vmac | None, keyword(vmac(), "speak from a macvlan with the virtual MAC", default="off")] = None
     use_vmac_addr: Annotated[bool, keyword(flag(), "a macvlan for each interface of addresses")] = False
     vmac_xmit_base: Annotated[bool, keyword(flag(), "adverts leave by the interface below")] = False
@@ -183,7 +194,7 @@ class DeviceWords(Block, frozen=True, kw_only=True):
     kernel_rx_buf_size: Annotated[
         int | None,
         keyword(
-            integer(0),
+            buffer_size(),
             "bytes of the receive buffer",
             default="vrrp_rx_bufs_policy",
             missing=Complaint.GENERAL,
@@ -194,7 +205,7 @@ class DeviceWords(Block, frozen=True, kw_only=True):
         bool, keyword(flag(), "its link is asked each second", instead="linkbeat_interfaces")
     ] = False
     lvs_sync_daemon_interface: Annotated[
-        str | None, keyword(text("IFNAME"), "where its sync daemon speaks", instead="lvs_sync_daemon")
+        str | None, keyword(interface_name(), "where its sync daemon speaks", instead="lvs_sync_daemon")
     ] = None
 
 

@@ -9,7 +9,7 @@ import msgspec
 from kad.config.build import Scope
 from kad.config.keyword import Block, Head, block, entries, keyword
 from kad.config.tree import Complaint, Place
-from kad.config.values import seconds, text, texts
+from kad.config.values import interface_name, interface_names, seconds, text, texts
 from kad.vrrp.keywords import GarpGroup, StaticAddress, VrrpInstance
 from kad.vrrp.keywords.addresses import AddressLine, address_line
 from kad.vrrp.keywords.devices import interface_delay, linkbeat
@@ -35,9 +35,9 @@ class GarpGroupBlock(Block, frozen=True, kw_only=True):
     gna_interval: Annotated[
         float | None, keyword(seconds(0.000001, 4294.967295), "between two NA messages on all of them", default="0")
     ] = None
-    interface: Annotated[str | None, keyword(text("IFNAME"), "an interface of the group")] = None
+    interface: Annotated[str | None, keyword(interface_name(), "an interface of the group")] = None
     interfaces: Annotated[
-        tuple[tuple[str, ...], ...], entries(texts("IFNAME"), "interfaces of the group", may_be_empty=False)
+        tuple[tuple[str, ...], ...], entries(interface_names(), "interfaces of the group", may_be_empty=False)
     ] = ()
 
 

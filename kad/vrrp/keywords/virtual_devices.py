@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 
 from kad.config.build import Scope
+from kad.config.values import LONGEST_INTERFACE_NAME, UNSIGNED, family_of
 from kad.vrrp.keywords import Filtering, VirtualAddress, VirtualDevice, VrrpInstance
 from kad.vrrp.keywords.devices import Vmac
 from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.instance import InstanceBlock
 
 _PREFIX = "vrrp"
-_MOST_NUMBERED = 255
-_LONGEST_NAME = 15
+_MOST_NUMBERED = 1_000_000
 _GROUPS = "/etc/iproute2/group"
 _VIRTUAL_MACS = {4: "00:00:5e:00:01", 6: "00:00:5e:00:02"}
 """RFC 9568 7.3, less the last byte, which is the VRID."""
@@ -99,13 +101,18 @@ class VirtualDevices:
     def _ipvlan(self, instance: VrrpInstance, block: InstanceBlock) -> VirtualDevice:
         said = block.devices.use_ipvlan
         assert said is not None
+        address = said.address
+        if address is not None and family_of(address) != instance.family:
+            text = f"{address} is not of the family of the instance, IPv{instance.family}; it is ignored"
+            self._warn(block, "use_ipvlan", text)
+            address = None
         device = VirtualDevice(
             name=self._name(instance, block, "use_ipvlan", said.name, self._prefix, None),
             base=instance.interface,
             family=instance.family,
             mode=said.mode or "bridge",
             group=self._group(block, "use_ipvlan", said.group),
-            address=said.address,
+            address=address,
             prefix=said.prefix or 32,
         )
         self._made[device.name] = device
@@ -166,12 +173,12 @@ class VirtualDevices:
             self._warn(block, word, f"{wish} is another interface; it gets a name of its own")
         number = instance.virtual_router_id
         names = [f"{prefix}.{number}", *([f"{prefix}6.{number}"] if instance.family == 6 else [])]
-        names += [f"{prefix}{at}.{number}" for at in range(1, _MOST_NUMBERED)]
-        return next(name for name in names if self._is_free(name, mac))
+        more = (f"{begin}{at}.{number}" for begin in (prefix, _PREFIX) for at in range(1, _MOST_NUMBERED))
+        return next(name for name in itertools.chain(names, more) if self._is_free(name, mac))
 
     def _is_free(self, name: str, mac: str | None, *, exactly: bool = True) -> bool:
         """Nobody has it, or the interface that has it is what an earlier life made for this very use."""
-        if name in self._made or len(name) > _LONGEST_NAME:
+        if name in self._made or len(name.encode()) > LONGEST_INTERFACE_NAME:
             return False
         found = self._scope.host.interfaces.get(name)
         if found is None:
@@ -183,7 +190,7 @@ class VirtualDevices:
     def _group(self, block: InstanceBlock, word: str, text: str | None) -> int | None:
         if text is None:
             return None
-        if text.isdecimal():
+        if text.isdecimal() and int(text) <= UNSIGNED:
             return int(text)
         try:
             lines = self._scope.host.files.read(_GROUPS).decode(errors="replace").splitlines()
@@ -191,9 +198,11 @@ class VirtualDevices:
             lines = []
         for line in lines:
             number, *names = line.partition("#")[0].split()[:2] or [""]
-            if names == [text] and number.isdecimal():
+            if names == [text] and number.isdecimal() and int(number) <= UNSIGNED:
                 return int(number)
-        self._warn(block, word, f"the group {text} is neither a number nor in {_GROUPS}; it is ignored")
+        self._warn(
+            block, word, f"the group {text} is neither a number of 0..{UNSIGNED} nor in {_GROUPS}; it is ignored"
+        )
         return None
 
 

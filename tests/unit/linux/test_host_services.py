@@ -129,9 +129,9 @@ def test_a_setting_of_an_interface_is_read() -> None:
     ("interface", "name"), [("../../kernel", "x"), ("..", "x"), ("lo", "a/b"), ("", "x"), ("lo", ".")]
 )
 def test_names_that_lead_elsewhere_are_not_settings(interface: str, name: str) -> None:
-    with pytest.raises(ValueError, match="names no interface or setting"):
+    with pytest.raises(Refused, match="names no interface or setting"):
         interface_setting(4, interface, name)
-    with pytest.raises(ValueError, match="names no interface or setting"):
+    with pytest.raises(Refused, match="names no interface or setting"):
         set_interface_setting(4, interface, name, "1")
 
 
