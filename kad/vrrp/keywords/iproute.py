@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from kad.config.values import Wrong, family_of, to_prefix
 from kad.vrrp.keywords.names import Names, to_number
 from kad.vrrp.keywords.options import Options
-from kad.vrrp.keywords.routes import EVERYTHING, RouteLine, RuleLine
+from kad.vrrp.keywords.routes import EVERYTHING, LONGEST, TIMES, RouteLine, RuleLine
 from kad.vrrp.keywords.routing import PROTOCOL_KEEPALIVED, Encap, Nexthop, Route, Rule
 
 _TYPES = {
@@ -28,10 +28,8 @@ _TYPES = {
 }
 _SCOPES = {"local": 254, "broadcast": 253, "brd": 253, "anycast": 253}
 """What the kernel demands of these types where nothing is said (IPv4)."""
-_TIMES = {"rtt": 8, "rttvar": 4, "rto_min": 1}
-"""Units of the kernel in a millisecond."""
-_SHORTEST, _LONGEST = 200, 120_000
-"""Milliseconds."""
+_SHORTEST = 200
+"""Milliseconds of a time."""
 _COUNTS = ("mtu", "advmss", "reordering", "window", "cwnd", "ssthresh", "hoplimit", "initcwnd", "initrwnd")
 _FLAGS = ("quickack", "fastopen_no_cookie")
 _PREFERENCES = {"low": 3, "medium": 0, "high": 1, "0": 0, "1": 1, "3": 3}
@@ -127,9 +125,9 @@ def _metrics(options: Options) -> Iterator[tuple[str, int]]:
     for name in _COUNTS:
         if text := options.get(name):
             yield name, int(text)
-    for name, units in _TIMES.items():
+    for name, units in TIMES.items():
         if text := options.get(name):
-            yield name, _time(name, text, units)
+            yield name, round(min(max(_milliseconds(text, units), _SHORTEST), LONGEST) * units)
     for name in _FLAGS:
         if text := options.get(name):
             yield name, int(text)
@@ -137,14 +135,19 @@ def _metrics(options: Options) -> Iterator[tuple[str, int]]:
         yield "features", _ECN
 
 
-def _time(name: str, text: str, units: int) -> int:
-    """In units of the kernel, as ip-route reads it: a bare number is in those already."""
+def bounded_times(options: Options) -> Iterator[str]:
+    """What is put in the place of times that are too short or too long, in words."""
+    for name, units in TIMES.items():
+        if (text := options.get(name)) and not _SHORTEST <= _milliseconds(text, units) <= LONGEST:
+            nearest = "0.2" if _milliseconds(text, units) < _SHORTEST else LONGEST // 1000
+            yield f"{name} {text} is not in 0.2..{LONGEST // 1000} s; {nearest} s is used"
+
+
+def _milliseconds(text: str, units: int) -> float:
+    """As ip-route reads it: a bare number is in units of the kernel."""
     found = re.fullmatch(r"([0-9.]+)(s|ms)?", text)
     assert found is not None
-    milliseconds = float(found[1]) * {"s": 1000, "ms": 1, None: 1 / units}[found[2]]
-    if milliseconds > _LONGEST:
-        raise Wrong(f"{name} {text} is longer than {_LONGEST // 1000} s")
-    return round(max(milliseconds, _SHORTEST) * units)
+    return float(found[1]) * {"s": 1000, "ms": 1, None: 1 / units}[found[2]]
 
 
 def _realms(text: str | None, names: Names) -> int | None:

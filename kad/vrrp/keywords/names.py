@@ -116,7 +116,7 @@ def to_number(text: str) -> int | None:
     """A number in any base of C; None for anything else."""
     if re.fullmatch("0[0-7]+", text):
         return int(text, 8)
-    return int(text, 0) if re.fullmatch("0[xX][0-9A-Fa-f]+|0|[1-9][0-9]*", text) else None
+    return int(text, 0) if re.fullmatch("0[xX][0-9A-Fa-f]+|0|[1-9][0-9]{0,99}", text) else None
 
 
 def _pairs(text: str) -> dict[str, int]:

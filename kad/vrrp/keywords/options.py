@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from kad.config.tree import Word
-from kad.config.values import Missing, Words, Wrong, quote, to_address, to_prefix
+from kad.config.values import UNSIGNED as LARGEST
+from kad.config.values import Missing, Words, Wrong, quote, to_address, to_interface_name, to_prefix
+from kad.vrrp.keywords.names import to_number
 
 Check = Callable[[str], str]
 """The word in canonical form; raises Wrong."""
@@ -41,21 +43,21 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def number(low: int, high: int, *, any_base: bool = False) -> Check:
-    """A whole number."""
+    """A whole number, in decimal digits then; `any_base`: as C writes it."""
 
     def check(text: str) -> str:
-        try:
-            value = int(text, 0 if any_base and not re.fullmatch("0[0-7]+", text) else 10)
-        except ValueError:
-            raise Wrong(f"{text} is not a whole number") from None
+        digits = text.removeprefix("+")
+        value = to_number(digits) if any_base else int(digits) if re.fullmatch("[0-9]{1,100}", digits) else None
+        if value is None:
+            raise Wrong(f"{text} is not a whole number")
         if not low <= value <= high:
             raise Wrong(f"{text} is not in {low}..{high}")
-        return text
+        return str(value)
 
     return check
 
 
-UNSIGNED = number(0, (1 << 32) - 1)
+UNSIGNED = number(0, LARGEST)
 
 
 def matching(pattern: str, what: str) -> Check:
@@ -74,6 +76,15 @@ def among(*choices: str) -> Check:
     return matching("|".join(map(re.escape, choices)), f"one of {' '.join(choices)}")
 
 
+def mark(text: str) -> str:
+    """MARK[/MASK], as C writes numbers."""
+    for part in text.split("/", 1):
+        value = to_number(part)
+        if value is None or value > LARGEST:
+            raise Wrong(f"{text} is not a mark, nor a mark and a mask, of 0..{LARGEST}")
+    return text
+
+
 def ip(text: str) -> str:
     return to_address(text)
 
@@ -84,6 +95,7 @@ def network(text: str) -> str:
     return f"{address}/{prefix}" if "/" in text else address
 
 
+INTERFACE = to_interface_name
 ANY = matching(r"\S+", "a word")
 NAMED = matching(r"[\w.+-]+", "a name or a number")
 

@@ -9,6 +9,7 @@ import msgspec
 from kad.config.values import Clamped, Missing, Value, Words, Wrong, to_address
 from kad.vrrp.keywords.options import (
     ANY,
+    INTERFACE,
     NAMED,
     UNSIGNED,
     Check,
@@ -16,6 +17,7 @@ from kad.vrrp.keywords.options import (
     Options,
     among,
     ip,
+    mark,
     matching,
     network,
     number,
@@ -36,8 +38,29 @@ _TYPES = [
     "unicast",
     "throw",
 ]
-_TIME = matching(r"([0-9]+\.?[0-9]*|\.[0-9]+)(s|ms)?", "a time")
+TIMES = {"rtt": 8, "rttvar": 4, "rto_min": 1}
+"""Units of the kernel in a millisecond."""
+LONGEST = 120_000
+"""Milliseconds of these times."""
+
+
+def _time(name: str) -> Check:
+    """keepalived takes a number as large as the longest time is in units of the kernel, whatever its own unit is."""
+    form = matching(r"([0-9]+\.?[0-9]*|\.[0-9]+)(s|ms)?", "a time")
+    largest = LONGEST * TIMES[name]
+
+    def check(text: str) -> str:
+        number = float(form(text).rstrip("ms")) * (1 if text.endswith("ms") or not text.endswith("s") else 1000)
+        if number > largest:
+            raise Wrong(f"{text} is above {largest // 1000}s")
+        return text
+
+    return check
+
+
 _REALMS = matching(r"[\w.]+(/[\w.]+)?", "realms")
+_TUNNEL = number(0, (1 << 64) - 1)
+_BITS = number(0, 65535)
 _RANGE = matching(r"[0-9]+-[0-9]+", "a range START-END")
 
 ROUTE_OPTIONS: dict[str, Check | None] = {
@@ -51,21 +74,21 @@ ROUTE_OPTIONS: dict[str, Check | None] = {
     "metric": UNSIGNED,
     "priority": UNSIGNED,
     "preference": UNSIGNED,
-    "dev": ANY,
-    "oif": ANY,
+    "dev": INTERFACE,
+    "oif": INTERFACE,
     "onlink": None,
     "expires": UNSIGNED,
     "mtu": UNSIGNED,
     "hoplimit": number(0, 255),
     "advmss": UNSIGNED,
-    "rtt": _TIME,
-    "rttvar": _TIME,
+    "rtt": _time("rtt"),
+    "rttvar": _time("rttvar"),
     "reordering": UNSIGNED,
     "window": UNSIGNED,
     "cwnd": UNSIGNED,
     "ssthresh": UNSIGNED,
     "realms": _REALMS,
-    "rto_min": _TIME,
+    "rto_min": _time("rto_min"),
     "initcwnd": UNSIGNED,
     "initrwnd": UNSIGNED,
     "features": among("ecn"),
@@ -79,12 +102,12 @@ ROUTE_OPTIONS: dict[str, Check | None] = {
     "prepend": None,
     "no_track": None,
     "track_group": ANY,
-    "vrf": ANY,
+    "vrf": INTERFACE,
 }
 _LOCKABLE = frozenset(("mtu", "advmss", "rtt", "rttvar", "reordering", "cwnd", "ssthresh", "rto_min", "congctl"))
 _ENCAP = {
-    "ip": {"id": UNSIGNED, "dst": ip, "src": ip, "tos": NAMED, "ttl": number(0, 255), "flags": UNSIGNED},
-    "ip6": {"id": UNSIGNED, "dst": ip, "src": ip, "tc": NAMED, "hoplimit": number(0, 255), "flags": UNSIGNED},
+    "ip": {"id": _TUNNEL, "dst": ip, "src": ip, "tos": NAMED, "ttl": number(0, 255), "flags": _BITS},
+    "ip6": {"id": _TUNNEL, "dst": ip, "src": ip, "tc": NAMED, "hoplimit": number(0, 255), "flags": _BITS},
 }
 EVERYTHING = ("all", "any", "default")
 RULE_OPTIONS: dict[str, Check | None] = {
@@ -98,16 +121,16 @@ RULE_OPTIONS: dict[str, Check | None] = {
     "order": number(0, (1 << 32) - 1, any_base=True),
     "tos": NAMED,
     "dsfield": NAMED,
-    "fwmark": matching(r"(0[xX][0-9A-Fa-f]+|[0-9]+)(/(0[xX][0-9A-Fa-f]+|[0-9]+))?", "a mark"),
+    "fwmark": mark,
     "realms": _REALMS,
     "suppress_prefixlength": number(0, 2147483647),
     "sup_pl": number(0, 2147483647),
     "suppress_ifgroup": NAMED,
     "sup_group": NAMED,
-    "dev": ANY,
-    "iif": ANY,
-    "oif": ANY,
-    "tunnel-id": number(0, (1 << 64) - 1),
+    "dev": INTERFACE,
+    "iif": INTERFACE,
+    "oif": INTERFACE,
+    "tunnel-id": _TUNNEL,
     "uidrange": _RANGE,
     "l3mdev": None,
     "protocol": NAMED,
@@ -235,7 +258,7 @@ def _rest(words: Words, at: int) -> tuple[Option, int]:
         while at < len(words) and words[at].text in _ENCAP[kind]:
             _, at = take(words, at, _ENCAP[kind], frozenset())
     else:
-        hop = {"dev": ANY, "oif": ANY, "weight": number(1, 256), "onlink": None, "realms": _REALMS}
+        hop = {"dev": INTERFACE, "oif": INTERFACE, "weight": number(1, 256), "onlink": None, "realms": _REALMS}
         while at < len(words) and words[at].text != "nexthop":
             if words[at].text == "via":
                 _, at = _gateway(words, at)
@@ -295,7 +318,7 @@ def _read_rule(words: Words) -> RuleLine:
         raise Wrong(f"{' '.join(_FOR_TABLES)} go with a table alone")
     _tell_mixed([options.get("from"), options.get("to")])
     preference, target = options.get("preference", "priority", "order"), options.get("goto")
-    if target is not None and preference is not None and int(preference, 0) >= int(target):
+    if target is not None and preference is not None and int(preference) >= int(target):
         raise Wrong(f"goto {target} does not lead beyond the preference {preference}")
     if preference is None:
         raise Clamped("the rule has no preference", line, "one from 16384 downwards is used")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import struct
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,7 +12,7 @@ from kad.config.build import Scope
 from kad.config.keyword import Block
 from kad.config.tree import Place
 from kad.config.values import Wrong
-from kad.vrrp.keywords.iproute import family_of_rule, to_route, to_rule
+from kad.vrrp.keywords.iproute import bounded_times, family_of_rule, to_route, to_rule
 from kad.vrrp.keywords.names import Names
 from kad.vrrp.keywords.routes import RouteLine, RuleLine
 from kad.vrrp.keywords.routing import Route, RoutingEntry, Rule
@@ -74,10 +75,13 @@ class Routings:
         dependents = (groups or {}).get(group or "", ())
         try:
             if isinstance(line, RouteLine):
+                for text in bounded_times(line.options):
+                    self._scope.report.note(place, f"{who}: {line}: {text}")
                 return self._route(line, dependents)
             return self._rule(line, dependents)
-        except Wrong as wrong:
-            self._scope.report.warning(place, f"{who}: {line}: {wrong.text}; it is ignored")
+        except (ValueError, OSError, OverflowError, struct.error) as error:
+            reason = error.text if isinstance(error, Wrong) else f"the kernel cannot be told of it, {error}"
+            self._scope.report.warning(place, f"{who}: {line}: {reason}; it is ignored")
             return None
 
     def _route(self, line: RouteLine, dependents: tuple[str, ...]) -> RoutingEntry:

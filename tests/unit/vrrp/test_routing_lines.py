@@ -136,7 +136,6 @@ def test_what_nobody_wrote_is_main_unicast_and_ours() -> None:
         ("10.1.0.0/16 dev eth0 table red", "there is no table red"),
         ("10.1.0.0/16 dev eth0 scope 256", "scope 256 is above 255"),
         ("10.1.0.0/16 dev eth0 realms nope", "there is no realm nope"),
-        ("10.1.0.0/16 dev eth0 rtt 121s", "rtt 121s is longer than 120 s"),
         ("10.1.0.0/16 dev eth0 vrf eth0", "eth0 is no VRF of this host"),
         ("10.1.0.0/16 dev eth0 encap mpls x", "encap mpls needs labels below 1048576, joined by /"),
         ("10.1.0.0/16 dev eth0 encap ila 1:2", "encap ila needs a locator of four hexadecimal numbers, joined by :"),
