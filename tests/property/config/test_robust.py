@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kad.config.analyzer import Analysis, effective, render, to_json, to_message
 from kad.config.explain import words
 from kad.config.language import language
+from tests.config.encoded import encode
 from tests.config.hosts import FILE, a_host, judged
 
 WORDS = sorted({word for _, word, _, _ in words(language())})
@@ -145,7 +147,38 @@ ARGUMENTS = [
     "TUN type gue port 5",
     "all 5",
     "fwmark 5 inet6",
+    "9" * 5000,
+    "2147483648",
+    "4294967295",
+    "4294967296",
+    "1_000",
+    "fe80::1%eth0",
+    "fe80::1%eth0/64",
+    "ff02::12%eth0",
+    "..",
+    "a/b",
+    "0123456789abcdef",
+    "a" * 70,
+    ".example",
+    "192.0.2.1 dev a/b",
+    "2001:db8::1/64 dev ..",
+    "192.0.2.1 preferred_lft 4294967296",
+    "v1 2001:db8::5/64",
+    "v1 192.0.2.5/24",
+    "group 4294967296",
+    "eth0 group ff02::1%eth0",
     "198.51.100.0/24 via 192.0.2.1 dev eth0 mtu lock 1400",
+    "2001:db8::/64 via fe80::1%eth0 dev eth0",
+    "198.51.100.0/24 dev a/b",
+    "198.51.100.0/24 no_track nexthop via fe80::1 dev eth0",
+    "198.51.100.0/24 dev eth0 no_track encap ip id 18446744073709551616 dst 192.0.2.3",
+    "198.51.100.0/24 dev eth0 no_track encap ip dst 192.0.2.3 flags 65536",
+    "198.51.100.0/24 dev eth0 no_track rtt 200s rto_min 1ms",
+    "fwmark 0x1ffffffff table 5 preference 7",
+    "from 192.0.2.0/24 goto 2000 preference 0100",
+    "from 192.0.2.0/24 table 5 preference 1_000",
+    "from 2001:db8::/64 table 4294967296 preference 4294967296",
+    "iif a/b table 5 preference 7",
     "from 192.0.2.0/24 table 5 preference 7",
     "0a 0b",
     "200-299 404",
@@ -187,3 +220,72 @@ def test_what_is_printed_back_says_the_same(text: str) -> None:
     assert again.slices == analysis.slices
     with_defaults, _ = effective(FILE, a_host(effective(FILE, a_host(text), with_defaults=True)[1]))
     assert with_defaults.slices == analysis.slices
+
+
+CONTEXTS = {layout.context: layout for layout in LAYOUTS}
+CHECKS = ("TCP_CHECK", "HTTP_GET", "SSL_GET", "SMTP_CHECK", "DNS_CHECK", "UDP_CHECK", "PING_CHECK")
+SERVER = "virtual_server/real_server"
+
+
+def lines_of(context: str, argument: str) -> list[str]:
+    """Each word of the block, with that behind it or in it."""
+    entries = {word: entry for word, entry in CONTEXTS[context].words.items() if not entry.opens}
+    return [
+        f"{word} {{\n{argument}\n}}" if entry.keyword.is_entries else f"{word} {argument}"
+        for word, entry in sorted(entries.items())
+    ]
+
+
+def instances(lines: list[str], address: str, first: int) -> str:
+    return "".join(
+        f"vrrp_instance I{number} {{\ninterface eth0\nvirtual_router_id {number}\n"
+        f"virtual_ipaddress {{\n{address}\n}}\n{line}\n}}\n"
+        for number, line in enumerate(lines, first)
+    )
+
+
+def services(argument: str) -> str:
+    """A virtual server for each of its words, and one with a real server for each word of a check."""
+    text = "".join(
+        f"virtual_server 192.0.2.1 {number} {{\n{line}\nreal_server 192.0.2.30 80 {{\n}}\n}}\n"
+        for number, line in enumerate([*lines_of("virtual_server", argument)], 1)
+    )
+    bodies = lines_of(SERVER, argument)
+    for check in CHECKS:
+        urls = lines_of(f"{SERVER}/{check}/url", argument) if f"{SERVER}/{check}/url" in CONTEXTS else []
+        said = "enable_sni\nurl {\npath /\n}\n" if urls else ""
+        bodies += [f"{check} {{\n{said}{line}\n}}" for line in lines_of(f"{SERVER}/{check}", argument)]
+        bodies += [f"{check} {{\nenable_sni\nurl {{\npath /\nregex a\n{line}\n}}\n}}" for line in urls]
+    servers = "".join(f"real_server 192.0.2.30 {number} {{\n{body}\n}}\n" for number, body in enumerate(bodies, 1))
+    return f"{text}virtual_server 192.0.2.2 80 {{\n{servers}}}\n"
+
+
+def everything(argument: str) -> str:
+    """Whatever one word makes impossible, the others are there all the same."""
+    lines = lines_of("vrrp_instance", argument)
+    return (
+        instances(lines, "192.0.2.9/24", 1)
+        + instances(lines, "fe80::9/64", 1 + len(lines))
+        + instances(["", ""], argument, 254)
+        + services(argument)
+        + "\n".join(lines_of("", argument))
+    )
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS, ids=range(len(ARGUMENTS)))
+def test_what_is_left_can_be_put_to_the_kernel(argument: str) -> None:
+    analysis = judged(everything(argument))
+    is_whole(analysis)
+    encode(analysis)
+
+
+SERVICE = "virtual_server 192.0.2.1 80 {\nreal_server 192.0.2.30 80 {\nTCP_CHECK {\n}\n}\n}\n"
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS, ids=range(len(ARGUMENTS)))
+def test_so_can_what_follows_from_global_words(argument: str) -> None:
+    some = instances(["", "use_vmac", "use_vmac_addr"], "192.0.2.9/24", 1) + SERVICE
+    words = "\n".join(lines_of("global_defs", argument))
+    analysis = judged(f"global_defs {{\n{words}\n}}\n{some}")
+    is_whole(analysis)
+    encode(analysis)
