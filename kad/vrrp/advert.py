@@ -62,6 +62,7 @@ class Finding(Enum):
     OWNER_IGNORES = "owner_ignores"
     ADDRESS_LIST = "addr_list_err"
     SOURCE_UNKNOWN = "source_unknown"
+    PEER_TTL = "peer_ttl"
 
 
 class Checksum(Enum):
@@ -319,8 +320,8 @@ def examine(datagram: bytes, expected: Expectation) -> Examined:
     if count != expected.address_count or not expected.addresses.issuperset(addresses):
         findings.append(Finding.ADDRESS_LIST)
     source = _text(parcel.source)
-    if expected.unicast_peers and not _source_fits(source, parcel.ttl, expected):
-        findings.append(Finding.SOURCE_UNKNOWN)
+    if expected.unicast_peers:
+        findings += _examine_source(source, parcel.ttl, expected)
     number = int.from_bytes(parcel.source)
     advert = Advertisement(source, version, message[1], message[2], interval, addresses, number)
     return Examined(advert, tuple(findings), checksum, message[:length], trailer)
@@ -357,8 +358,8 @@ def _rule_of_checksum(message: bytes, parcel: _Parcel, expected: Expectation) ->
     return None
 
 
-def _source_fits(source: str, ttl: int, expected: Expectation) -> bool:
+def _examine_source(source: str, ttl: int, expected: Expectation) -> list[Finding]:
     for peer, lowest, highest in expected.peer_ttls:
         if peer == source:
-            return lowest <= ttl <= highest
-    return source in expected.unicast_peers or not expected.check_source
+            return [] if lowest <= ttl <= highest else [Finding.PEER_TTL]
+    return [] if source in expected.unicast_peers or not expected.check_source else [Finding.SOURCE_UNKNOWN]

@@ -151,7 +151,6 @@ def test_the_old_checksum_is_recognized_and_answered(pair: Pair, program: str) -
         pytest.param(NEVER, {"pseudo_destination": OLD}, "checksum", id="checksum"),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="the log takes the peer for a stranger, or says nothing")
 def test_the_log_says_why_a_peer_does_not_count(pair: Pair, vrid: int, changes: dict[str, Any], why: str) -> None:
     subject = Subject(pair, "kad", vrid)
     assert not subject.hears(vrid, **changes)

@@ -125,4 +125,5 @@ _EXPLANATIONS = {
     Finding.OTHER_GROUP: "it was sent to another multicast group",
     Finding.OWNER_IGNORES: "the owner of the addresses listens to nobody",
     Finding.SOURCE_UNKNOWN: "its sender is no configured peer",
+    Finding.PEER_TTL: "its TTL is not within min_ttl and max_ttl of that peer",
 }

@@ -20,7 +20,7 @@ from kad.linux.sockets import ONCE, READABLE, Sockets
 from kad.linux.vrrp_socket import AH
 from kad.log import Logger
 from kad.mux import Mux
-from kad.vrrp.advert import Advertisement, Checksum, Examined, Finding, examine, virtual_router_id_of
+from kad.vrrp.advert import Advertisement, Checksum, Examined, Finding, examine, virtual_router_id_of, with_findings
 from kad.vrrp.auth.ah import LENGTH, AuthenticationHeader
 from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.events import AdvertReceived, Event, State
@@ -426,8 +426,9 @@ class Conversations:
         if examined.findings:
             self._complaints.about(instance, str(ip_address(source)), examined)
         advert = examined.advert
-        if examined.rejection is not None or advert is None or not self._accept_checksum(instance, examined):
+        if examined.rejection is not None or advert is None:
             return None
+        self._look_at_checksum(instance, examined, advert.source)
         self._mux.page.received[instance.slot] += 1
         if advert.priority == 0:
             instance.counters["pri_zero_rcvd"] += 1
@@ -450,22 +451,20 @@ class Conversations:
             case AuthenticationHeader() as header:
                 examined = header.judge(packet, examined)
                 self._mux.page.sequence[instance.slot] = header.sequence
+        if examined.checksum is Checksum.OLD_UNICAST and instance.configuration.old_unicast_checksum == "never":
+            return with_findings(examined, Finding.CHECKSUM)
         return examined
 
-    def _accept_checksum(self, instance: Instance, examined: Examined) -> bool:
-        theirs, ours, advert = examined.checksum, instance.checksum, examined.advert
-        if theirs is ours or theirs is None or advert is None:
-            return True
+    def _look_at_checksum(self, instance: Instance, examined: Examined, source: str) -> None:
+        theirs, ours = examined.checksum, instance.checksum
+        if theirs is ours or theirs is None:
+            return
         if theirs is Checksum.OLD_UNICAST:
-            if instance.configuration.old_unicast_checksum == "never":
-                instance.discarded[Finding.CHECKSUM] += 1
-                return False
-            self._log.info(f"({instance.name}) {advert.source} uses the old unicast checksum: using it too")
+            self._log.info(f"({instance.name}) {source} uses the old unicast checksum: using it too")
             instance.old_unicast_checksum = True
             self.forget(instance)
         else:
-            self._complaints.of_checksum(instance, advert.source, theirs, ours)
-        return True
+            self._complaints.of_checksum(instance, source, theirs, ours)
 
 
 def _meant(listeners: Sequence[Instance], packet: bytes, family: int) -> list[Instance]:

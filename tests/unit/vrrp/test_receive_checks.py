@@ -55,6 +55,7 @@ def test_the_order_is_keepalived_s() -> None:
         "owner_ignores",
         "addr_list_err",
         "source_unknown",
+        "peer_ttl",
     ]
 
 
@@ -215,7 +216,7 @@ class TestEachAlone:
     @pytest.mark.parametrize(("ttl", "fits"), [(63, False), (64, True), (100, True), (200, True), (201, False)])
     def test_the_ttl_of_a_peer(self, ttl: int, fits: bool) -> None:
         peer = {"unicast_peers": (UnicastPeer(address="10.77.0.2", min_ttl=64, max_ttl=200),)}
-        wanted = () if fits else (Finding.SOURCE_UNKNOWN,)
+        wanted = () if fits else (Finding.PEER_TTL,)
         assert findings(Packet(ttl=ttl, destination="10.77.0.1"), **peer) == wanted
 
 
@@ -301,7 +302,7 @@ class TestVersion3OverIPv6:
         peer = {"unicast_peers": (UnicastPeer(address="fe80::2", min_ttl=255),), "check_unicast_src": True}
         assert examine(v6(destination="fe80::1").datagram, expecting_v6(**peer)).findings == ()
         far = examine(v6(destination="fe80::1", ttl=254).datagram, expecting_v6(**peer))
-        assert far.findings == (Finding.SOURCE_UNKNOWN,)
+        assert far.findings == (Finding.PEER_TTL,)
         stranger = examine(v6(destination="fe80::1", source="fe80::9").datagram, expecting_v6(**peer))
         assert stranger.findings == (Finding.SOURCE_UNKNOWN,)
         assert examine(v6().datagram, expecting_v6(**peer)).rejection is Finding.DESTINATION_KIND
