@@ -417,9 +417,9 @@ class Room:
             self._announce(truth, before)
 
     def _announce(self, truth: ServerHealth, before: ServerHealth | None) -> None:
-        """The first word on a server that is well comes when all its checks have spoken."""
+        """The first word on a server that is well comes when all its checks have spoken, and without any not at all."""
         was_failed = before is not None and not before.healthy
-        if truth.healthy and not truth.known and not was_failed:
+        if truth.healthy and not was_failed and not (truth.known and truth.checks):
             return
         state = "healthy" if truth.healthy else "failed"
         name = f"[{truth.address}]:{truth.port}"

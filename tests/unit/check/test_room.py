@@ -134,6 +134,7 @@ def test_a_life_that_replaces_another_goes_on_with_what_it_knew(stage: Stage, se
 def test_a_server_without_checks_is_healthy(stage: Stage) -> None:
     stage.check()
     assert (stage.health().healthy, stage.health().reason) == (True, "it has no checks")
+    assert not [line for line in stage.log.lines if line.startswith("real_server")]
 
 
 def test_one_failed_check_of_several_is_enough_and_is_named(stage: Stage, servers: Servers) -> None:
