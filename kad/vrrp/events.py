@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from math import inf
 
 import msgspec
 
@@ -31,7 +32,8 @@ class Resumed(msgspec.Struct, frozen=True):
     """An earlier life of the process died; this is what the router was then.
 
     `spoke_at` is the moment of its last advert; a MASTER that was not missed yet goes on as if nothing had happened.
-    `master_advertisement_interval` is what a BACKUP learned in version 3, in seconds; 0.0: nothing.
+    `master_advertisement_interval` is what a BACKUP learned in version 3, in seconds; 0.0: nothing. `lasts` are the
+    seconds since it became what it was.
     """
 
     state: State
@@ -39,6 +41,7 @@ class Resumed(msgspec.Struct, frozen=True):
     faults: frozenset[str] = frozenset()
     pending: frozenset[str] = frozenset()
     master_advertisement_interval: float = 0.0
+    lasts: float = inf
 
 
 class Stopped(msgspec.Struct, frozen=True):

@@ -343,6 +343,15 @@ class TestResume:
     def test_a_backup(self) -> None:
         assert Play(router(), 12.0) >> Resumed(State.BACKUP, spoke_at=0.0) << ReleaseAddresses() >> Due(15.609375)
 
+    def test_a_master_that_announced_itself_once_does_so_again(self) -> None:
+        announcing = Announcing(master_delay=5.0, master_repeat=3)
+        owner = router(advertisement_interval=10.0, announcing=announcing)
+        play = Play(owner, 12.0) >> Resumed(State.MASTER, spoke_at=10.0, lasts=2.0) << SendAdvert(100)
+        assert play << HoldAddresses() >> Due(15.0) >> DeadlineReached() << Announce(3) >> Due(22.0)
+        owner = router(advertisement_interval=10.0, announcing=announcing)
+        play = Play(owner, 12.0) >> Resumed(State.MASTER, spoke_at=10.0, lasts=5.0) << SendAdvert(100)
+        assert play << HoldAddresses() >> Due(22.0)
+
     def test_a_backup_waits_for_one_who_speaks_less_often(self) -> None:
         resumed = Resumed(State.BACKUP, 0.0, master_advertisement_interval=5.0)
         # 3 x 5 s and a skew of 156/256 of 5 s; version 2 learns nothing.
