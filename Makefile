@@ -16,7 +16,7 @@ PYTEST := $(RUN) pytest
 test: packages $(VENV)/.test lint
 	@failed=; \
 	$(PYTEST) -q -m "not lab" -n 2 || failed=yes; \
-	$(PYTEST) -q -m "lab and not timing and not vm" -n 4 || failed=yes; \
+	$(PYTEST) -q -m "lab and not timing and not vm" -n 5 || failed=yes; \
 	$(PYTEST) -q -m "lab and timing" || failed=yes; \
 	$(PYTEST) -q -m vm --durations 10 tests/vm || failed=yes; \
 	test -z "$$failed"
