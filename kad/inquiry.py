@@ -175,6 +175,7 @@ class Inquiries:
                 sequence=spoken.sequence,
                 marks=page.marks(state.slot),
                 master_advertisement_interval=spoken.interval,
+                entered_at=spoken.entered_at,
             )
             lives.append(earlier)
         return tuple(lives)

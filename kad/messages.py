@@ -198,6 +198,8 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
     """Senders that it has believed, and the last number of each: nothing older counts."""
     master_advertisement_interval: float = 0.0
     """Seconds between the adverts of the MASTER that it last heard; 0.0: it heard none."""
+    entered_at: float = 0.0
+    """Monotonic moment at which it entered its state."""
 
 
 class Resume(Message, frozen=True, kw_only=True):

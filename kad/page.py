@@ -17,7 +17,7 @@ _ACTIVITY_PLACE = 8
 _OBEYED_PLACE = 120
 _COUNT = struct.Struct("=Q")
 _WORD = 8
-_COLUMNS = 5
+_COLUMNS = 6
 _SLOTS_PLACE = 128
 SLOTS = 16384
 MARKS = 8
@@ -50,6 +50,8 @@ class Spoken(NamedTuple):
     """Of what authenticates its adverts: the next life must not use a number again."""
     interval: float = 0.0
     """Seconds between the adverts of the MASTER that it last heard; 0.0 when it never did."""
+    entered_at: float = 0.0
+    """Monotonic moment at which it entered its state."""
 
 
 class Page:
@@ -68,6 +70,8 @@ class Page:
         """By slot: the last number that authenticated an advert of it; the next life must not use one again."""
         self.interval = slots.cast("d")[4::_COLUMNS]
         """By slot: seconds between the adverts of the MASTER that the router last heard; 0.0 when it never did."""
+        self.entered_at = slots.cast("d")[5::_COLUMNS]
+        """By slot: the monotonic moment at which the router entered its state; 0.0 before it has one."""
 
     def clear(self) -> None:
         """A new life begins; what was said of the routers stays."""
@@ -76,7 +80,7 @@ class Page:
     def begin(self, slot: int) -> None:
         """Another router has this slot from now on."""
         self.sent[slot] = self.received[slot] = self.sequence[slot] = 0
-        self.interval[slot] = 0.0
+        self.interval[slot] = self.entered_at[slot] = 0.0
 
     def turn(self, now: float, activity: bytes) -> None:
         """The child's loop turns at this monotonic moment, to do this (made by activity_bytes)."""
@@ -139,5 +143,10 @@ class Page:
 
     def spoken(self, slot: int) -> Spoken:
         return Spoken(
-            self.spoke_at[slot], self.sent[slot], self.received[slot], self.sequence[slot], self.interval[slot]
+            self.spoke_at[slot],
+            self.sent[slot],
+            self.received[slot],
+            self.sequence[slot],
+            self.interval[slot],
+            self.entered_at[slot],
         )

@@ -32,8 +32,8 @@ class Resumed(msgspec.Struct, frozen=True):
     """An earlier life of the process died; this is what the router was then.
 
     `spoke_at` is the moment of its last advert; a MASTER that was not missed yet goes on as if nothing had happened.
-    `master_advertisement_interval` is what a BACKUP learned in version 3, in seconds; 0.0: nothing. `lasts` are the
-    seconds since it became what it was.
+    `master_advertisement_interval` is what a BACKUP learned in version 3, in seconds; 0.0: nothing. `entered_at`
+    is when it became what it was.
     """
 
     state: State
@@ -41,7 +41,7 @@ class Resumed(msgspec.Struct, frozen=True):
     faults: frozenset[str] = frozenset()
     pending: frozenset[str] = frozenset()
     master_advertisement_interval: float = 0.0
-    lasts: float = inf
+    entered_at: float = -inf
 
 
 class Stopped(msgspec.Struct, frozen=True):

@@ -346,10 +346,10 @@ class Router:
         if before is State.MASTER and in_time and not self.faults:
             refresh = configuration.announcing.master_refresh
             elsewhere = configuration.announcing.elsewhere
-            lacking = configuration.announcing.master_delay - event.lasts
+            again_at = event.entered_at + configuration.announcing.master_delay
             self.phase = Master(
                 advert_at=now + configuration.advertisement_interval,
-                announce_again_at=now + lacking if lacking > 0 else None,
+                announce_again_at=again_at if again_at > now else None,
                 refresh_at=now + refresh if refresh else None,
                 elsewhere_at=now + elsewhere if elsewhere else None,
             )

@@ -319,8 +319,8 @@ class Room:
             if state is State.MASTER:
                 self._deeds.then(partial(self._announce_what_went, instance))
             learned = earlier.master_advertisement_interval
-            lasts = max(0.0, time.time() - earlier.state.since)
-            self._course.tell(instance, Resumed(state, earlier.spoke_at, faults, verdict.pending, learned, lasts))
+            entered_at = earlier.entered_at
+            self._course.tell(instance, Resumed(state, earlier.spoke_at, faults, verdict.pending, learned, entered_at))
         self._deeds.then(partial(self._say_state, instance))
 
     def _announce_what_went(self, instance: Instance) -> None:

@@ -346,10 +346,10 @@ class TestResume:
     def test_a_master_that_announced_itself_once_does_so_again(self) -> None:
         announcing = Announcing(master_delay=5.0, master_repeat=3)
         owner = router(advertisement_interval=10.0, announcing=announcing)
-        play = Play(owner, 12.0) >> Resumed(State.MASTER, spoke_at=10.0, lasts=2.0) << SendAdvert(100)
+        play = Play(owner, 12.0) >> Resumed(State.MASTER, spoke_at=10.0, entered_at=10.0) << SendAdvert(100)
         assert play << HoldAddresses() >> Due(15.0) >> DeadlineReached() << Announce(3) >> Due(22.0)
         owner = router(advertisement_interval=10.0, announcing=announcing)
-        play = Play(owner, 12.0) >> Resumed(State.MASTER, spoke_at=10.0, lasts=5.0) << SendAdvert(100)
+        play = Play(owner, 12.0) >> Resumed(State.MASTER, spoke_at=10.0, entered_at=7.0) << SendAdvert(100)
         assert play << HoldAddresses() >> Due(22.0)
 
     def test_a_backup_waits_for_one_who_speaks_less_often(self) -> None:
