@@ -39,14 +39,14 @@ class Vigil:
         silence = instance.router.silence
         watch = instance.watch = self._watches.setdefault(silence, Watch(silence))
         watch.members[instance.slot] = instance
-        self._look_at(watch, (self._hearing[instance.slot] or -inf) + silence)
+        self._look_at(watch, self._silent_at(instance.slot, silence))
 
     def still_keeps(self, instance: Instance) -> bool:
         """Whether it waits for what it is kept for; one that does not is let go. Call when it decided something."""
         router, watch = instance.router, instance.watch
         if watch is None:
             return False
-        if router.obeyed is not None and router.deadline == (self._hearing[instance.slot] or -inf) + watch.silence:
+        if router.obeyed is not None and router.deadline == self._silent_at(instance.slot, watch.silence):
             return True
         self.let_go(instance)
         return False
@@ -75,17 +75,21 @@ class Vigil:
             watch = self._watches[heapq.heappop(self._moments)[1]]
             watch.at = inf
             earliest = self._earliest(watch)
-            due = []
-            if earliest <= until:
-                oldest = until - watch.silence
-                due = [each for slot, each in watch.members.items() if (self._hearing[slot] or -inf) <= oldest]
-                for instance in due:
-                    self.let_go(instance)
+            if earliest > until:
+                self._look_at(watch, earliest)
+                continue
+            # By the same sum as the earliest one: whoever is that must be among them.
+            due = [one for slot, one in watch.members.items() if self._silent_at(slot, watch.silence) <= until]
+            for instance in due:
+                self.let_go(instance)
             if watch.members:
                 self._look_at(watch, self._earliest(watch))
-            if due:
-                return earliest, due
+            return earliest, due
         return None
+
+    def _silent_at(self, slot: int, silence: float) -> float:
+        """When it has heard nobody for so long; one that is to be told of each advert is looked at at once."""
+        return (self._hearing[slot] or -inf) + silence
 
     def _earliest(self, watch: Watch) -> float:
         hearing = self._hearing

@@ -52,6 +52,13 @@ def test_the_first_that_hears_nothing_comes_first() -> None:
     assert vigil.take(99.0) is None
 
 
+def test_the_very_moment_is_enough_however_its_sum_is_rounded() -> None:
+    heard = 4093.8498676170225
+    assert heard + SILENCE - SILENCE < heard
+    crowd = Crowd(heard)
+    assert crowd.kept().take(heard + SILENCE) == (heard + SILENCE, crowd.instances)
+
+
 def test_what_was_heard_meanwhile_is_found_when_the_moment_comes() -> None:
     crowd = Crowd(1.0, 1.0)
     vigil = crowd.kept()
