@@ -22,7 +22,7 @@ from kad.linux.arp import gratuitous_arp
 from kad.linux.batch import sockaddr_in, sockaddr_in6
 from kad.linux.check_socket import Exhausted, Unreachable, datagram, is_six
 from kad.linux.ip_header import ipv4_header, ipv6_header
-from kad.linux.link import ETHERNET, Link
+from kad.linux.link import Link
 from kad.linux.ndisc import unsolicited_advertisement
 from kad.linux.netlink import Netlink
 from kad.linux.nftables import Chain, Table, encode_table
@@ -32,6 +32,7 @@ from kad.linux.virtual_link import encode_ipvlan, encode_macvlan
 from kad.linux.vrrp_socket import size
 from kad.vrrp.keywords import VrrpInstance, VrrpSlice
 from kad.vrrp.process.layout import lay_out, surfaces
+from tests.unit.vrrp.clockwork import link
 
 MAC = bytes.fromhex("020000000001")
 
@@ -40,21 +41,7 @@ class Everywhere:
     """A network in which every interface is there."""
 
     def link(self, name: str) -> Link:
-        return Link(
-            index=1,
-            name=name,
-            flags=0x1043,
-            up=True,
-            enabled=True,
-            arp=True,
-            loopback=False,
-            hardware=ETHERNET,
-            mac=MAC,
-            mtu=1500,
-            kind="",
-            master=0,
-            lower=0,
-        )
+        return link(name, 1)
 
 
 def encode(analysis: Analysis) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from kad.config.build import Scope
 from kad.config.keyword import Block
 from kad.config.tree import Place
-from kad.config.values import LARGEST_BUFFER, family_of
+from kad.config.values import family_of
 from kad.track.items import TrackItem
 from kad.vrrp.keywords import Announcing, Authentication, UnicastPeer, VirtualAddress, VrrpInstance
 from kad.vrrp.keywords.addresses import AddressLine
@@ -193,7 +193,7 @@ class InstanceResolver:
         if policy == "ADVERT":
             head = 48 if self._family == 6 else 36 if self._version == 2 else 28
             size = head + addresses * (16 if self._family == 6 else 4) + self._authentication_length()
-        return min(size * first(3, self._defaults.vrrp_rx_bufs_multiplier), LARGEST_BUFFER)
+        return size * first(3, self._defaults.vrrp_rx_bufs_multiplier)
 
     def _priority(self) -> int:
         if self._said.priority is not None:

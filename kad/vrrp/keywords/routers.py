@@ -28,6 +28,10 @@ WATCHED = frozenset(("interface", "script", "process", "file", "bfd"))
 BLOCKS = {"script": "vrrp_script", "file": "track_file", "process": "vrrp_track_process", "bfd": "bfd_instance"}
 
 
+_Speakers = dict[tuple[str, int, int], list[tuple[InstanceBlock, frozenset[str]]]]
+"""Who uses a VRID, by interface, family and number, and the unicast peers of each."""
+
+
 def _buffers(words: NetlinkWords) -> NetlinkBuffers:
     return NetlinkBuffers(
         commands=words.cmd_rcv_bufs or None,
@@ -35,10 +39,6 @@ def _buffers(words: NetlinkWords) -> NetlinkBuffers:
         events=words.monitor_rcv_bufs or None,
         events_forced=bool(words.monitor_rcv_bufs_force),
     )
-
-
-_Speakers = dict[tuple[str, int, int], list[tuple[InstanceBlock, frozenset[str]]]]
-"""Who uses a VRID, by interface, family and number, and the unicast peers of each."""
 
 
 class Routers:

@@ -318,9 +318,15 @@ class Room:
             state = State(earlier.state.state)
             if state is State.MASTER:
                 self._deeds.then(partial(self._announce_what_went, instance))
-            learned = earlier.master_advertisement_interval
-            entered_at = earlier.entered_at
-            self._course.tell(instance, Resumed(state, earlier.spoke_at, faults, verdict.pending, learned, entered_at))
+            resumed = Resumed(
+                state,
+                earlier.spoke_at,
+                faults,
+                verdict.pending,
+                master_advertisement_interval=earlier.master_advertisement_interval,
+                entered_at=earlier.entered_at,
+            )
+            self._course.tell(instance, resumed)
         self._deeds.then(partial(self._say_state, instance))
 
     def _announce_what_went(self, instance: Instance) -> None:

@@ -228,7 +228,7 @@ class Conversations:
 
     def forget(self, instance: Instance) -> None:
         """Whatever was built or remembered for this instance no longer holds."""
-        instance.adverts, instance.voice, instance.kept_priority = {}, None, None
+        instance.voice = instance.kept_priority = None
         self._of(instance).known.pop(instance.known_content, None)
 
     def post(self, instance: Instance, priority: int) -> bool:
@@ -236,23 +236,22 @@ class Conversations:
         if instance.outbox is None:
             return False
         voice = instance.voice
-        if voice is not None and priority == instance.kept_priority:
-            instance.outbox += voice
-            return True
-        datagrams = instance.adverts.get(priority)
-        if datagrams is None:
-            if instance.seal is None:
-                datagrams = instance.adverts[priority] = self._build(instance, priority)
-            else:
-                self._advance(instance)
-                datagrams = self._build(instance, priority)
-        instance.outbox += datagrams
+        if voice is None or priority != instance.kept_priority:
+            voice = self._find_voice(instance, priority)
+        instance.outbox += voice
+        return True
+
+    def _find_voice(self, instance: Instance, priority: int) -> list[Datagram]:
+        """The packets of its next advert, built anew; unless they are numbered, those that follow are the same."""
+        self._advance(instance)
+        voice = self._build(instance, priority)
         if priority != instance.kept_priority:
             segment = self._mouth(instance).segment
             assert segment is not None
-            keep(self._mux.page, instance, priority, segment.link, datagrams)
-            instance.voice = datagrams if instance.seal is None else None
-        return True
+            keep(self._mux.page, instance, priority, segment.link, voice)
+        if instance.seal is None:
+            instance.voice = voice
+        return voice
 
     def _build(self, instance: Instance, priority: int) -> list[Datagram]:
         configuration, source = instance.configuration, instance.source

@@ -56,7 +56,6 @@ class Instance:
 
     __slots__ = (
         "_expected",
-        "adverts",
         "armed",
         "complained",
         "complained_of_peers",
@@ -127,8 +126,6 @@ class Instance:
         """Where its adverts are put to leave with the next flush; None while there is no way to send."""
         self.known_content = b""
         """What its MASTER said last, as the conversation knows it."""
-        self.adverts: dict[int, list[Datagram]] = {}
-        """The packets of one advert, one a destination, by priority."""
         self.voice: list[Datagram] | None = None
         """The packets by which it speaks at this priority, unless no two are alike; None: not built."""
         self.kept_priority: int | None = None
