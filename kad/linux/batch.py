@@ -6,7 +6,7 @@ import ctypes
 import errno
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -64,23 +64,57 @@ def sockaddr_ll(ifindex: int, ethertype: bytes) -> bytes:
 class Datagram:
     """Bytes and where they go, laid out for sendmmsg once and sent as often as wanted."""
 
-    __slots__ = ("_data", "_memory", "header")
+    __slots__ = ("_data", "_memory", "_name_length", "header")
 
     def __init__(self, payload: bytes, destination: bytes) -> None:
         """destination: a packed sockaddr."""
         name = _IOVEC.size
+        self._name_length = len(destination)
         self._data = data = name + len(destination) + -len(destination) % _IOVEC.size
         # One block, which must live and stay in place as long as the header that points into it.
         self._memory = memory = bytearray(data + len(payload))
-        address = _address(memory)
-        _IOVEC.pack_into(memory, 0, address + data, len(payload))
         memory[name : name + len(destination)] = destination
         memory[data:] = payload
-        self.header = _MMSGHDR.pack(address + name, len(destination), address, 1, 0, 0, 0, 0)
+        self.header = self.lie_at(_address(memory), memory)
 
     @property
     def payload(self) -> bytes:
         return bytes(self._memory[self._data :])
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory."""
+        return len(self._memory)
+
+    def lie_at(self, address: int, memory: bytearray | memoryview) -> bytes:
+        """The header by which it is sent from this memory, which is at that address and becomes its copy."""
+        memory[:] = self._memory
+        _IOVEC.pack_into(memory, 0, address + self._data, len(memory) - self._data)
+        return _MMSGHDR.pack(address + _IOVEC.size, self._name_length, address, 1, 0, 0, 0, 0)
+
+
+class Volley:
+    """Datagrams that leave together again and again: they lie side by side, and none of them is looked at any more."""
+
+    __slots__ = ("_headers", "_memory", "address", "datagrams")
+
+    def __init__(self, datagrams: Iterable[Datagram]) -> None:
+        self.datagrams = tuple(datagrams)
+        sizes = [each.size + -each.size % _IOVEC.size for each in self.datagrams]
+        # A byte too many: nothing has no address.
+        self._memory = bytearray(sum(sizes) + 1)
+        memory, at = memoryview(self._memory), _address(self._memory)
+        headers: list[bytes] = []
+        begin = 0
+        for each, size in zip(self.datagrams, sizes, strict=True):
+            headers.append(each.lie_at(at + begin, memory[begin : begin + each.size]))
+            begin += size
+        self._headers = bytearray(b"".join(headers) + b"\0")
+        self.address = _address(self._headers)
+        """Of the headers."""
+
+    def __len__(self) -> int:
+        return len(self.datagrams)
 
 
 class Unsent(NamedTuple):
@@ -106,22 +140,33 @@ class BatchSender:
         unsent: list[Unsent] = []
         for start in range(0, len(datagrams), self._capacity):
             count = self._lay_out(datagrams[start : start + self._capacity])
-            sent = _sendmmsg(self._fd, self._address, count, _MSG_DONTWAIT)
-            if sent != count:
-                unsent += self._insist(start, max(sent, 0), count)
+            unsent += self._send(self._address, start, count)
         return unsent
+
+    def fire(self, volley: Volley) -> list[Unsent]:
+        """The same of a volley."""
+        unsent: list[Unsent] = []
+        for start in range(0, len(volley), self._capacity):
+            count = min(len(volley) - start, self._capacity)
+            unsent += self._send(volley.address + start * _HEADER, start, count)
+        return unsent
+
+    def _send(self, address: int, start: int, count: int) -> Iterable[Unsent]:
+        """So many headers from this address; the first one is the datagram of this place."""
+        sent = _sendmmsg(self._fd, address, count, _MSG_DONTWAIT)
+        return () if sent == count else self._insist(address, start, max(sent, 0), count)
 
     def _lay_out(self, datagrams: Sequence[Datagram]) -> int:
         count = len(datagrams)
         self._headers[: count * _HEADER] = b"".join([datagram.header for datagram in datagrams])
         return count
 
-    def _insist(self, start: int, place: int, count: int) -> Iterator[Unsent]:
+    def _insist(self, address: int, start: int, place: int, count: int) -> Iterator[Unsent]:
         """The rest of a batch that stopped: a call tells its reason only for the first datagram it is given."""
         reason = 0
         while place < count:
             if reason != errno.EAGAIN:
-                sent = _sendmmsg(self._fd, self._address + place * _HEADER, count - place, _MSG_DONTWAIT)
+                sent = _sendmmsg(self._fd, address + place * _HEADER, count - place, _MSG_DONTWAIT)
                 if sent > 0:
                     place += sent
                     continue

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kad.linux.batch import BatchReceiver, BatchSender, Datagram, Unsent
+from kad.linux.batch import BatchReceiver, BatchSender, Datagram, Unsent, Volley
 from kad.linux.link import Link
 from kad.linux.vrrp_socket import AH, VRRP, bind_to_foreign_address, join, leave, open_receiver, open_sender, size
+
+
+class Outbox:
+    """What leaves by one socket with the next flush, volleys first."""
+
+    __slots__ = ("datagrams", "volleys")
+
+    def __init__(self) -> None:
+        self.volleys: list[Volley] = []
+        self.datagrams: list[Datagram] = []
+
+    def flush(self, sender: BatchSender) -> list[Unsent]:
+        """Let it leave; what the kernel refused."""
+        unsent: list[Unsent] = []
+        for volley in self.volleys:
+            unsent += sender.fire(volley)
+        self.volleys.clear()
+        if self.datagrams:
+            unsent += sender.send(self.datagrams)
+            self.datagrams.clear()
+        return unsent
 
 
 class Segment:
@@ -30,8 +51,8 @@ class Segment:
             multicast: BatchSender(open_sender(link.index, link.name, family, multicast=multicast))
             for multicast in (True, False)
         }
-        self.outbox: dict[bool, list[Datagram]] = {True: [], False: []}
-        """What leaves with the next flush(), by whether it is multicast; the lists stay the same ones."""
+        self.outbox = {True: Outbox(), False: Outbox()}
+        """By whether it is multicast; each stays the same one."""
 
     def filenos(self) -> list[int]:
         """Of the sockets that receive."""
@@ -76,12 +97,10 @@ class Segment:
         return self._receivers[0].capacity
 
     def flush(self) -> list[Unsent]:
-        """One system call for all that is in an outbox; what the kernel refused."""
+        """Let everything leave; what the kernel refused."""
         unsent: list[Unsent] = []
-        for multicast, datagrams in self.outbox.items():
-            if datagrams:
-                unsent += self._senders[multicast].send(datagrams)
-                datagrams.clear()
+        for multicast, outbox in self.outbox.items():
+            unsent += outbox.flush(self._senders[multicast])
         return unsent
 
     def close(self) -> None:

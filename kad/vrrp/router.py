@@ -96,6 +96,16 @@ class Leaving:
     until: float
 
 
+@dataclass(slots=True)
+class Pulse:
+    """The moments at which several MASTERs speak, none of which has anything to decide then."""
+
+    advert_at: float
+    interval: float
+    disturbed: bool = False
+    """One of them speaks otherwise from now on."""
+
+
 _OVERLAP = 0.1
 """Seconds that both routers hold the addresses at a handover: the switches learn before the old place goes silent."""
 _OVERLAP_EACH = 0.0005
@@ -125,6 +135,7 @@ class Router:
         "phase",
         "place",
         "priority",
+        "pulse",
         "silence",
         "source_number",
         "state",
@@ -157,6 +168,8 @@ class Router:
         one of them decides something. None: this router wants to be told of each."""
         self.silence = 0.0
         """By how much: master_down_interval as it was when the phase was entered or the advert accepted."""
+        self.pulse: Pulse | None = None
+        """Whose moments the adverts of this MASTER leave at, until it decides otherwise."""
 
     @property
     def skew_time(self) -> float:
@@ -185,6 +198,7 @@ class Router:
     def handle(self, event: Event, now: float) -> list[Action]:
         """Decide; the order of the actions is part of the contract."""
         self.catch_up()
+        before = self.priority
         match event:
             case AdvertReceived(advert):
                 actions = self._hear(advert, now)
@@ -221,6 +235,8 @@ class Router:
                 actions = self._leave_master(reason, now) if isinstance(self.phase, Master) else []
         self.deadline = self._earliest()
         self._attend()
+        if self.pulse is not None and not (self.priority == before and self._follows(self.pulse)):
+            self.leave_pulse()
         return actions
 
     def listen(self, hearing: list[float | None], place: int) -> None:
@@ -255,6 +271,9 @@ class Router:
                 phase.overruled = None
                 phase.wants_master = False
                 phase.master_down_at = self.deadline = heard_at + self.silence
+        elif self.pulse is not None and isinstance(self.phase, Master):
+            self.phase.advert_at = self.pulse.advert_at
+            self.deadline = min(self.phase.advert_at, self.phase.others_at)
 
     def _obeyed(self) -> Backup | None:
         phase, master = self.phase, self.master
@@ -276,6 +295,24 @@ class Router:
         phase.advert_at = advert_at
         self.deadline = advert_at if advert_at < others_at else others_at
         return True
+
+    def join_pulse(self, pulse: Pulse) -> None:
+        """From now on whoever has the pulse sends the adverts; their moments and interval are this router's."""
+        self.pulse = pulse
+
+    def leave_pulse(self) -> None:
+        """The next advert is this router's own again, at the moment that it has in mind; see catch_up()."""
+        if self.pulse is not None:
+            self.pulse.disturbed = True
+            self.pulse = None
+
+    def _follows(self, pulse: Pulse) -> bool:
+        phase = self.phase
+        return (
+            isinstance(phase, Master)
+            and phase.advert_at == pulse.advert_at
+            and self.configuration.advertisement_interval == pulse.interval
+        )
 
     # INIT, FAULT, STOP
 

@@ -6,19 +6,23 @@ import heapq
 from collections.abc import Iterable
 from math import inf
 
+from kad.vrrp.process.choir import Choirs
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.vigil import Vigil
+from kad.vrrp.router import Master
 
 
 class Agenda:
     """A heap of moments; instances that share one share its place, as routers do whose adverts leave together.
 
-    Whoever was waited for in vain, since its MASTER went on to speak, is kept by a Vigil from then on.
+    Whoever was waited for in vain, since its MASTER went on to speak, is kept by a Vigil from then on. Whoever sings in
+    a choir is waited for only where it has more to do than that.
     """
 
     def __init__(self, hearing: list[float | None]) -> None:
         """hearing: by slot, see Router."""
         self._vigil = Vigil(hearing)
+        self.choirs = Choirs()
         self._moments: list[float] = []
         self._rows: dict[float, list[Instance]] = {}
 
@@ -34,6 +38,9 @@ class Agenda:
             if instance.watch is not None and self._vigil.still_keeps(instance):
                 continue
             deadline = instance.router.deadline
+            if instance.choir is not None and self.choirs.still_sings(instance):
+                phase = instance.router.phase
+                deadline = phase.others_at if isinstance(phase, Master) else None
             if deadline is not None and deadline < instance.armed:
                 instance.armed = deadline
                 # Those that left together mostly fall due together again.
@@ -48,11 +55,12 @@ class Agenda:
         """Nobody waits for it any more; its entry is void."""
         instance.armed = inf
         self._vigil.let_go(instance)
+        self.choirs.let_go(instance)
 
     def next(self) -> float | None:
         """A moment before which nobody falls due, which is mostly the one at which somebody does."""
-        decided, silent = self._next(), self._vigil.next()
-        return silent if decided is None or (silent is not None and silent < decided) else decided
+        moments = self._next(), self._vigil.next(), self.choirs.next()
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _next(self) -> float | None:
         while self._moments:
@@ -74,7 +82,10 @@ class Agenda:
         return None
 
     def take(self, until: float) -> tuple[float, list[Instance]] | None:
-        """The earliest row that is due until then, and its moment; each of it must be watched again afterwards."""
+        """The earliest row that is due until then, and its moment; each of it must be watched again afterwards.
+
+        Choirs that are due must have sung before.
+        """
         while self._moments and self._moments[0] <= until:
             moment = heapq.heappop(self._moments)
             due = self._sort_out(moment, self._rows.pop(moment))
@@ -92,12 +103,12 @@ class Agenda:
                 instance.armed = inf
                 router = instance.router
                 obeys = router.obeyed is not None
-                if obeys:
+                if obeys or router.pulse is not None:
                     router.catch_up()
                 deadline = router.deadline
                 if deadline is not None and deadline <= moment:
                     due.append(instance)
-                elif obeys:
+                elif obeys and self._vigil.suits(instance):
                     self._vigil.keep(instance)
                 else:
                     early.append(instance)

@@ -228,7 +228,7 @@ class Conversations:
 
     def forget(self, instance: Instance) -> None:
         """Whatever was built or remembered for this instance no longer holds."""
-        instance.voice = instance.kept_priority = None
+        instance.lose_voice()
         self._of(instance).known.pop(instance.known_content, None)
 
     def post(self, instance: Instance, priority: int) -> bool:
@@ -238,7 +238,7 @@ class Conversations:
         voice = instance.voice
         if voice is None or priority != instance.kept_priority:
             voice = self._find_voice(instance, priority)
-        instance.outbox += voice
+        instance.outbox.datagrams += voice
         return True
 
     def _find_voice(self, instance: Instance, priority: int) -> list[Datagram]:

@@ -164,14 +164,14 @@ class Course:
     def _beat(self) -> list[Instance]:
         """Post the adverts that are due; who has something to decide instead, earliest first."""
         now = self._mux.now()
+        together = self._sing(now)
         post, page = self._conversations.post, self._mux.page
         spoke_at, sent = page.spoke_at, page.sent
         beaten: list[Instance] = []
         deciding: list[Instance] = []
-        together = -inf
         while (row := self._agenda.take(now + _SLACK)) is not None:
             moment, instances = row
-            if moment > together + _SLACK:
+            if abs(moment - together) > _SLACK:
                 together = moment
             for instance in instances:
                 router = instance.router
@@ -183,8 +183,28 @@ class Course:
                     slot = instance.slot
                     spoke_at[slot] = now
                     sent[slot] += 1
+        self._agenda.choirs.admit(beaten)
         self._agenda.watch_all(beaten)
         return deciding
+
+    def _sing(self, now: float) -> float:
+        """The choirs that are due speak; the moment that counts for the last of them."""
+        page, choirs = self._mux.page, self._agenda.choirs
+        spoke_at, sent = page.spoke_at, page.sent
+        together = -inf
+        while (choir := choirs.take(now + _SLACK)) is not None:
+            pulse = choir.pulse
+            if pulse.disturbed:
+                self._agenda.watch_all(choir.rehearse())
+            if abs(pulse.advert_at - together) > _SLACK:
+                together = pulse.advert_at
+            choir.sing()
+            for slot in choir.slots:
+                spoke_at[slot] = now
+                sent[slot] += 1
+            advert_at = together + pulse.interval
+            choirs.go_on(choir, advert_at if advert_at > now else now + pulse.interval)
+        return together
 
     def _fall_due(self) -> None:
         deciding = self._beat()

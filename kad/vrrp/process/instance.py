@@ -25,6 +25,8 @@ from kad.vrrp.process.layout import Layout, addresses_of
 from kad.vrrp.router import Backup, Master, Router
 
 if TYPE_CHECKING:
+    from kad.linux.segment import Outbox
+    from kad.vrrp.process.choir import Choir
     from kad.vrrp.process.vigil import Watch
 
 _KEEPALIVED_COUNTERS = {
@@ -57,6 +59,7 @@ class Instance:
     __slots__ = (
         "_expected",
         "armed",
+        "choir",
         "complained",
         "complained_of_peers",
         "configuration",
@@ -97,6 +100,8 @@ class Instance:
         """The moment for which the agenda has it; inf: for none."""
         self.watch: Watch | None = None
         """Those that are kept for the same silence; see kad.vrrp.process.vigil."""
+        self.choir: Choir | None = None
+        """Those with whom it speaks; see kad.vrrp.process.choir."""
         self.group: SyncGroup | None = None
         self._expected: Expectation | None = None
         self.verdict: Verdict | None = None
@@ -122,7 +127,7 @@ class Instance:
         """By source and topic: what was last said of its adverts, which count all the same."""
         self.slot = 0
         """Where kad.page tells when the router last spoke."""
-        self.outbox: list[Datagram] | None = None
+        self.outbox: Outbox | None = None
         """Where its adverts are put to leave with the next flush; None while there is no way to send."""
         self.known_content = b""
         """What its MASTER said last, as the conversation knows it."""
@@ -176,6 +181,12 @@ class Instance:
         if configuration.version == 2 or (configuration.v3_checksum_as_v2 and configuration.family == 4):
             return Checksum.MESSAGE
         return Checksum.OLD_UNICAST if self.old_unicast_checksum else Checksum.PSEUDO_HEADER
+
+    def lose_voice(self) -> None:
+        """The packets by which it spoke no longer hold."""
+        self.voice = self.kept_priority = None
+        if self.choir is not None:
+            self.choir.pulse.disturbed = True
 
     def expect_anew(self) -> None:
         """The effective priority is another one."""

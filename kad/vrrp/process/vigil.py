@@ -34,8 +34,13 @@ class Vigil:
         self._moments: list[tuple[float, float]] = []
         """A heap of moments, each with the silence of its watch; the others of a watch are void."""
 
+    def suits(self, instance: Instance) -> bool:
+        """Whether it waits for a silence since what is noted: another priority counts from the next advert on only."""
+        router = instance.router
+        return router.obeyed is not None and router.deadline == self._silent_at(instance.slot, router.silence)
+
     def keep(self, instance: Instance) -> None:
-        """This instance obeys somebody."""
+        """This instance suits."""
         silence = instance.router.silence
         watch = instance.watch = self._watches.setdefault(silence, Watch(silence))
         watch.members[instance.slot] = instance
@@ -43,10 +48,10 @@ class Vigil:
 
     def still_keeps(self, instance: Instance) -> bool:
         """Whether it waits for what it is kept for; one that does not is let go. Call when it decided something."""
-        router, watch = instance.router, instance.watch
+        watch = instance.watch
         if watch is None:
             return False
-        if router.obeyed is not None and router.deadline == self._silent_at(instance.slot, watch.silence):
+        if watch.silence == instance.router.silence and self.suits(instance):
             return True
         self.let_go(instance)
         return False

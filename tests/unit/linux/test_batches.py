@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kad.linux.batch import LARGEST_PACKET, BatchReceiver, BatchSender, Datagram, Unsent
+from kad.linux.batch import LARGEST_PACKET, BatchReceiver, BatchSender, Datagram, Unsent, Volley
 
 
 @pytest.fixture
@@ -55,6 +55,32 @@ def test_a_datagram_is_sent_again_and_again(ends: Ends) -> None:
     for _ in range(3):
         assert batch.send([advert, advert]) == []
     assert BatchReceiver(receiver).receive() == [b"advert" * 5] * 6
+
+
+def test_a_volley_leaves_as_its_datagrams_would_and_needs_them_no_more(ends: Ends) -> None:
+    sender, receiver = ends
+    payloads = [bytes([number]) * (20 + number) for number in range(50)]
+    datagrams = [to(receiver, payload) for payload in payloads]
+    volley = Volley(datagrams)
+    assert len(volley) == 50
+    for datagram in datagrams:
+        datagram._memory[:] = bytes(datagram.size)
+    batch, heard = BatchSender(sender, capacity=8), BatchReceiver(receiver)
+    for _ in range(2):
+        assert batch.fire(volley) == []
+        assert heard.receive() == payloads
+
+
+def test_who_is_refused_in_a_volley_is_told_by_place(ends: Ends) -> None:
+    sender, receiver = ends
+    good, bad = to(receiver, b"good" * 5), nowhere(b"bad")
+    unsent = BatchSender(sender, capacity=4).fire(Volley([bad, good, good, bad, good, good, bad]))
+    assert unsent == [Unsent(0, errno.EAFNOSUPPORT), Unsent(3, errno.EAFNOSUPPORT), Unsent(6, errno.EAFNOSUPPORT)]
+    assert len(BatchReceiver(receiver).receive()) == 4
+
+
+def test_an_empty_volley_is_nothing(ends: Ends) -> None:
+    assert BatchSender(ends[0]).fire(Volley([])) == []
 
 
 def test_refused_ones_are_told_and_the_others_leave(ends: Ends) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from kad.linux.link import Link
 from kad.linux.network import Change
 from kad.linux.packet_sockets import PacketSockets
 from kad.linux.routing import Key, Losses
+from kad.linux.segment import Outbox
 from kad.linux.sockets import ONCE, READABLE, Ready
 from kad.log import Destination, Logger
 from kad.messages import Message
@@ -114,7 +116,7 @@ class Segment:
         self.ah = ah
         self.family = family
         self.groups: set[str] = set()
-        self.outbox: dict[bool, list[Datagram]] = {True: [], False: []}
+        self.outbox = {True: Outbox(), False: Outbox()}
         self.waiting: list[bytes] = []
         self.sent: list[list[Datagram]] = []
         """What left together."""
@@ -142,11 +144,13 @@ class Segment:
         return taken
 
     def flush(self) -> list[Unsent]:
-        for datagrams in self.outbox.values():
-            if datagrams:
-                self.sent.append(list(datagrams))
+        for outbox in self.outbox.values():
+            together = [*chain.from_iterable(volley.datagrams for volley in outbox.volleys), *outbox.datagrams]
+            if together:
+                self.sent.append(together)
                 self.moments.append(self.now())
-                datagrams.clear()
+                outbox.volleys.clear()
+                outbox.datagrams.clear()
         return []
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from tests.unit.vrrp.samples import instance
 def made(deadline: float | None) -> Any:
     """An instance that waits for that moment."""
     found: Any = Instance(instance(), 0.0)
-    found.router = SimpleNamespace(deadline=deadline, obeyed=None, catch_up=lambda: None)
+    found.router = SimpleNamespace(deadline=deadline, obeyed=None, pulse=None, catch_up=lambda: None)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kad.vrrp.events import AdvertReceived, DeadlineReached, Started, State
+from kad.vrrp.events import AdvertReceived, DeadlineReached, PriorityChanged, Started, State
 from kad.vrrp.process.agenda import Agenda
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.vigil import Vigil
@@ -92,6 +92,38 @@ def test_one_that_waits_for_something_else_now_is_let_go() -> None:
     assert not vigil.still_keeps(one)
     assert vigil.next() is None
     assert not vigil.still_keeps(one)
+
+
+def test_another_priority_counts_from_the_next_advert_on() -> None:
+    crowd = Crowd(1.0)
+    (one,) = crowd.instances
+    agenda = Agenda(crowd.hearing)
+    agenda.watch(one)
+    crowd.hearing[0] = 2.0
+    assert agenda.next() == 2.0 + SILENCE
+    one.router.handle(PriorityChanged(140, "a weight"), 2.5)
+    agenda.watch(one)
+    # Not kept for either silence: what is noted is as old as the one before.
+    assert one.watch is None
+    assert agenda.next() == 2.0 + SILENCE
+    crowd.hearing[0] = 3.0
+    # 3 x 1 s and a skew of (256 - 140) / 256 s.
+    assert agenda.next() == 3.0 + 3.453125
+    assert one.watch is not None
+    assert agenda.take(3.0 + 3.453125) == (3.0 + 3.453125, [one])
+
+
+def test_a_higher_priority_is_not_waited_for_longer_than_its_own_silence() -> None:
+    crowd = Crowd(1.0)
+    (one,) = crowd.instances
+    agenda = Agenda(crowd.hearing)
+    agenda.watch(one)
+    crowd.hearing[0] = 2.0
+    assert agenda.next() == 2.0 + SILENCE
+    one.router.handle(PriorityChanged(140, "a weight"), 2.5)
+    agenda.watch(one)
+    crowd.hearing[0] = 2.9
+    assert agenda.take(2.9 + 3.453125) == (2.9 + 3.453125, [one])
 
 
 def test_one_that_no_longer_obeys_is_looked_at_rather_than_forgotten() -> None:
