@@ -173,6 +173,8 @@ class RouterState(Message, frozen=True, kw_only=True):
     slot: int = 0
     """Where kad.page tells when it last spoke."""
     advertisement_interval: float = 1.0
+    down_timer_adverts: int = 3
+    """So many intervals of silence make its peers take over."""
     contributions: tuple[str, ...] = ()
     """Each tracked thing that moves the priority, and by how much."""
     transitions: int = 0

@@ -133,10 +133,6 @@ class Room:
         if len(prepared.instances) > SLOTS:
             raise ValueError(f"{len(prepared.instances)} instances are more than the {SLOTS} that one process serves")
         self._prepared = prepared
-        if self._earlier:
-            # This goes on with what was in force; it waits for no commit.
-            page, now = self._mux.page, self._mux.now()
-            self._earlier = say_again(page, self._frames, self.network, self._earlier, prepared.instances, now)
 
     def abandon(self) -> None:
         self._prepared = None
@@ -347,7 +343,9 @@ class Room:
             case HostBefore():
                 self._host_memory.remember(message)
             case Resume(routers=routers):
-                self._earlier = {earlier.state.name: earlier for earlier in routers}
+                # This goes on with what was in force; it waits for no configuration.
+                lives = say_again(self._mux.page, self._frames, self.network, routers, self._mux.now())
+                self._earlier = {earlier.state.name: earlier for earlier in lives}
             case _:
                 pass
 

@@ -223,6 +223,7 @@ class Instance:
             deleted=deleted,
             slot=self.slot,
             advertisement_interval=self.configuration.advertisement_interval,
+            down_timer_adverts=self.configuration.down_timer_adverts,
             contributions=self.verdict.contributions if self.verdict else (),
             transitions=self.transitions,
             counters={**self.counters, "advert_sent": self.sent, "advert_rcvd": self.received},

@@ -5,7 +5,7 @@ With a thousand routers another life needs a tenth of a second until it knows th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from ipaddress import ip_address
 
 import msgspec
@@ -21,7 +21,8 @@ from kad.vrrp.keywords import VrrpInstance
 from kad.vrrp.process.instance import Instance
 
 _MAC = slice(6, 12)
-_PRIORITY = {4: slice(36, 37), 6: slice(56, 57)}
+_TYPE = slice(12, 14)
+_PRIORITY = {b"\x08\x00": slice(36, 37), b"\x86\xdd": slice(56, 57)}
 _HEADER = {4: (b"\x01\x00\x5e", b"\x08\x00"), 6: (b"\x33\x33", b"\x86\xdd")}
 """How the MAC address of a multicast group begins (RFC 1112 6.4, RFC 2464 7), and the type of the frame."""
 
@@ -49,35 +50,32 @@ def _group_mac(configuration: VrrpInstance) -> bytes:
 
 
 def say_again(
-    page: Page,
-    frames: FrameSender,
-    network: Network,
-    earlier: Mapping[str, Earlier],
-    configured: Iterable[VrrpInstance],
-    now: float,
-) -> dict[str, Earlier]:
+    page: Page, frames: FrameSender, network: Network, earlier: Sequence[Earlier], now: float
+) -> list[Earlier]:
     """Every MASTER whose peers still wait for it is heard of again; the earlier lives as that makes them."""
-    speaking: list[Earlier] = []
+    speaking: list[int] = []
     datagrams: list[Datagram] = []
-    for configuration in configured:
-        before = earlier.get(configuration.name)
-        if before is None or before.state.state != "MASTER":
-            continue
-        patience = configuration.down_timer_adverts * before.state.advertisement_interval
+    for place, before in enumerate(earlier):
         ifindex, frame = page.frame(before.state.slot)
+        if before.state.state != "MASTER" or not frame:
+            continue
         link = network.link_at(ifindex)
-        in_time = now - before.spoke_at < patience
-        # One whose priority changed just before it died had not said so yet.
-        is_true = frame[_PRIORITY[configuration.family]] == bytes((before.state.priority,))
-        if in_time and is_true and link is not None and link.up and link.mac == frame[_MAC]:
-            speaking.append(before)
+        in_time = now - before.spoke_at < before.state.down_timer_adverts * before.state.advertisement_interval
+        if in_time and link is not None and link.up and link.mac == frame[_MAC] and _says(frame, before.state.priority):
+            speaking.append(place)
             datagrams.append(on_interface(ifindex, frame))
     unsent = {each.place for each in frames.send(datagrams)}
-    renewed = dict(earlier)
-    for place, before in enumerate(speaking):
-        if place not in unsent:
+    lives = list(earlier)
+    for number, place in enumerate(speaking):
+        if number not in unsent:
+            before = earlier[place]
             slot = before.state.slot
             page.spoke_at[slot] = now
             page.sent[slot] = before.sent + 1
-            renewed[before.state.name] = msgspec.structs.replace(before, spoke_at=now, sent=before.sent + 1)
-    return renewed
+            lives[place] = msgspec.structs.replace(before, spoke_at=now, sent=before.sent + 1)
+    return lives
+
+
+def _says(frame: bytes, priority: int) -> bool:
+    """One whose priority changed just before it died had not said so yet."""
+    return frame[_PRIORITY[frame[_TYPE]]] == bytes((priority,))

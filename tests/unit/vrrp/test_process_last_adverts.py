@@ -32,7 +32,7 @@ def become_master(house: House, configured: VrrpInstance) -> bytes:
 
 
 def replaced(house: House, monkeypatch: pytest.MonkeyPatch, late: float = 0.0, **changes: Any) -> House:
-    """The next life, after its first look at the configuration."""
+    """The next life, before it looks at the configuration."""
     (one,) = house.instances
     state = msgspec.structs.replace(one.state_message(), **changes)
     spoken = house.mux.page.spoken(one.slot)
@@ -43,6 +43,7 @@ def replaced(house: House, monkeypatch: pytest.MonkeyPatch, late: float = 0.0, *
     again.mux.time = spoken.at + late
     again.room.network = house.network  # type: ignore[assignment]
     again.room.receive(Resume(routers=(earlier,)))
+    assert again.room.instances == []
     wanted = VrrpSlice(instances=(one.configuration,))
     again.room.prepare(1, msgspec.msgpack.encode(wanted))
     return again
@@ -84,7 +85,7 @@ def test_who_spoke_in_time_resumes_however_long_the_rest_takes(house: House, mon
     [
         pytest.param(3.0, {}, id="too late"),
         pytest.param(0.1, {"state": "BACKUP"}, id="no MASTER"),
-        pytest.param(0.1, {"name": "other"}, id="not configured"),
+        pytest.param(2.1, {"down_timer_adverts": 2}, id="too late for impatient peers"),
         pytest.param(0.1, {"priority": 101}, id="another priority by now"),
     ],
 )
@@ -116,6 +117,15 @@ def test_what_cannot_be_kept_is_not_said_again(
 def test_an_interface_with_another_mac_is_left_to_the_commit(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     become_master(house, instance())
     house.network.by_name["eth0"] = link("eth0", 1, mac="020000000002")
+    assert replaced(house, monkeypatch, late=0.1).frames.sent == []
+
+
+def test_nothing_is_said_where_nothing_was_kept_even_on_a_link_without_mac(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    become_master(house, instance())
+    house.mux.page.keep_frame(house.instances[0].slot, 1, b"")
+    house.network.by_name["eth0"] = link("eth0", 1, mac="")
     assert replaced(house, monkeypatch, late=0.1).frames.sent == []
 
 
