@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from math import inf
-
 from kad.vrrp.advert import GIVING_UP, OWNER, Advertisement
 from kad.vrrp.events import (
     Action,
@@ -27,7 +24,6 @@ from kad.vrrp.events import (
     Promoted,
     Reconfigured,
     ReleaseAddresses,
-    ReportSplit,
     Resumed,
     SendAdvert,
     SourceChanged,
@@ -38,72 +34,14 @@ from kad.vrrp.events import (
     Woken,
 )
 from kad.vrrp.keywords import VrrpInstance
-from kad.vrrp.split import CLAIMS_FOR, Defence, Split
+from kad.vrrp.phases import Backup, Leaving, Master, Pulse, Waiting
+from kad.vrrp.split import CLAIMS_FOR
 
 
 def skew_time(version: int, priority: int, master_advertisement_interval: float) -> float:
     """Seconds (RFC 3768 6.1: of one second; RFC 9568 6.1: of the master's interval)."""
     unit = 1.0 if version == 2 else master_advertisement_interval
     return (256 - priority) * unit / 256
-
-
-@dataclass(slots=True)
-class Waiting:
-    """INIT, FAULT and STOP: nothing falls due."""
-
-
-@dataclass(slots=True)
-class Backup:
-    """BACKUP: the MASTER is presumed dead at `master_down_at`."""
-
-    master_down_at: float
-    heard_at: float
-    """When the timer was last restarted; the age of the silence that makes this router MASTER."""
-    expects: str
-    """Whose silence it is, for the reason of the transition."""
-    preempt_at: float | None = None
-    overruled: Advertisement | None = None
-    """The last advert of a lower priority that did not restart the timer."""
-    wants_master: bool = False
-    """Sync group: this member's timer ran out, or it was configured as MASTER and has heard nobody yet."""
-
-
-@dataclass(slots=True)
-class Master:
-    """MASTER: adverts at `advert_at`, announcements at the other moments."""
-
-    advert_at: float
-    announce_again_at: float | None = None
-    refresh_at: float | None = None
-    lower_priority_again_at: float | None = None
-    elsewhere_at: float | None = None
-    others_at: float = inf
-    """The earliest of all moments but the advert's."""
-    asserted_at: float = -inf
-    """When it last announced because of a lower advert."""
-    split: Split | None = None
-    defence: Defence = field(default_factory=Defence)
-    contest_until: float | None = None
-    """Another owner has until then to hear that it is not the only one."""
-    slept: float = 0.0
-    """Seconds for which the process did not run, while it is not known yet who took over; 0 otherwise."""
-
-
-@dataclass(slots=True)
-class Leaving:
-    """MASTER that gave up with priority 0 and keeps its addresses until somebody else has them."""
-
-    until: float
-
-
-@dataclass(slots=True)
-class Pulse:
-    """The moments at which several MASTERs speak, none of which has anything to decide then."""
-
-    advert_at: float
-    interval: float
-    disturbed: bool = False
-    """One of them speaks otherwise from now on."""
 
 
 _OVERLAP = 0.1
@@ -606,39 +544,19 @@ class Router:
             actions.append(SendAdvert(self.priority))
         actions += self._announce_against(master, now)
         patience = 3.0 * max(advert.interval, self.configuration.advertisement_interval)
-        split = self._note_other(master, advert.source, now, patience)
+        split = master.note_other(advert.source, now, patience)
         split.adverts += 1
         if split.adverts == 2:
             actions.append(Complain("warning", f"{advert.source} is MASTER too"))
         return [*actions, TellLowerPriority(advert)]
 
     def _announce_against(self, master: Master, now: float) -> list[Action]:
-        announcing = self.configuration.announcing
-        if not announcing.lower_prio_repeat:
-            return []
-        if announcing.lower_prio_delay:
-            master.lower_priority_again_at = now + announcing.lower_prio_delay
-        if now - master.asserted_at < announcing.lower_prio_pause:
-            return []
-        master.asserted_at = now
-        return [Announce(announcing.lower_prio_repeat)]
+        return master.announce_against(self.configuration.announcing, now)
 
     # two MASTERs
 
-    @staticmethod
-    def _note_other(master: Master, other: str, now: float, patience: float) -> Split:
-        """One sign may be a packet that crossed ours; from the second on it is a split."""
-        if master.split is None:
-            master.split = Split(other, now, now, now + patience)
-        else:
-            master.split.go_on(other, now, patience)
-        return master.split
-
     def _end_split(self, outcome: str) -> list[Action]:
-        if not isinstance(self.phase, Master) or self.phase.split is None:
-            return []
-        split, self.phase.split = self.phase.split, None
-        return [ReportSplit(split.other, split.seconds, outcome)] if split.signs > 1 else []
+        return self.phase.end_split(outcome) if isinstance(self.phase, Master) else []
 
     def _take_claim(self, address: str, by: str, now: float) -> list[Action]:
         master = self.phase
@@ -648,7 +566,7 @@ class Router:
         if master.defence.at is None:
             said = [Complain("warning", f"{by} claims {address} too; unless it takes over, it is announced again")]
         master.defence.claimed(now, self.configuration.advertisement_interval)
-        self._note_other(master, by, now, CLAIMS_FOR)
+        master.note_other(by, now, CLAIMS_FOR)
         return said
 
     def _contend(self, master: Master, advert: Advertisement, now: float) -> list[Action]:
@@ -669,37 +587,14 @@ class Router:
         return [ChangePriority(old, OWNER, reason)]
 
     def _fall_due_as_master(self, master: Master, now: float) -> list[Action]:
-        configuration, announcing = self.configuration, self.configuration.announcing
+        interval = self.configuration.advertisement_interval
         actions: list[Action] = []
         if master.advert_at <= now:
             actions.append(SendAdvert(self.priority))
-            master.advert_at += configuration.advertisement_interval
+            master.advert_at += interval
             if master.advert_at <= now:
-                master.advert_at = now + configuration.advertisement_interval
-        if master.announce_again_at is not None and master.announce_again_at <= now:
-            master.announce_again_at = None
-            actions.append(Announce(announcing.master_repeat))
-        if master.lower_priority_again_at is not None and master.lower_priority_again_at <= now:
-            master.lower_priority_again_at = None
-            actions.append(Announce(announcing.lower_prio_repeat))
-        if master.refresh_at is not None and master.refresh_at <= now:
-            master.refresh_at = now + announcing.master_refresh if announcing.master_refresh else None
-            actions.append(Announce(announcing.master_refresh_repeat))
-        return [*actions, *self._heal(master, now)]
-
-    def _heal(self, master: Master, now: float) -> list[Action]:
-        """What is due beside the announcements of a MASTER that is alone."""
-        actions: list[Action] = []
-        elsewhere = self.configuration.announcing.elsewhere
-        if master.elsewhere_at is not None and master.elsewhere_at <= now:
-            master.elsewhere_at = now + elsewhere if elsewhere else None
-            actions.append(Announce(1, elsewhere=True))
-        if master.defence.at is not None and master.defence.at <= now:
-            master.defence.announced(now)
-            actions.append(Announce(1))
-        if master.split is not None and master.split.over_at <= now:
-            actions += self._end_split("it is silent")
-        return actions
+                master.advert_at = now + interval
+        return [*actions, *master.announce_due(self.configuration.announcing, now)]
 
     # any state
 
@@ -752,15 +647,7 @@ class Router:
             case Backup(master_down_at=at) | Leaving(until=at):
                 return at
             case Master() as master:
-                moments = (
-                    master.announce_again_at,
-                    master.refresh_at,
-                    master.lower_priority_again_at,
-                    master.elsewhere_at,
-                    master.defence.at,
-                    master.split.over_at if master.split is not None else None,
-                )
-                master.others_at = min((moment for moment in moments if moment is not None), default=inf)
+                master.look_ahead()
                 return min(master.advert_at, master.others_at)
             case _:
                 return None

@@ -15,7 +15,8 @@ from kad.vrrp import router as routers
 from kad.vrrp.advert import Advertisement, Finding
 from kad.vrrp.events import Action
 from kad.vrrp.group import SyncGroup
-from kad.vrrp.router import Backup, Master, Router
+from kad.vrrp.phases import Backup, Master
+from kad.vrrp.router import Router
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]

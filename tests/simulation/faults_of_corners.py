@@ -6,7 +6,8 @@ from kad.vrrp import process
 from kad.vrrp.advert import OWNER, Advertisement
 from kad.vrrp.events import Action, SendAdvert
 from kad.vrrp.group import Step, SyncGroup
-from kad.vrrp.router import Backup, Master, Router
+from kad.vrrp.phases import Backup, Master
+from kad.vrrp.router import Router
 from tests.simulation.faults import Patch
 
 # preemption

@@ -6,10 +6,10 @@ import heapq
 from collections.abc import Iterable
 from math import inf
 
+from kad.vrrp.phases import Master
 from kad.vrrp.process.choir import Choirs
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.vigil import Vigil
-from kad.vrrp.router import Master
 
 
 class Agenda:

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from kad.linux.batch import Datagram, Volley
 from kad.linux.segment import Outbox
+from kad.vrrp.phases import Master, Pulse
 from kad.vrrp.process.instance import Instance
-from kad.vrrp.router import Master, Pulse
 
 
 class Choir:

@@ -11,11 +11,12 @@ from math import inf
 from kad.log import Logger
 from kad.mux import Mux
 from kad.vrrp.events import Action, CaughtUp, DeadlineReached, Event, Woken
+from kad.vrrp.phases import Backup
 from kad.vrrp.process.agenda import Agenda
 from kad.vrrp.process.conversations import Conversations
 from kad.vrrp.process.deeds import Deeds
 from kad.vrrp.process.instance import Instance
-from kad.vrrp.router import Backup, Router
+from kad.vrrp.router import Router
 
 _LATE = 0.05
 """A deadline served later than this many seconds is counted; the process may not have run."""

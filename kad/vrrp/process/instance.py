@@ -21,8 +21,9 @@ from kad.vrrp.expectation import expectation, seal
 from kad.vrrp.group import SyncGroup
 from kad.vrrp.guard import AddressGuard
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
+from kad.vrrp.phases import Backup, Master
 from kad.vrrp.process.layout import Layout, addresses_of
-from kad.vrrp.router import Backup, Master, Router
+from kad.vrrp.router import Router
 
 if TYPE_CHECKING:
     from kad.linux.segment import Outbox
