@@ -142,7 +142,7 @@ def layout_of(struct: type[Block], context: str = "") -> Layout:
                 case Head(value):
                     layout.head = (name, value)
                 case Lines(value, help):
-                    layout.lines = Entry("", entries(value, help), name)
+                    layout.lines = Entry(context.rpartition("/")[2], entries(value, help), name)
                 case Inline(prefix, effect, also):
                     inner = layout_of(typing.get_args(hint)[0], context)
                     layout.inlines.append((name, inner))

@@ -82,11 +82,14 @@ def of(analysis: Analysis) -> VrrpInstance:
         ),
         (
             "virtual_server_group G {\nfe80::1%eth0-9 80\n}\n",
-            "warning 2:1 : fe80::1%eth0 is not an IP address",
+            "warning 2:1 virtual_server_group: fe80::1%eth0 is not an IP address",
         ),
         ("global_defs {\nlvs_sync_daemon eth0 group ff02::1%eth0\n}\n", "warning 2:28 lvs_sync_daemon: ff02::1%eth0"),
         ("bfd_instance B {\nneighbor_ip fe80::1%eth0\n}\n", "warning 2:13 neighbor_ip: fe80::1%eth0 is not an IP"),
-        ("virtual_server_group G {\nfe80::%eth0/64 80\n}\n", "warning 2:1 : fe80::%eth0 is not an IP address"),
+        (
+            "virtual_server_group G {\nfe80::%eth0/64 80\n}\n",
+            "warning 2:1 virtual_server_group: fe80::%eth0 is not an IP address",
+        ),
         (
             instance("use_ipvlan v1 2001:db8::5/64"),
             "warning 4:1 A: 2001:db8::5 is not of the family of the instance, IPv4; it is ignored",

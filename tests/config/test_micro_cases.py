@@ -269,8 +269,8 @@ CASES: list[tuple[str, int, list[str]]] = [
         "vrrp_sync_group G {\ngroup {\nA\nX\n}\n}\n" + instance(),
         5,
         [
-            "warning 3 G: there is no vrrp_instance X",
             "warning 3 G: the sync group has one member, A",
+            "warning 4 G: there is no vrrp_instance X",
         ],
     ),
     ("vrrp_sync_group G {\ngroup {\nX\n}\n}\n" + instance(), 5, []),

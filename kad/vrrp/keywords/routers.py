@@ -193,11 +193,12 @@ class Routers:
 
     def _group(self, block: GroupBlock, made: dict[str, VrrpInstance]) -> SyncGroup | None:
         place = self._scope.places.of(block, "group")
-        members = []
-        for name in (name for line in block.group for name in line):
+        members: list[str] = []
+        for at, name in ((at, name) for at, line in enumerate(block.group) for name in line):
             if name not in made:
                 near = difflib.get_close_matches(name, made, n=1)
-                self._warn(place, block, f"there is no vrrp_instance {name}", near)
+                where = self._scope.places.of(block, "group", at)
+                self._warn(where, block, f"there is no vrrp_instance {name}", near)
             elif name not in members:
                 members.append(name)
         if not members:

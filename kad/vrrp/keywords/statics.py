@@ -192,9 +192,10 @@ class Statics:
             )
 
     def _has_members(self, block: TrackGroupBlock) -> bool:
-        unknown = [name for line in block.group for name in line if name not in self._instances]
-        place = self._scope.places.of(block, "group")
-        for name in unknown:
+        lines = enumerate(block.group)
+        unknown = [(at, name) for at, line in lines for name in line if name not in self._instances]
+        for at, name in unknown:
+            place = self._scope.places.of(block, "group", at)
             self._scope.report.warning(place, f"{block.name}: there is no vrrp_instance {name}")
         return len(unknown) < sum(map(len, block.group))
 
