@@ -55,6 +55,7 @@ def _tunnel(address: str) -> tuple[tuple[str, str], ...]:
         ("LWTUNNEL_IP_SRC", address),
         ("LWTUNNEL_IP_TTL", "uint8"),
         ("LWTUNNEL_IP_TOS", "uint8"),
+        # As the kernel reads them; keepalived 2.2.7 sends them in the order of the host.
         ("LWTUNNEL_IP_FLAGS", "be16"),
     )
 

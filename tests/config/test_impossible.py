@@ -180,8 +180,20 @@ def of(analysis: Analysis) -> VrrpInstance:
             "note 8:1 A: 198.51.100.0/24 dev eth0 no_track rto_min 1ms: rto_min 1ms is not in 0.2..120 s;",
         ),
         (
+            instance(more="virtual_routes {\ninet6 198.51.100.0/24 no_track dev eth0\n}\n"),
+            "warning 8:7 virtual_routes: IPv4 and IPv6 are mixed: inet6 198.51.100.0/24; it is ignored",
+        ),
+        (
+            instance(more="virtual_rules {\nto 192.0.2.0/24 inet6 all table 7 preference 9\n}\n"),
+            "warning 8:4 virtual_rules: IPv4 and IPv6 are mixed: inet6 192.0.2.0/24; it is ignored",
+        ),
+        (
+            "static_rules {\ninet from 2001:db8::/32 table 7 preference 9\n}\n" + instance(),
+            "warning 2:11 static_rules: IPv4 and IPv6 are mixed: inet 2001:db8::/32; it is ignored",
+        ),
+        (
             instance(more="virtual_routes {\n198.51.100.0/24 no_track nexthop via fe80::1 dev eth0\n}\n"),
-            "warning 8:1 A: 198.51.100.0/24 no_track nexthop via fe80::1 dev eth0: the kernel cannot be told of it, ",
+            "warning 8:38 virtual_routes: IPv4 and IPv6 are mixed: 198.51.100.0/24 fe80::1; it is ignored",
         ),
         (instance(f"priority {'9' * 5000}"), "warning 4:10 priority: "),
         (instance(address=f"192.0.2.9/{'9' * 5000}"), "warning 5:1 virtual_ipaddress: "),

@@ -212,6 +212,34 @@ CASES: list[tuple[str, int, list[str]]] = [
     ),
     ("static_rules {\nfrom 192.0.2.0/24 table 5\n}\n" + instance(), 5, []),
     ("static_rules {\nsport 80 table 5 preference 1\n}\n" + instance(), 5, []),
+    (
+        instance("virtual_routes {\n2001:db8::/64 dev eth1 scope link\n}"),
+        0,
+        ["note 6 A: 2001:db8::/64 dev eth1 scope link: an IPv6 route has no scope; link is ignored"],
+    ),
+    (
+        instance("virtual_routes {\n198.51.100.0/24 dev eth1 features nope as to 192.0.2.9\n}"),
+        5,
+        [
+            "warning 6 198.51.100.0/24: as is for MPLS routes, and is ignored;"
+            " nope is no feature of a route, ecn is, and is ignored; the route is kept"
+        ],
+    ),
+    (
+        instance(vip="virtual_ipaddress { 192.0.2.9/31 brd + }"),
+        5,
+        ["warning 6 192.0.2.9/31: a network of /31 has no broadcast address; the address is kept without it"],
+    ),
+    (
+        instance("virtual_rules {\ninet6 from 192.0.2.0/24 table 7 preference 9\n}"),
+        5,
+        ["warning 6 virtual_rules: IPv4 and IPv6 are mixed: inet6 192.0.2.0/24; it is ignored"],
+    ),
+    (
+        "track_group G {\ngroup {\nA\nX\n}\n}\n" + instance(),
+        5,
+        ["warning 4 G: there is no vrrp_instance X"],
+    ),
     ("static_routes {\n198.51.100.0/24 gw 192.0.2.1 dev eth0\n}\n" + instance(), 5, []),
     (instance("skip_check_adv_addr off"), 0, []),
     (

@@ -122,6 +122,8 @@ def _option(
         case "brd" | "broadcast":
             if version == 6:
                 return "an IPv6 address has no broadcast address"
+            if text in ("+", "-") and prefix > 30:
+                return f"a network of /{prefix} has no broadcast address"
             options["broadcast"] = _broadcast(text, address, prefix, at)
         case "label":
             if len(text) > 15:
@@ -130,6 +132,7 @@ def _option(
                 return "an IPv6 address has no label"
             options["label"] = text
         case "peer":
+            # keepalived 2.2.7 takes no prefix here, and then has no peer.
             peer, length = to_prefix(text, at)
             options["peer"] = f"{peer}/{length}" if "/" in text else peer
         case "preferred_lft":

@@ -68,7 +68,7 @@ def to_route(line: RouteLine, names: Names, table_of_vrf: VrfTable) -> Route:
         table=_table(options, names, table_of_vrf),
         tos=names.number("tos", said("tos", "dsfield") or "0"),
         protocol=_protocol(options, names),
-        scope=names.number("scope", scope) if scope else _SCOPES.get(line.type, 0) if family == 4 else 0,
+        scope=0 if family == 6 else names.number("scope", scope) if scope else _SCOPES.get(line.type, 0),
         metric=int(metric) if metric else 0,
         onlink=said("onlink") is not None,
         metrics=tuple(_metrics(options)),
@@ -131,12 +131,15 @@ def _metrics(options: Options) -> Iterator[tuple[str, int]]:
     for name in _FLAGS:
         if text := options.get(name):
             yield name, int(text)
-    if options.get("features") is not None:
+    if options.get("features") == "ecn":
         yield "features", _ECN
 
 
-def bounded_times(options: Options) -> Iterator[str]:
-    """What is put in the place of times that are too short or too long, in words."""
+def adapted(line: RouteLine) -> Iterator[str]:
+    """What is put in the place of a scope that cannot be, and of times that are too short or too long, in words."""
+    options = line.options
+    if (scope := options.get("scope")) is not None and ":" in line.destination:
+        yield f"an IPv6 route has no scope; {scope} is ignored"
     for name, units in TIMES.items():
         if (text := options.get(name)) and not _SHORTEST <= _milliseconds(text, units) <= LONGEST:
             nearest = "0.2" if _milliseconds(text, units) < _SHORTEST else LONGEST // 1000

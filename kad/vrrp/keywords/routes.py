@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -91,7 +92,7 @@ ROUTE_OPTIONS: dict[str, Check | None] = {
     "rto_min": _time("rto_min"),
     "initcwnd": UNSIGNED,
     "initrwnd": UNSIGNED,
-    "features": among("ecn"),
+    "features": ANY,
     "quickack": number(0, 1),
     "congctl": ANY,
     "pref": among("low", "medium", "high", "0", "1", "3"),
@@ -196,8 +197,12 @@ def _read_route(words: Words) -> RouteLine:
             option, at = _rest(words, at)
             found.append(option)
         elif word in ("inet", "inet6"):
+            # keepalived passes over the word behind the family, so that it loses the route.
             found.append(Option(word))
             at += 1
+        elif word == "as":
+            at += 3 if [word.text for word in words[at + 1 : at + 2]] == ["to"] else 2
+            complaints.append("as is for MPLS routes, and is ignored")
         elif word in _TYPES and destination is None:
             kind, at = word, at + 1
         elif word in ROUTE_OPTIONS:
@@ -212,8 +217,10 @@ def _read_route(words: Words) -> RouteLine:
     if destination is None:
         raise Wrong("the route has no destination")
     line = RouteLine(type=kind, destination=destination, options=Options(found=tuple(found)))
-    _tell_mixed([line.destination, line.options.get("via", "gw"), line.options.get("src")])
+    _tell_mixed(words, [*_families(line.options), line.destination, line.options.get("src"), *_gateways(line.options)])
     _tell_family(line)
+    if line.options.get("features") not in (None, "ecn"):
+        complaints.append(f"{line.options.get('features')} is no feature of a route, ecn is, and is ignored")
     if line.options.get("no_track") is None:
         if line.options.get("dev", "oif") is None:
             complaints.append("without dev no link is looked at for the route; write dev or no_track")
@@ -253,6 +260,7 @@ def _rest(words: Words, at: int) -> tuple[Option, int]:
                 raise Wrong(f"encap {kind} needs a value", at)
             return Option(name, (kind, words[at + 1].text)), at + 2
         if kind not in _ENCAP:
+            # keepalived keeps the route, by which packets then go unwrapped.
             raise Wrong(f"{kind or 'nothing'} is no kind of encap", min(at, len(words) - 1))
         at += 1
         while at < len(words) and words[at].text in _ENCAP[kind]:
@@ -269,15 +277,35 @@ def _rest(words: Words, at: int) -> tuple[Option, int]:
     return Option(name, tuple(word.text for word in words[start + 1 : at])), at
 
 
-def _tell_mixed(texts: list[str | None]) -> None:
-    addresses = [text for text in texts if text and re.match(r"[0-9A-Fa-f]*[.:]", text)]
-    if len({":" in text for text in addresses}) > 1:
-        raise Wrong(f"IPv4 and IPv6 are mixed: {' '.join(addresses)}")
+def _families(options: Options) -> list[str]:
+    return [each.name for each in options.found if each.name in ("inet", "inet6")]
+
+
+def _gateways(options: Options) -> Iterator[str]:
+    for each in options.found:
+        if each.name in ("via", "gw", "or"):
+            yield from each.arguments
+        elif each.name == "nexthop" and "via" in each.arguments:
+            at = each.arguments.index("via") + 1
+            yield from each.arguments[at : at + 1 + (each.arguments[at] in ("inet", "inet6"))]
+
+
+def _is_v6(text: str) -> bool:
+    return ":" in text or text in ("inet6", "default6")
+
+
+def _tell_mixed(words: Words, texts: Sequence[str | None]) -> None:
+    """Addresses and names of families that stand in one line are of one family."""
+    told = [text for text in texts if text and re.match(r"[0-9A-Fa-f]*[.:]|inet|default6", text)]
+    others = [text for text in told if _is_v6(text) is not _is_v6(told[0])]
+    if others:
+        at = next((at for at, word in enumerate(words) if word.text == others[0]), 0)
+        raise Wrong(f"IPv4 and IPv6 are mixed: {' '.join(told)}", at)
 
 
 def _tell_family(line: RouteLine) -> None:
-    is_v6 = ":" in line.destination or line.destination == "default6"
-    for name, only_v6 in (("expires", True), ("pref", True), ("from", True), ("scope", False), ("realms", False)):
+    is_v6 = _is_v6(line.destination)
+    for name, only_v6 in (("expires", True), ("pref", True), ("from", True), ("realms", False)):
         if line.options.get(name) is not None and is_v6 is not only_v6:
             raise Wrong(f"{name} is for IPv{6 if only_v6 else 4} alone")
 
@@ -303,6 +331,7 @@ def _read_rule(words: Words) -> RuleLine:
             # keepalived passes over the word behind the family, so that it may be anything.
             at += found[-1].name != "type" and at < len(words) and words[at].text in EVERYTHING
             continue
+        # Where an ipproto or a port cannot be understood, keepalived keeps a rule that all packets follow.
         option, at = take(words, at, RULE_OPTIONS, frozenset())
         found.append(option)
     line = RuleLine(options=Options(found=tuple(found)))
@@ -316,8 +345,13 @@ def _read_rule(words: Words) -> RuleLine:
         raise Wrong(f"{' and '.join(actions)} do not go together in one rule")
     if options.get("table", "lookup") is None and options.get(*_FOR_TABLES) is not None:
         raise Wrong(f"{' '.join(_FOR_TABLES)} go with a table alone")
-    _tell_mixed([options.get("from"), options.get("to")])
+    told = [*_families(options), *filter(None, (options.get("from"), options.get("to")))]
+    _tell_mixed(words, told)
+    if options.get("realms") is not None and any(map(_is_v6, told)):
+        raise Wrong("realms is for IPv4 alone")
     preference, target = options.get("preference", "priority", "order"), options.get("goto")
+    if target is not None and preference is None:
+        raise Wrong(f"goto {target} needs a preference, to lead beyond it")
     if target is not None and preference is not None and int(preference) >= int(target):
         raise Wrong(f"goto {target} does not lead beyond the preference {preference}")
     if preference is None:

@@ -12,7 +12,7 @@ from kad.config.build import Scope
 from kad.config.keyword import Block
 from kad.config.tree import Place
 from kad.config.values import Wrong
-from kad.vrrp.keywords.iproute import bounded_times, family_of_rule, to_route, to_rule
+from kad.vrrp.keywords.iproute import adapted, family_of_rule, to_route, to_rule
 from kad.vrrp.keywords.names import Names
 from kad.vrrp.keywords.routes import RouteLine, RuleLine
 from kad.vrrp.keywords.routing import Route, RoutingEntry, Rule
@@ -75,7 +75,7 @@ class Routings:
         dependents = (groups or {}).get(group or "", ())
         try:
             if isinstance(line, RouteLine):
-                for text in bounded_times(line.options):
+                for text in adapted(line):
                     self._scope.report.note(place, f"{who}: {line}: {text}")
                 return self._route(line, dependents)
             return self._rule(line, dependents)

@@ -77,6 +77,10 @@ def rule(text: str) -> Rule:
         ("10.1.0.0/16 dev eth0 protocol bird", {"protocol": 18}),
         ("10.1.0.0/16 dev eth0 protocol bird no_track", {"protocol": 12}),
         ("10.1.0.0/16 dev eth0 append", {"placement": "append"}),
+        ("10.1.0.0/16 as to 10.9.9.9 dev eth0", {"device": "eth0"}),
+        ("10.1.0.0/16 as 10.9.9.9 dev eth0", {"device": "eth0"}),
+        ("10.1.0.0/16 dev eth0 features nope", {"metrics": ()}),
+        ("2001:db8::/32 dev eth0 scope link", {"scope": 0}),
         ("10.1.0.0/16 dev eth0 rtt 300", {"metrics": (("rtt", 1600),)}),
         ("10.1.0.0/16 dev eth0 rtt 3000 rttvar 3000", {"metrics": (("rtt", 3000), ("rttvar", 3000))}),
         ("10.1.0.0/16 dev eth0 rtt 1.5s rttvar 2000ms", {"metrics": (("rtt", 12000), ("rttvar", 8000))}),
@@ -140,6 +144,12 @@ def test_what_nobody_wrote_is_main_unicast_and_ours() -> None:
         ("10.1.0.0/16 dev eth0 encap mpls x", "encap mpls needs labels below 1048576, joined by /"),
         ("10.1.0.0/16 dev eth0 encap ila 1:2", "encap ila needs a locator of four hexadecimal numbers, joined by :"),
         ("10.1.0.0/16 dev eth0 encap ip dst 2001:db8::1", "encap ip needs IPv4 addresses"),
+        ("10.1.0.0/16 via inet6 fe80::1 dev eth0", "IPv4 and IPv6 are mixed: 10.1.0.0/16 inet6 fe80::1"),
+        ("inet6 10.1.0.0/16 dev eth0", "IPv4 and IPv6 are mixed: inet6 10.1.0.0/16"),
+        (
+            "10.1.0.0/16 nexthop dev eth0 nexthop dev eth1 via inet6 fe80::1",
+            "IPv4 and IPv6 are mixed: 10.1.0.0/16 inet6 fe80::1",
+        ),
     ],
 )
 def test_a_route_that_the_kernel_cannot_be_told(text: str, complaint: str) -> None:
@@ -189,6 +199,11 @@ def test_a_rule(text: str, expected: dict[str, Any]) -> None:
         ("table 9 preference 5 ipproto nosuch", "there is no IP protocol nosuch"),
         ("table 9 preference 5 sup_group nosuch", "there is no group nosuch"),
         ("table 9 goto 7 preference 5", "table and goto do not go together in one rule"),
+        ("inet6 from 192.0.2.0/24 table 9 preference 5", "IPv4 and IPv6 are mixed: inet6 192.0.2.0/24"),
+        ("inet all to 2001:db8::1 table 9 preference 5", "IPv4 and IPv6 are mixed: inet 2001:db8::1"),
+        ("inet6 all table 9 realms 4 preference 5", "realms is for IPv4 alone"),
+        ("from 2001:db8::1 table 9 realms 4 preference 5", "realms is for IPv4 alone"),
+        ("goto 10 from 192.0.2.1", "goto 10 needs a preference, to lead beyond it"),
         ("nop realms 4 preference 5", "realms suppress_prefixlength sup_pl suppress_ifgroup sup_group go with a table"),
     ],
 )
