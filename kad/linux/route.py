@@ -18,6 +18,8 @@ RTM_DELROUTE = 25
 
 _PLACEMENT = {"prepend": 0, "append": NLM_F_APPEND, "add": NLM_F_EXCL}
 _UNICAST = 1
+_REJECTING = (6, 7, 8, 9)
+"""blackhole unreachable prohibit throw"""
 _ONLINK = 4
 _RTA_OIF = 4
 _RTA_MULTIPATH = 9
@@ -148,7 +150,7 @@ def _common(route: Route) -> _Attributes:
         ("RTA_SRC", route.source),
         ("RTA_TABLE", route.table if route.table > 255 else None),
         ("RTA_GATEWAY", route.gateway),
-        ("RTA_OIF", 0 if route.device else None),
+        ("RTA_OIF", 0 if _leads_out(route) else None),
         ("RTA_PRIORITY", route.metric or None),
         ("RTA_PREFSRC", route.preferred_source),
     ]
@@ -156,6 +158,11 @@ def _common(route: Route) -> _Attributes:
     if route.nexthops:
         found.append(("RTA_MULTIPATH", [_nexthop(each) for each in route.nexthops]))
     return found
+
+
+def _leads_out(route: Route) -> bool:
+    """IPv6 routes that reject are on lo, whatever interface was asked for, and are not found on that one again."""
+    return route.device is not None and not (route.family == 6 and route.type in _REJECTING)
 
 
 def _extra(route: Route) -> _Attributes:
@@ -217,7 +224,7 @@ def _encap(encap: Encap | None) -> _Attributes:
 
 def _indexes(route: Route, add: bytes) -> tuple[tuple[int, str], ...]:
     found = []
-    if route.device:
+    if route.device and _leads_out(route):
         found.append((_place(add, _RTA_OIF), route.device))
     if route.nexthops:
         found += [(place, hop.device) for place, hop in zip(_hops(add), route.nexthops, strict=True) if hop.device]

@@ -112,7 +112,7 @@ def is_told_of(network: Network, entry: RoutingEntry, body: bytes) -> bool:
     """Whether what the kernel tells of a route with the key of this entry is this very route."""
     wanted = _filled(network, entry, True)[_HEADER.size :]
     ours, theirs = attributes(wanted[_MESSAGE.size :]), attributes(body[_MESSAGE.size :])
-    if entry.device is not None and ours.get(_RTA_OIF) != theirs.get(_RTA_OIF):
+    if _RTA_OIF in ours and ours[_RTA_OIF] != theirs.get(_RTA_OIF):
         return False
     # Protocol, scope and type; the scope of IPv6 routes is the kernel's.
     same = slice(5, 8) if wanted[0] == socket.AF_INET else slice(5, 8, 2)
