@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +20,7 @@ from kad.linux.netlink import (
     RTNLGRP_IPV4_RULE,
     RTNLGRP_IPV6_ROUTE,
     RTNLGRP_IPV6_RULE,
+    Message,
     Netlink,
     Overrun,
     attributes,
@@ -39,6 +41,8 @@ _PREFIX_AT, _PROTOCOL_AT = _HEADER.size + 1, _HEADER.size + 5
 _DESTINATION_AT = _HEADER.size + _MESSAGE.size + 8 + 4
 """Behind RTA_TABLE and the head of RTA_DST, the first two attributes of a route as the kernel tells it."""
 _MOST_TOLD_APART = 1000
+_BEHIND = NLM_F_EXCL | NLM_F_APPEND
+"""What the kernel says of a new route that stands before no other one of its key."""
 _U32 = struct.Struct("=I")
 _IPV6_METRIC = 1024
 """What the kernel makes of none."""
@@ -108,6 +112,12 @@ def _replacing(add: bytes) -> bytes:
     return _HEADER.pack(length, kind, flags, sequence, port) + add[_HEADER.size :]
 
 
+def comes_first(entry: RoutingEntry) -> bool:
+    """Whether the route is to stand before others with its key."""
+    _, _, flags, _, _ = _HEADER.unpack_from(entry.add)
+    return not flags & _BEHIND
+
+
 def is_told_of(network: Network, entry: RoutingEntry, body: bytes) -> bool:
     """Whether what the kernel tells of a route with the key of this entry is this very route."""
     wanted = _filled(network, entry, True)[_HEADER.size :]
@@ -151,8 +161,17 @@ def _filled(network: Network, entry: RoutingEntry, adds: bool) -> bytes:
     return bytes(message)
 
 
-Losses = Mapping[Key, bytes]
-"""What is no longer there; with each route the body of what took its place, empty where nothing did."""
+class Loss(NamedTuple):
+    """What became of one of ours."""
+
+    body: bytes = b""
+    """Of the route that took its place, or stands before it; empty where none does."""
+    is_preceded: bool = False
+    """It is there, but another one with its key stands before it, and packets follow that one."""
+
+
+Losses = Mapping[Key, Loss]
+"""What is no longer there, or of no use."""
 
 
 class RoutingMonitor:
@@ -177,17 +196,28 @@ class RoutingMonitor:
         self._netlink.close()
 
     def read(self) -> Losses | None:
-        """What was removed or replaced since the last look and not added again; None when that is not known."""
+        """What was removed, replaced or preceded since the last look and not added again; None: it is not known."""
         try:
             told = self._netlink.receive()
         except Overrun:
             return None
         last = {_key(each.kind, each.body): each for each in told if len(each.body) >= _MESSAGE.size}
-        return {
-            key: b"" if each.kind in (_RTM_DELROUTE, _RTM_DELRULE) else each.body
-            for key, each in last.items()
-            if each.kind in (_RTM_DELROUTE, _RTM_DELRULE) or each.flags & NLM_F_REPLACE
-        }
+        losses = {key: loss_of(each) for key, each in last.items()}
+        return {key: loss for key, loss in losses.items() if loss is not None}
+
+
+def loss_of(told: Message) -> Loss | None:
+    """What this message says of the route or rule of ours that has its key; None: nothing that hurts it."""
+    if told.kind in (_RTM_DELROUTE, _RTM_DELRULE):
+        return Loss()
+    if told.kind != _RTM_NEWROUTE:
+        return None
+    if told.flags & NLM_F_REPLACE:
+        return Loss(told.body)
+    # A first one of its key has EXCL, one behind others APPEND. IPv6 knows no order.
+    if told.flags & _BEHIND or told.body[0] != socket.AF_INET or told.body[5] == PROTOCOL_KEEPALIVED:
+        return None
+    return Loss(told.body, is_preceded=True)
 
 
 def _program(destinations: Collection[bytes]) -> Program:
@@ -200,9 +230,12 @@ def _program(destinations: Collection[bytes]) -> Program:
         (EQUAL, 1, 0, socket.htons(_RTM_DELROUTE)),
         (RETURN, 0, 0, ALL),
         (LOAD_BYTE, 0, 0, _PROTOCOL_AT),
-        (EQUAL, 5, 0, PROTOCOL_KEEPALIVED),
+        (EQUAL, 8, 0, PROTOCOL_KEEPALIVED),
+        (LOAD_HALF, 0, 0, 4),
+        (EQUAL, 0, 7, socket.htons(_RTM_NEWROUTE)),
         (LOAD_HALF, 0, 0, _FLAGS_AT),
-        (ANY_BIT, 0, 4, socket.htons(NLM_F_REPLACE)),
+        (ANY_BIT, 1, 0, socket.htons(NLM_F_REPLACE)),
+        (ANY_BIT, 4, 0, socket.htons(_BEHIND)),
         (LOAD_BYTE, 0, 0, _PREFIX_AT),
         (EQUAL, 1, 0, 0),
         (JUMP, 0, 0, 2),

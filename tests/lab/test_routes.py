@@ -256,6 +256,17 @@ def test_nothing_is_lost_to_hands_crashes_and_reloads_and_nothing_stays(lab: Lab
     lab.hub.never(lambda: kernel(node) != before, 0.5, "the kernel keeps what it has")
     node.run("ip", "route", "del", "198.51.100.0/24")
     back(lab, node, kad)
+    # What is put before it is behind it then; what is put behind it is left alone.
+    node.run("ip", "route", "prepend", "198.51.100.0/24", "via", "10.77.0.8")
+    first = ("route", "get", "198.51.100.1")
+    lab.hub.until(lambda: "via 10.77.0.9" in told(node, *first) or None, 3, lambda: kad.log)
+    kad.wait_log(r"somebody put another one before the route 198\.51\.100\.0/24 .*: putting it back", 2)
+    node.run("ip", "route", "append", "198.51.100.0/24", "via", "10.77.0.7")
+    assert len(re.findall(r"via 10\.77\.0\.[789]", told(node, "route"))) == 3
+    for gateway in "87":
+        node.run("ip", "route", "del", "198.51.100.0/24", "via", f"10.77.0.{gateway}")
+    lab.hub.never(lambda: kernel(node) != before, 0.2, "the kernel keeps what it has")
+    assert len(kad.logged(r"somebody (put|removed) .*the route 198\.51\.100\.0")) == 3
     # A reload touches what changed.
     changed = CARE.replace("198.51.101.0/24 dev eth0 src 10.77.0.100", "198.51.102.0/24 dev eth0")
     node.write("changed.conf", changed)

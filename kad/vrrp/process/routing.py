@@ -34,9 +34,10 @@ class Lost(msgspec.Struct, frozen=True):
 
     removed: tuple[RoutingEntry, ...]
     replaced: tuple[RoutingEntry, ...]
+    preceded: tuple[RoutingEntry, ...]
 
     def __str__(self) -> str:
-        parts = (("removed", self.removed), ("replaced", self.replaced))
+        parts = (("removed", self.removed), ("replaced", self.replaced), ("put another one before", self.preceded))
         told = [
             f"{what} {', '.join(f'the {each.kind} {each.text}' for each in those)}" for what, those in parts if those
         ]
@@ -140,9 +141,14 @@ class Routing:
             for entry in entries_of(instance.configuration)
             if entry.tracked and (key := routing.key(entry.delete)) in losses and self._could_stay(entry)
         ]
-        removed = tuple(entry for entry, body in gone if not body)
-        replaced = tuple(entry for entry, body in gone if body and not routing.is_told_of(self._network, entry, body))
-        return Lost(removed, replaced) if removed or replaced else None
+        removed = tuple(entry for entry, loss in gone if not loss.body)
+        preceded = tuple(entry for entry, loss in gone if loss.is_preceded and routing.comes_first(entry))
+        replaced = tuple(
+            entry
+            for entry, loss in gone
+            if loss.body and not loss.is_preceded and not routing.is_told_of(self._network, entry, loss.body)
+        )
+        return Lost(removed, replaced, preceded) if removed or replaced or preceded else None
 
     def _could_stay(self, entry: RoutingEntry) -> bool:
         """An interface that went down took it along, which is a matter of the interface."""
@@ -164,14 +170,17 @@ class Routing:
 
     def _put_back(self, instance: Instance, lost: Lost) -> None:
         entries = entries_of(instance.configuration)
-        removed, replaced = ([each for each in those if each in entries] for those in (lost.removed, lost.replaced))
+        those_of = (lost.removed, lost.replaced, lost.preceded)
+        removed, replaced, preceded = ([each for each in those if each in entries] for those in those_of)
         if not instance.router.holds_addresses:
             return
         # What takes the place of another one would take that of our own beside it.
         alike = Counter(routing.key(each.delete) for each in entries)
         alone = [each for each in replaced if alike[routing.key(each.delete)] == 1]
         removed += [each for each in replaced if each not in alone]
-        # Of a route with several ways one may be left, beside which the kernel would not take the whole.
+        removed += preceded
+        # Of a route with several ways one may be left, beside which the kernel would not take the whole; and one that
+        # was preceded goes to the front by being added anew.
         self._exhaust(
             chain(
                 self._in_steps(instance, routing.release, removed),

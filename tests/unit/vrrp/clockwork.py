@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -15,7 +15,7 @@ from kad.linux.claims import Claim
 from kad.linux.link import Link
 from kad.linux.network import Change
 from kad.linux.packet_sockets import PacketSockets
-from kad.linux.routing import Key, Losses
+from kad.linux.routing import Key, Loss, Losses
 from kad.linux.segment import Outbox
 from kad.linux.sockets import ONCE, READABLE, Ready
 from kad.log import Destination, Logger
@@ -388,10 +388,10 @@ class House:
 
     def tell_removed(self, removed: set[Key] | None) -> None:
         """The kernel says that routes and rules went; None: it lost count."""
-        self.routing.removed = None if removed is None else dict.fromkeys(removed, b"")
+        self.routing.removed = None if removed is None else dict.fromkeys(removed, Loss())
         self.mux.watched[self.routing.fileno()]()
 
-    def tell_replaced(self, replaced: Losses) -> None:
-        """The kernel says that others took the place of these routes."""
-        self.routing.removed = replaced
+    def tell_replaced(self, replaced: Mapping[Key, bytes], *, is_preceded: bool = False) -> None:
+        """The kernel says that others took the place of these routes, or stand before them."""
+        self.routing.removed = {key: Loss(body, is_preceded) for key, body in replaced.items()}
         self.mux.watched[self.routing.fileno()]()

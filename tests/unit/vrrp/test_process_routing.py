@@ -139,6 +139,20 @@ class TestGuard:
         house.run(0.2)
         assert [each for each in asked(house) if each[0] == "+"] == ["+route 6"] * 2
 
+    def test_what_somebody_put_before_ours_stands_behind_it_then(self, house: House) -> None:
+        route = entry("route", 5)
+        last = entry("route", 6)
+        # NLM_F_APPEND.
+        behind = msgspec.structs.replace(last, add=last.add[:6] + bytes.fromhex("0508") + last.add[8:])
+        master(house, with_routing((route, behind)))
+        asked(house)
+        for each in (route, behind):
+            house.tell_replaced({key(each.delete): each.add[16:]}, is_preceded=True)
+        assert asked(house) == ["-route 5", "+route 5"]
+        assert [line for line in house.lines if "somebody" in line] == [
+            "(VI_1) somebody put another one before the route route 5: putting it back"
+        ]
+
     def test_it_comes_back_ever_later_and_then_the_instance_gives_up(self, house: House) -> None:
         route = entry("route", 5)
         master(house, with_routing((route,)))
