@@ -123,7 +123,7 @@ def text(kinds: tuple[str, ...], neighbour: str) -> str:
             members.setdefault(tracks, []).append(f"VI_{router.vrid}")
         more = "" if router.group else tracks
         found.append(
-            instance(f"VI_{router.vrid}", vrid=router.vrid, advert_int=0.3, addresses=(f"{router.vip}/24",), more=more)
+            instance(f"VI_{router.vrid}", vrid=router.vrid, advert_int=0.3, addresses=(router.vip,), more=more)
         )
     found += [
         f"vrrp_sync_group G{number} {{\n group {{\n {' '.join(names)}\n }}\n {tracks}\n}}\n"
