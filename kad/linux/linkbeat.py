@@ -45,16 +45,18 @@ class Linkbeat:
         return next((kind for kind in order if kind and self.ask(name, kind) is not None), None)
 
     def ask(self, name: str, kind: str) -> bool | None:
-        """Whether it has a link; None when it does not answer in that way."""
+        """Whether it has a link and its flags say that it runs; None when it does not answer in that way."""
         try:
             with refusing(name):
                 match kind:
                     case "MII":
-                        return self._mii(name)
+                        linked = self._mii(name)
                     case "ETHTOOL":
-                        return self._ethtool(name)
+                        linked = self._ethtool(name)
                     case _:
-                        return self._flags(name)
+                        linked = True
+                # With a link it may still be dormant: to a port that is not let in by 802.1X nobody answers.
+                return linked and self._flags(name)
         except Refused:
             return None
 

@@ -126,7 +126,9 @@ class LinkStates:
             if kind is None:
                 return known is not None
             self._kinds[name] = kind
-            self._log.info(f"{name} is asked each second by {kind}")
+            preferred = self._polled[name]
+            instead = f", for it does not answer {preferred}" if preferred not in (None, kind) else ""
+            self._log.info(f"{name} is asked each second by {kind}{instead}")
         beat = self._linkbeat.ask(name, kind)
         if beat is not None:
             self._beats[name] = beat

@@ -20,6 +20,7 @@ class Kernel:
     def __init__(self) -> None:
         self.mii: list[int] | None = None
         self.ethtool: int | None = None
+        self.flags = 0x1043
         self.asked: list[int] = []
 
     def ioctl(self, descriptor: object, number: int, request: bytes) -> bytes:
@@ -27,7 +28,7 @@ class Kernel:
         name = request[:16].rstrip(b"\0")
         assert name == b"eth0"
         if number == 0x8913:
-            return request[:16] + struct.pack("@h", 0x1043) + bytes(22)
+            return request[:16] + struct.pack("@h", self.flags) + bytes(22)
         if number == 0x8946 and self.ethtool is not None:
             (address,) = struct.unpack_from("@P", request, 16)
             value = (ctypes.c_uint32 * 2).from_address(address)
@@ -82,6 +83,14 @@ def test_ethtool_and_flags(kernel: Kernel, beat: Linkbeat) -> None:
     kernel.ethtool = 1
     assert beat.ask("eth0", "ETHTOOL") is True
     assert beat.ask("eth0", "IOCTL") is True
+
+
+def test_an_interface_with_a_link_that_does_not_run_is_down(kernel: Kernel, beat: Linkbeat) -> None:
+    # Dormant: IFF_UP without IFF_RUNNING.
+    kernel.flags, kernel.ethtool = 0x1003, 1
+    assert [beat.ask("eth0", kind) for kind in ("ETHTOOL", "IOCTL")] == [False, False]
+    kernel.mii = [0x782D, 0x782D]
+    assert beat.ask("eth0", "MII") is False
 
 
 def test_the_table_of_a_vrf() -> None:
