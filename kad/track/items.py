@@ -22,6 +22,11 @@ class TrackItem(msgspec.Struct, frozen=True, kw_only=True):
     """Good and failing change places."""
 
 
+def counts_as_fault(item: TrackItem) -> bool:
+    """Where no weight counts, a file of weight 1 is as one of 0: 1 is what it has when nothing is written."""
+    return item.kind == "file" and item.weight == 1
+
+
 class Weight(msgspec.Struct, frozen=True, kw_only=True):
     """weight N [reverse]"""
 

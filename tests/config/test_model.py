@@ -321,6 +321,30 @@ def test_the_weights_of_a_member_do_not_count_inside_a_group_but_those_of_the_gr
     assert [instance.tracks for instance in found.instances] == [(LINK, SCRIPT), (LINK, SCRIPT)]
 
 
+FILES = "track_file one {\nfile /one\n}\ntrack_file two {\nfile /two\nweight 2\n}\n"
+TRACKED = "track_file {\none\ntwo\n}\n"
+FAULTY = TrackItem(kind="file", name="one")
+OTHER = f"vrrp_instance B {{\n{MINIMAL.replace('51', '52')}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "tracks"),
+    [
+        (f"vrrp_instance A {{\n{MINIMAL}priority 255\n{TRACKED}}}\n", (FAULTY,)),
+        (f"vrrp_instance A {{\n{MINIMAL}{TRACKED}}}\nvrrp_sync_group G {{\ngroup {{\nA\nB\n}}\n}}\n", (FAULTY,)),
+        (
+            f"vrrp_instance A {{\n{MINIMAL}priority 255\n}}\nvrrp_sync_group G {{\ngroup {{\nA\nB\n}}\n{TRACKED}}}\n",
+            (FAULTY, TrackItem(kind="file", name="two")),
+        ),
+    ],
+    ids=["owner", "member", "group of an owner"],
+)
+def test_where_no_weight_counts_a_file_of_weight_1_counts_as_one_of_weight_0(
+    text: str, tracks: tuple[TrackItem, ...]
+) -> None:
+    assert sliced(FILES + text + OTHER, VrrpSlice).instances[0].tracks == tracks
+
+
 def test_the_runner_is_given_programs_and_tracked_scripts() -> None:
     notify = Program(
         id="A/notify", text="/etc/keepalived/notify.sh", argv=("/etc/keepalived/notify.sh",), user=None, group=None

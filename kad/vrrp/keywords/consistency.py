@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from kad.config.build import Scope
+from kad.track.items import counts_as_fault
 from kad.vrrp.keywords import VrrpInstance
 from kad.vrrp.keywords.instance import InstanceBlock
 
@@ -108,10 +109,13 @@ class Consistency:
             if index is None:
                 continue
             place = self._scope.places.of(self._block.tracks, word, index)
-            text = ""
             if instance.priority == OWNER:
-                text = f"the weight of {item.name} changes nothing: priority {OWNER} never moves"
-            elif item.weight > 0 and instance.priority == OWNER - 1:
+                taken = "is taken for 0" if counts_as_fault(item) else "changes nothing"
+                text = f"{self._block.name}: the weight of {item.name} {taken}: priority {OWNER} never moves"
+                self._scope.report.warning(place, text, proposal="write weight 0, or another priority")
+                continue
+            text = ""
+            if item.weight > 0 and instance.priority == OWNER - 1:
                 text = f"the weight of {item.name} changes nothing: priority {OWNER - 1} cannot rise"
             elif item.weight < 0 and instance.priority == 1:
                 text = f"the weight of {item.name} changes nothing: priority 1 cannot fall"

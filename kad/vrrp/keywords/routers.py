@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -13,9 +13,9 @@ from kad.config.keyword import Block
 from kad.config.processes import NetlinkWords, placement
 from kad.config.programs import Programs
 from kad.config.tree import Place
-from kad.track.items import TrackItem, TrackLine, Weight
+from kad.track.items import TrackItem, TrackLine, Weight, counts_as_fault
 from kad.vrrp.keywords import NetlinkBuffers, SyncGroup, VrrpInstance, VrrpSlice
-from kad.vrrp.keywords.consistency import Consistency
+from kad.vrrp.keywords.consistency import OWNER, Consistency
 from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.group import GroupBlock
 from kad.vrrp.keywords.instance import InstanceBlock, NotifyWords, TrackWords
@@ -39,6 +39,12 @@ def _buffers(words: NetlinkWords) -> NetlinkBuffers:
         events=words.monitor_rcv_bufs or None,
         events_forced=bool(words.monitor_rcv_bufs_force),
     )
+
+
+def _unweighted(items: Iterable[TrackItem]) -> tuple[TrackItem, ...]:
+    """What is tracked where no weight counts."""
+    resolved = (msgspec.structs.replace(item, weight=0) if counts_as_fault(item) else item for item in items)
+    return tuple(item for item in resolved if not item.weight)
 
 
 class Routers:
@@ -77,6 +83,8 @@ class Routers:
             if instance is not None:
                 self._tell_conflict(instance, block, seen)
                 Consistency(block, self._scope).judge(instance)
+                if instance.priority == OWNER:
+                    instance = msgspec.structs.replace(instance, tracks=_unweighted(instance.tracks))
                 routes, rules = self._routings.of_instance(block.name, block, block.virtual_routes, block.virtual_rules)
                 made[instance.name] = msgspec.structs.replace(
                     devices.equip(instance, block), routes=routes, rules=rules
@@ -211,6 +219,9 @@ class Routers:
             text = f"{block.name}: its members wish for different states; they will all have the same one"
             self._scope.report.note(place, text)
         own = self._tracks(block, block.tracks, None)
+        if any(made[name].priority == OWNER for name in members) and any(item.weight for item in own):
+            self._warn(place, block, f"a member has priority {OWNER}, which no weight moves; each is taken for 0")
+            own = tuple(msgspec.structs.replace(item, weight=0) for item in own)
         for name in members:
             made[name] = self._joined(made[name], block, own)
         return SyncGroup(
@@ -225,14 +236,18 @@ class Routers:
         """The member with what the group tracks; its own weights count only where the group says so."""
         tracks = list(instance.tracks)
         if not block.sync_group_tracking_weight:
-            weighted = [item.name for item in tracks if item.weight]
+            weighted = [item.name for item in tracks if item.weight and not counts_as_fault(item)]
             if weighted:
                 self._scope.report.warning(
                     self._scope.places.of(block),
                     f"{instance.name}: inside {block.name} the weight of {' '.join(weighted)} does not count",
                     proposal="add sync_group_tracking_weight",
                 )
-            tracks = [item for item in tracks if not item.weight]
+            for name in (item.name for item in tracks if counts_as_fault(item)):
+                text = f"{instance.name}: inside {block.name} the weight of {name} is taken for 0"
+                place = self._scope.places.of(block)
+                self._scope.report.warning(place, text, proposal="write weight 0, or sync_group_tracking_weight")
+            tracks = list(_unweighted(tracks))
         known = {(item.kind, item.name) for item in tracks}
         tracks += (item for item in own if (item.kind, item.name) not in known)
         tells = instance.notify_priority_changes
