@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import time
+from collections import Counter
 from ipaddress import ip_address
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.lab.daemons import Daemon
 from tests.lab.lab import Lab, Node
+from tests.lab.test_ipv6 import speak_ipv6
 from tests.lab.texts import BOTH, global_defs, instance
 from tests.lab.wire import Advert
 from tests.unit.vrrp.packets import Packet, v3
@@ -155,3 +158,53 @@ def test_the_log_says_why_a_peer_does_not_count(pair: Pair, vrid: int, changes: 
     subject = Subject(pair, "kad", vrid)
     assert not subject.hears(vrid, **changes)
     subject.daemon.wait_log(rf"advert from 10.77.0.2 discarded: .*{why}", 0.2)
+
+
+SOURCES = {
+    "10.77.0.1": ("10.77.0.101/24", "unicast_peer {\n 10.77.0.2\n }"),
+    "10.77.0.20": ("10.77.0.102/24", "unicast_src_ip 10.77.0.20\n unicast_peer {\n 10.77.0.2\n }"),
+    "fe80::1": ("fe80::100/64", "unicast_peer {\n fe80::2\n }"),
+    "10.77.0.40": ("10.77.0.104/24", "mcast_src_ip 10.77.0.40"),
+    "10.77.0.50": (
+        "10.77.0.105/24",
+        "unicast_src_ip 10.77.0.50\n unicast_peer {\n 10.77.0.2\n }\n track_file {\n fault\n }",
+    ),
+}
+"""What a router speaks from: its virtual address and its words; only one of them speaks to the group."""
+
+
+@pytest.mark.parametrize("program", BOTH)
+def test_a_router_with_peers_that_is_out_of_fault_says_first_where_it_speaks_from(pair: Pair, program: str) -> None:
+    lab, a, _ = pair
+    speak_ipv6(a, "fe80::1/64")
+    for source in ("10.77.0.20", "10.77.0.40", "10.77.0.50"):
+        a.run("ip", "addr", "add", f"{source}/24", "dev", "eth0")
+    a.write("fault", "0\n")
+    text = global_defs("vrrp_garp_master_repeat 1") + "track_file fault {\n file /etc/keepalived/fault\n weight 0\n}\n"
+    for vrid, (virtual, more) in enumerate(SOURCES.values(), start=1):
+        text += instance(f"VI_{vrid}", vrid=vrid, addresses=(virtual,), more=f"garp_master_delay 0\n {more}")
+    daemon = lab.start(program, a, text)
+
+    def said(since: float, *sources: str) -> Counter[str]:
+        """Those of the sources that were announced before the addresses of the routers that speak from these."""
+        first = {}
+        for source in sources:
+            virtual = SOURCES[source][0].partition("/")[0]
+            first[source] = lab.wire.wait_announcements(1, address=virtual, seconds=8, since=since)[0].time
+        found = [each for each in lab.wire.announcements(since=since) if each.address in SOURCES]
+        assert all(each.time < first[each.address] for each in found)
+        return Counter(each.address for each in found)
+
+    assert said(0, *SOURCES) == {}
+    begin = time.time()
+    lab.link_down(a)
+    lab.wait_holder("10.77.0.105", seconds=2)
+    lab.heal(a)
+    assert said(begin, *SOURCES) == {"10.77.0.1": 1, "10.77.0.20": 1, "fe80::1": 1, "10.77.0.50": 1}
+    for line in ("ARP for 10.77.0.20", "NA for fe80::1"):
+        daemon.wait_log(f"sending gratuitous {line}", since=begin)
+    begin = time.time()
+    a.write("fault", "1\n")
+    daemon.wait_log("Entering FAULT STATE", since=begin)
+    a.write("fault", "0\n")
+    assert said(begin, "10.77.0.50") == {"10.77.0.50": 1}

@@ -78,8 +78,9 @@ class Announcing:
         link = self._network.link(instance.configuration.interface)
         if link is None or instance.source is None or not link.arp or link.loopback:
             return
-        self._log.info(f"({instance.name}) sending gratuitous ARP for {instance.source}")
-        self._frames.send([announcement(link, instance.source, forwards=False).frame])
+        said = announcement(link, instance.source, forwards=False)
+        self._log.info(f"({instance.name}) sending gratuitous {'NA' if said.ipv6 else 'ARP'} for {instance.source}")
+        self._frames.send([said.frame])
 
     def _is_elsewhere(self, instance: Instance, link: Link) -> bool:
         configuration = instance.configuration
