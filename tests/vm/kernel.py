@@ -15,7 +15,17 @@ CACHE = PROJECT / ".cache" / "vm"
 PROGRAMS = ("qemu-system-x86_64", "busybox", "modprobe", "depmod", "ipvsadm", "keepalived", "apt-get", "dpkg-deb")
 _METAPACKAGE = "linux-image-amd64"
 # The rest of the package (sound, graphics, ...) is ten times as much.
-_KINDS = ("arch", "crypto", "fs", "lib", "net", "drivers/virtio", "drivers/net/*.ko", "drivers/net/ipvlan")
+_KINDS = (
+    "arch",
+    "crypto",
+    "fs",
+    "lib",
+    "net",
+    "drivers/virtio",
+    "drivers/net/*.ko",
+    "drivers/net/ipvlan",
+    "drivers/net/bonding",
+)
 _WANTED = ["./boot/vmlinuz-*", "./lib/modules/*/modules.*", *(f"./lib/modules/*/kernel/{kind}" for kind in _KINDS)]
 
 
