@@ -254,7 +254,7 @@ def _state_lines(instance: Plain, groups: Sequence[Plain]) -> Iterator[str]:
         by_base = str(instance["configuration"].get("transmits_by_base", False)).lower()
         yield f"Use VMAC, i/f name {device['name']}, xmit_base = {by_base}"
         yield f"Interface = {device['name']}, vmac on {device['base']}"
-    else:
+    elif instance["interface"]:
         yield f"Interface = {instance['interface']}"
 
 

@@ -178,6 +178,7 @@ def _slices(
         _encode_rule,
         scope,
     )
+    default_interface = defaults.daemon.default_interface or "eth0"
     routers = Routers(
         defaults.vrrp,
         bool(mail.smtp_alert_vrrp if mail.smtp_alert_vrrp is not None else mail.smtp_alert),
@@ -185,6 +186,7 @@ def _slices(
         programs,
         routings,
         scope,
+        default_interface=default_interface,
     )
     words = file.statics
     statics = Statics(words, [block.name for block in file.vrrp_instance], scope)
@@ -192,7 +194,7 @@ def _slices(
     vrrp = routers.slice(file.vrrp_instance, file.vrrp_sync_group)
     vrrp = msgspec.structs.replace(
         vrrp,
-        static_addresses=statics.addresses(defaults.daemon.default_interface or "eth0", vrrp.instances),
+        static_addresses=statics.addresses(default_interface, vrrp.instances),
         static_routing=static_routing,
         garp_groups=statics.garp_groups(),
         link_delays=statics.delays(vrrp.instances),

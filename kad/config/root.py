@@ -213,7 +213,7 @@ class DaemonGlobals(Block, frozen=True, kw_only=True):
         str | None,
         keyword(
             interface_name(),
-            "for static addresses without dev",
+            "for static addresses without dev, and for those of an instance without interface",
             default="eth0",
             missing=Complaint.GENERAL,
         ),

@@ -64,6 +64,24 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     """Free text that the kernel keeps with it."""
 
 
+ANYWHERE = Link(
+    index=0,
+    name="",
+    flags=0,
+    up=True,
+    enabled=True,
+    arp=False,
+    loopback=False,
+    hardware=0,
+    mac=b"",
+    mtu=0,
+    kind="",
+    master=0,
+    lower=0,
+)
+"""No interface: a socket on it speaks where routes lead, and hears on all of them."""
+
+
 def parse_link(told: Message) -> tuple[Link, bool] | None:
     """The interface, and whether it was deleted; None for a message that is about something else."""
     if told.kind not in (RTM_NEWLINK, RTM_DELLINK) or len(told.body) < _IFINFOMSG.size:

@@ -130,7 +130,10 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "BACKUP"
     """MASTER or BACKUP: the initial wish."""
     interface: str
-    """As it is configured; its link and its address are those of the instance."""
+    """As it is configured; its link and its address are those of the instance.
+
+    Empty: none; unicast leaves where routes lead, and is heard on every interface.
+    """
     device: VirtualDevice | None = None
     """use_vmac, use_ipvlan: what is on the interface, and has the addresses."""
     transmits_by_base: bool = False

@@ -124,7 +124,7 @@ class ProtocolWords(Block, frozen=True, kw_only=True):
         str | None,
         keyword(one_of("MASTER", "BACKUP"), "the initial wish", default="BACKUP, MASTER with priority 255"),
     ] = None
-    interface: Annotated[str | None, keyword(interface_name(), "where adverts are sent")] = None
+    interface: Annotated[str | None, keyword(interface_name(), "where adverts are sent; unicast may do without")] = None
     virtual_router_id: Annotated[int | None, keyword(integer(1, 255), "tells virtual routers on a LAN apart")] = None
     version: Annotated[str | None, keyword(one_of("2", "3"), "of VRRP", default="vrrp_version; 3 for IPv6")] = None
     priority: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 from typing import TypeVar
 
 from kad.config.build import Scope
@@ -157,8 +158,7 @@ class InstanceResolver:
         if name is None and self._block.devices.vrf is not None:
             return self._vrf(self._block.devices.vrf)
         if name is None:
-            self._warn("", "it has no interface; it is ignored", "add interface IFNAME")
-            return None
+            return "" if self._needs_no_interface() else None
         if name in known and known[name].is_loopback:
             self._warn("interface", f"{name} is a loopback interface, where no other router is; it is ignored")
             return None
@@ -167,6 +167,23 @@ class InstanceResolver:
             proposal = f"did you mean {near[0]}?" if near else ""
             self._warn("interface", f"there is no interface {name} on this host", proposal, about_host=True)
         return name
+
+    def _needs_no_interface(self) -> bool:
+        """Unicast finds its way by the routes of this host, unless its addresses mean something on one link only."""
+        said = self._said
+        source = first(None, said.unicast_src_ip, said.mcast_src_ip)
+        if not said.unicast_peer or source is None:
+            self._warn(
+                "",
+                "it has no interface; it is ignored",
+                "add interface IFNAME; only unicast does without, and needs unicast_src_ip ADDRESS then",
+            )
+            return False
+        addresses = (source, *(peer.address for peer in said.unicast_peer))
+        if any(ipaddress.ip_address(each).is_link_local for each in addresses if ":" in each):
+            self._warn("", "link-local addresses need an interface; it is ignored", "add interface IFNAME")
+            return False
+        return True
 
     def _vrf(self, name: str) -> str | None:
         """Sockets that are bound to a VRF speak and hear on all of its interfaces."""

@@ -14,7 +14,7 @@ from kad.config.processes import NetlinkWords, placement
 from kad.config.programs import Programs
 from kad.config.tree import Place
 from kad.track.items import TrackItem, TrackLine, Weight, counts_as_fault
-from kad.vrrp.keywords import NetlinkBuffers, SyncGroup, VrrpInstance, VrrpSlice
+from kad.vrrp.keywords import NetlinkBuffers, SyncGroup, VirtualAddress, VrrpInstance, VrrpSlice
 from kad.vrrp.keywords.consistency import OWNER, Consistency
 from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.group import GroupBlock
@@ -28,8 +28,21 @@ WATCHED = frozenset(("interface", "script", "process", "file", "bfd"))
 BLOCKS = {"script": "vrrp_script", "file": "track_file", "process": "vrrp_track_process", "bfd": "bfd_instance"}
 
 
-_Speakers = dict[tuple[str, int, int], list[tuple[InstanceBlock, frozenset[str]]]]
-"""Who uses a VRID, by interface, family and number, and the unicast peers of each."""
+_Speakers = dict[tuple[int, int], list[tuple[InstanceBlock, frozenset[str], str]]]
+"""Who uses a VRID, by family and number, with the unicast peers and the interface of each."""
+
+
+def _at_home(instance: VrrpInstance, interface: str) -> VrrpInstance:
+    """Addresses that name no interface are on this one."""
+
+    def place(addresses: tuple[VirtualAddress, ...]) -> tuple[VirtualAddress, ...]:
+        return tuple(msgspec.structs.replace(each, device=each.device or interface) for each in addresses)
+
+    return msgspec.structs.replace(
+        instance,
+        virtual_addresses=place(instance.virtual_addresses),
+        excluded_addresses=place(instance.excluded_addresses),
+    )
 
 
 def _buffers(words: NetlinkWords) -> NetlinkBuffers:
@@ -58,9 +71,12 @@ class Routers:
         programs: Programs,
         routings: Routings,
         scope: Scope,
+        *,
+        default_interface: str,
     ) -> None:
         self._defaults = defaults
         self._smtp_alert = smtp_alert
+        self._default_interface = default_interface
         self._weights = weights
         self._make = programs
         self._routings = routings
@@ -81,6 +97,8 @@ class Routers:
             tracks = self._tracks(block, block.tracks, block.protocol.interface)
             instance = resolver.resolve(tracks, self._notifies(block), self._smtp_alert)
             if instance is not None:
+                if not instance.interface:
+                    instance = _at_home(instance, self._default_interface)
                 self._tell_conflict(instance, block, seen)
                 Consistency(block, self._scope).judge(instance)
                 if instance.priority == OWNER:
@@ -108,17 +126,18 @@ class Routers:
     def _tell_conflict(self, instance: VrrpInstance, block: InstanceBlock, seen: _Speakers) -> None:
         """Unless no peer speaks to both, nobody could tell for which of two routers of one VRID an advert is."""
         peers = frozenset(peer.address for peer in instance.unicast_peers)
-        others = seen.setdefault((instance.interface, instance.family, instance.virtual_router_id), [])
-        for other, theirs in others:
-            if peers & theirs or not (peers or theirs):
+        others = seen.setdefault((instance.family, instance.virtual_router_id), [])
+        for other, theirs, interface in others:
+            apart = interface and instance.interface and interface != instance.interface
+            if not apart and (peers & theirs or not (peers or theirs)):
                 self._scope.report.error(
                     self._scope.places.find("virtual_router_id", block, block.protocol),
                     f"{block.name} and {other.name} both use virtual_router_id {instance.virtual_router_id}"
-                    f" on {instance.interface}",
+                    + (f" on {instance.interface}" if instance.interface else ""),
                     proposal="give one of them another number",
                 )
                 break
-        others.append((block, peers))
+        others.append((block, peers, instance.interface))
 
     def _tell_shared_addresses(self, blocks: Sequence[InstanceBlock], made: Mapping[str, VrrpInstance]) -> None:
         holders: dict[tuple[str, str], str] = {}

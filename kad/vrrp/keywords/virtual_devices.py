@@ -44,7 +44,10 @@ class VirtualDevices:
         """The instance with its devices, and with its addresses on them."""
         words = block.devices
         device, transmits_by_base = None, False
-        if words.use_vmac is not None:
+        if not instance.interface and (words.use_vmac is not None or words.use_ipvlan is not None):
+            word = "use_vmac" if words.use_vmac is not None else "use_ipvlan"
+            self._warn(block, word, f"{word} needs an interface; it is ignored", "add interface IFNAME")
+        elif words.use_vmac is not None:
             device = self._macvlan(instance, block, words.use_vmac)
             transmits_by_base = self._transmits_by_base(instance, block)
         elif words.use_ipvlan is not None:

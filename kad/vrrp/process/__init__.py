@@ -200,7 +200,7 @@ class Room:
 
     def _promote(self) -> None:
         asking = (each.configuration for each in self.instances if each.configuration.promote_secondaries)
-        self._promotion.ask(each.interface for each in asking if each.family == 4)
+        self._promotion.ask(each.interface for each in asking if each.family == 4 and each.interface)
 
     def _foresee(self) -> None:
         """No member of a sync group may begin as BACKUP, and say so, when another one begins in FAULT."""

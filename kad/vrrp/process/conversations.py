@@ -13,6 +13,7 @@ from ipaddress import ip_address
 
 from kad.linux.batch import Datagram, Unsent, sockaddr_in, sockaddr_in6
 from kad.linux.ip_header import ipv4_header, ipv6_header
+from kad.linux.link import ANYWHERE
 from kad.linux.network import Network
 from kad.linux.refused import Refused
 from kad.linux.segment import Segment
@@ -76,6 +77,11 @@ class Conversation:
         """Readings in a row that say dense."""
         self.dense = False
         """Whoever tells of a packet is told to wait: more of them come at once."""
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return self.name or "any interface"
 
 
 class Conversations:
@@ -147,7 +153,7 @@ class Conversations:
 
     def look_at(self, name: str, network: Network) -> None:
         """The interface of this name may have come, gone or changed."""
-        link = network.link(name)
+        link = network.link(name) if name else ANYWHERE
         for conversation in self._by_name.get(name, ()):
             segment = conversation.segment
             if segment is not None and (
@@ -306,8 +312,8 @@ class Conversations:
         for each in unsent:
             self.counters[f"unsent: {os.strerror(each.errno)}"] += 1
         for reason in {each.errno for each in unsent if each.errno not in _HARMLESS}:
-            name = conversation.name
-            self._complaints.rarely((name, reason), f"cannot send adverts on {name}: {os.strerror(reason)}")
+            where = conversation.where
+            self._complaints.rarely((where, reason), f"cannot send adverts on {where}: {os.strerror(reason)}")
 
     # receiving
 
@@ -408,7 +414,7 @@ class Conversations:
         if self.log_unknown:
             self._complaints.rarely(
                 (conversation.name, conversation.family, virtual_router_id),
-                f"Unknown VRID {virtual_router_id} on {conversation.name} from {ip_address(source)}: "
+                f"Unknown VRID {virtual_router_id} on {conversation.where} from {ip_address(source)}: "
                 "not configured here",
             )
 

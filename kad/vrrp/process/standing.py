@@ -25,7 +25,9 @@ class Ground(NamedTuple):
 
 
 def ground(network: Network, name: str, family: int, virtual: Container[str], is_up: Callable[[Link], bool]) -> Ground:
-    """How the interface of this name is now; `virtual` are addresses that are not its own."""
+    """How the interface of this name is now (empty: none); `virtual` are addresses that are not its own."""
+    if not name:
+        return Ground(True, True, None, "neither interface nor source address is configured")
     link = network.link(name)
     if link is None:
         return Ground(False, False, None, "")
