@@ -29,7 +29,7 @@ class Backup:
     overruled: Advertisement | None = None
     """The last advert of a lower priority that did not restart the timer."""
     wants_master: bool = False
-    """Sync group: this member's timer ran out, or it was configured as MASTER and has heard nobody yet."""
+    """Sync group: this member's timer ran out, or it has priority 255, and has heard nobody since."""
 
 
 @dataclass(slots=True)

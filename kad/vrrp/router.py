@@ -275,7 +275,7 @@ class Router:
             master_down_at=now if owner else now + self.master_down_interval,
             heard_at=now,
             expects="priority 255" if owner else "anyone",
-            wants_master=owner or self.configuration.state == "MASTER",
+            wants_master=owner,
         )
         return actions
 

@@ -33,11 +33,14 @@ STARTS: dict[int, tuple[dict[str, Any], float]] = {
     # 3 · 0.3 s and 156/256 of it, whatever `state` says.
     4: ({"state": "MASTER", "advert_int": 0.3}, 1.083),
     5: ({"state": "BACKUP", "advert_int": 0.3}, 1.083),
-    # Two groups: one of owners, and one of whose members the second is through after 0.381 s but waits for the first.
+    # Groups: one of owners, and one of whose members the second is through after 0.381 s but waits for the first.
     6: (OWNER | {"advert_int": 1}, 0),
     7: (OWNER | {"advert_int": 1}, 0),
     8: ({"state": "BACKUP", "advert_int": 0.3}, 1.083),
     9: ({"state": "MASTER", "priority": 50, "advert_int": 0.1}, 1.083),
+    # One whose members all wish to be MASTER: each listens for its own time.
+    11: ({"state": "MASTER", "advert_int": 0.3}, 1.083),
+    12: ({"state": "MASTER", "priority": 50, "advert_int": 0.1}, 1.083),
     # A higher advert that arrives during the delay counts for nothing.
     10: ({"advert_int": 0.3}, 1.083),
 }
@@ -47,7 +50,9 @@ OF_KEEPALIVED = {OWNER_AS_BACKUP: 3.004}
 BY_CHANCE = {6, 7, 66}
 """In keepalived 2.2.7 a grouped owner that is ready too early for the other waits as long; each lower advert that it
 discards may cost it some time."""
-GROUPS = "".join(f"vrrp_sync_group G{first} {{\n group {{\n VI_{first}\n VI_{first + 1}\n }}\n}}\n" for first in (6, 8))
+GROUPS = "".join(
+    f"vrrp_sync_group G{first} {{\n group {{\n VI_{first}\n VI_{first + 1}\n }}\n}}\n" for first in (6, 8, 11)
+)
 
 INTERVALS: dict[int, tuple[int, float, float]] = {
     # Version, advert_int, and what the advert says: seconds, in 12 bits of hundredths or in 8 bits of whole ones.

@@ -156,13 +156,14 @@ def group_leaves_a_member_behind(patch: Patch) -> None:
     patch.setattr(SyncGroup, "_others", lambda self, router: original(self, router)[:-1])
 
 
-def wish_of_the_file_ignored(patch: Patch) -> None:
+def wish_of_the_file_counts(patch: Patch) -> None:
+    """A member that is to begin as MASTER need not listen."""
     original = Router._leave_waiting
 
     def spoiled(self: Router, reason: str, now: float) -> list[Action]:
         actions = original(self, reason, now)
-        if isinstance(self.phase, Backup):
-            self.phase.wants_master = False
+        if isinstance(self.phase, Backup) and self.configuration.state == "MASTER":
+            self.phase.wants_master = True
         return actions
 
     patch.setattr(Router, "_leave_waiting", spoiled)

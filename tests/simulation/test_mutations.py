@@ -332,9 +332,9 @@ FAULTS = (
         (group.test_one_that_yields_takes_the_others_along, scenarios.group),
     ),
     Fault(
-        "state MASTER means nothing to a group",
-        cornered.wish_of_the_file_ignored,
-        (group.test_state_master_wants_at_once, group.test_owners_are_master_at_once),
+        "state MASTER spares a member of a group the listening",
+        cornered.wish_of_the_file_counts,
+        (group.test_each_listens_for_its_own_time_whatever_state_is_wished,),
     ),
     Fault(
         "claims are not answered",
