@@ -14,6 +14,13 @@ from kad.linux.segment import Outbox
 from kad.vrrp.phases import Master, Pulse
 from kad.vrrp.process.instance import Instance
 
+_EARLIER = 0.05
+"""By this part of its interval an advert may leave early, again and again until those of one interval leave together:
+each waking costs both ends as much as many adverts."""
+_TOGETHER = 500
+"""So many routers are one choir at most, roughly: nothing else is done while it sings."""
+_ROUNDED = 1e-6
+
 
 class Choir:
     """Those that have the same pulse."""
@@ -112,12 +119,18 @@ class Choirs:
             return None
         return self._choirs.pop(heapq.heappop(self._moments))
 
-    def go_on(self, choir: Choir, advert_at: float) -> None:
-        """It speaks again at that moment, with those that do so too; one that all have left is no more."""
+    def go_on(self, choir: Choir, moment: float, now: float) -> None:
+        """It spoke for that moment, and speaks again an interval later or a little before; an empty one does not."""
         if not choir.members:
             return
+        interval = choir.pulse.interval
+        advert_at = moment + interval
+        if advert_at <= now:
+            advert_at = now + interval
+        elif advert_at > now + interval / 2:
+            advert_at = self._meeting(choir, advert_at)
         choir.pulse.advert_at = advert_at
-        other = self._choirs.get((advert_at, choir.pulse.interval))
+        other = self._choirs.get((advert_at, interval))
         if other is None:
             self._enter(choir)
             return
@@ -126,6 +139,16 @@ class Choirs:
             instance.router.join_pulse(other.pulse)
         other.members |= choir.members
         other.pulse.disturbed = True
+
+    def _meeting(self, choir: Choir, advert_at: float) -> float:
+        """A moment at or somewhat before this one, so that the choirs of one interval come nearer to one another."""
+        interval = choir.pulse.interval
+        others = sum(len(each.members) for (_, theirs), each in self._choirs.items() if theirs == interval)
+        if not others:
+            return advert_at
+        step = interval / -(-(others + len(choir.members)) // _TOGETHER)
+        meeting = (advert_at + step * _ROUNDED) // step * step
+        return max(meeting, advert_at - interval * _EARLIER)
 
     def _enter(self, choir: Choir) -> None:
         key = choir.pulse.advert_at, choir.pulse.interval

@@ -203,8 +203,7 @@ class Course:
             for slot in choir.slots:
                 spoke_at[slot] = now
                 sent[slot] += 1
-            advert_at = together + pulse.interval
-            choirs.go_on(choir, advert_at if advert_at > now else now + pulse.interval)
+            choirs.go_on(choir, together, now)
         return together
 
     def _fall_due(self) -> None:

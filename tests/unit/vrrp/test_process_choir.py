@@ -22,7 +22,7 @@ from kad.vrrp.events import (
     Stopped,
 )
 from kad.vrrp.keywords import Announcing, AuthHmac, HmacKey, VirtualAddress, VrrpInstance
-from kad.vrrp.process import course
+from kad.vrrp.process import choir, course
 from kad.vrrp.process.choir import Choirs
 from kad.vrrp.process.instance import Instance
 from tests.unit.vrrp.clockwork import House, link
@@ -76,7 +76,7 @@ def house(monkeypatch: pytest.MonkeyPatch) -> House:
 def members(house: House) -> list[set[str]]:
     """Who sings with whom."""
     choirs = {id(each.choir): each.choir for each in house.instances if each.choir is not None}
-    return [{instance.name for instance in choir.members.values()} for choir in choirs.values()]
+    return [{instance.name for instance in each.members.values()} for each in choirs.values()]
 
 
 def singing(house: House, *instances: VrrpInstance) -> None:
@@ -121,14 +121,61 @@ def test_those_that_come_within_a_millisecond_of_each_other_become_one(house: Ho
     assert [len(together) for together in house.segment().sent] == [2] * 5
 
 
-def test_those_further_apart_stay_apart(house: House) -> None:
+def spoken(house: House, number: int) -> list[float]:
+    """The moments of this router's adverts."""
+    return [each.at for each in said(house) if each.virtual_router_id == number]
+
+
+def test_those_of_one_interval_meet_by_leaving_a_little_early(house: House) -> None:
+    apart = [router(number, advertisement_interval=0.1 if number < 4 else 0.2) for number in range(1, 5)]
+    for count in range(1, 5):
+        house.commit(*apart[:count])
+        house.segment()
+        house.run(0.021)
+    house.run(5.0)
+    assert sorted(members(house), key=min) == [{"VI_1", "VI_2", "VI_3"}, {"VI_4"}]
+    for number, least, most in ((1, 0.095, 0.1), (2, 0.095, 0.1), (3, 0.095, 0.1), (4, 0.2, 0.2)):
+        distances = [later - earlier for earlier, later in itertools.pairwise(spoken(house, number))]
+        assert len(distances) > 20
+        assert least - 1e-9 <= min(distances) <= max(distances) <= most + 1e-9
+    assert spoken(house, 1)[-20:] == spoken(house, 2)[-20:] == spoken(house, 3)[-20:]
+    last = spoken(house, 1)[-20:]
+    assert all(later - earlier == pytest.approx(0.1, abs=1e-9) for earlier, later in itertools.pairwise(last))
+
+
+def test_whoever_is_alone_with_its_interval_keeps_its_moments(house: House) -> None:
     singing(house, router(1))
-    first = house.instances[0].router.pulse
-    assert first is not None
-    house.run(first.advert_at + 1.0015 - 0.34140625 - house.mux.time)
+    house.run(5.0)
+    moments = spoken(house, 1)
+    assert all(later - earlier == pytest.approx(0.1, abs=1e-9) for earlier, later in itertools.pairwise(moments))
+
+
+def test_no_choir_grows_beyond_bounds(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choir, "_TOGETHER", 3)
+    for count in range(1, 13):
+        house.commit(*(router(number) for number in range(1, count + 1)))
+        house.run(0.013)
+    house.run(5.0)
+    moments = [each.router.pulse.advert_at for each in house.instances if each.router.pulse is not None]
+    assert len(moments) == 12
+    assert len(set(moments)) == 4
+    # At four points of the interval; each went to the one before it.
+    assert {round(moment % 0.025, 6) for moment in moments} <= {0.0, 0.025}
+
+
+def test_late_ones_do_not_hurry(house: House) -> None:
+    """Those of another choir wait elsewhere in the interval, and leaving early would be at once."""
+    house.commit(router(1))
+    house.run(0.04)
     house.commit(router(1), router(2))
     house.run(1.0)
-    assert members(house) == [{"VI_1"}, {"VI_2"}]
+    house.segment().sent.clear()
+    house.segment().moments.clear()
+    for _ in range(20):
+        house.mux.time += 0.098
+        house.run(0.0)
+    for number in (1, 2):
+        assert all(later - earlier > 0.09 for earlier, later in itertools.pairwise(spoken(house, number)))
 
 
 def test_whoever_leaves_leaves_the_others(house: House) -> None:
@@ -301,6 +348,7 @@ def play(house: House, seed: int) -> tuple[list[Said], list[int], list[tuple[str
 def test_nobody_can_tell_it_from_each_speaking_alone(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Who speaks within a millisecond of another moves to its moment, in an order that differs.
     monkeypatch.setattr(course, "_SLACK", 0.0)
+    monkeypatch.setattr(choir, "_EARLIER", 0.0)
     together = play(House(monkeypatch), seed)
     monkeypatch.setattr(Choirs, "admit", lambda *_: None)
     alone = play(House(monkeypatch), seed)
