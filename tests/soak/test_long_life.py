@@ -122,8 +122,9 @@ def test_ten_thousand_reloads_and_transitions(pair: tuple[Lab, Node, Node]) -> N
         daemon.lines.clear()
         found.append(memory(daemon))
         print(reloads, found[-1])
-    grown = growth(found[0], found[-1])
-    assert max(grown.values()) < 2 * MEGABYTE, grown
+    # By the middle the journal of the parent has as many events as it keeps.
+    grown = growth(found[ROUNDS // 2 - 1], found[-1])
+    assert max(grown.values()) < MEGABYTE / 2, grown
     transitions = sum(each["transitions"] for each in daemon.dump("vrrp")["instances"])
     assert transitions + reloads >= 10_000
     assert {each["restarts"] for each in daemon.dump()["processes"].values() if "restarts" in each} == {0}
