@@ -75,7 +75,7 @@ class Datagram:
         self._memory = memory = bytearray(data + len(payload))
         memory[name : name + len(destination)] = destination
         memory[data:] = payload
-        self.header = self.lie_at(_address(memory), memory)
+        self.header = self._pointing_to(_address(memory), memory)
 
     @property
     def payload(self) -> bytes:
@@ -89,6 +89,9 @@ class Datagram:
     def lie_at(self, address: int, memory: bytearray | memoryview) -> bytes:
         """The header by which it is sent from this memory, which is at that address and becomes its copy."""
         memory[:] = self._memory
+        return self._pointing_to(address, memory)
+
+    def _pointing_to(self, address: int, memory: bytearray | memoryview) -> bytes:
         _IOVEC.pack_into(memory, 0, address + self._data, len(memory) - self._data)
         return _MMSGHDR.pack(address + _IOVEC.size, self._name_length, address, 1, 0, 0, 0, 0)
 

@@ -168,10 +168,14 @@ class InstanceResolver:
             self._warn("interface", f"there is no interface {name} on this host", proposal, about_host=True)
         return name
 
+    @property
+    def _written_source(self) -> str | None:
+        return first(None, self._said.unicast_src_ip, self._said.mcast_src_ip)
+
     def _needs_no_interface(self) -> bool:
         """Unicast finds its way by the routes of this host, unless its addresses mean something on one link only."""
         said = self._said
-        source = first(None, said.unicast_src_ip, said.mcast_src_ip)
+        source = self._written_source
         if not said.unicast_peer or source is None:
             self._warn(
                 "",
@@ -322,7 +326,7 @@ class InstanceResolver:
 
     def _source(self) -> str | None:
         name = "unicast_src_ip" if self._said.unicast_src_ip is not None else "mcast_src_ip"
-        source = first(None, self._said.unicast_src_ip, self._said.mcast_src_ip)
+        source = self._written_source
         if source is not None and family_of(source) != self._family:
             self._warn(name, f"{source} is not of the family of the instance, IPv{self._family}; it is ignored")
             return None

@@ -20,6 +20,7 @@ each waking costs both ends as much as many adverts."""
 _TOGETHER = 500
 """So many routers are one choir at most, roughly: nothing else is done while it sings."""
 _ROUNDED = 1e-6
+"""A moment is at a point of the interval also when it misses it by this part of the distance between two points."""
 
 
 class Choir:

@@ -56,10 +56,10 @@ def say_again(
     speaking: list[int] = []
     datagrams: list[Datagram] = []
     for place, before in enumerate(earlier):
-        ifindex, frame = page.frame(before.state.slot)
-        if before.state.state != "MASTER" or not frame:
+        if before.state.state != "MASTER":
             continue
-        link = network.link_at(ifindex)
+        ifindex, frame = page.frame(before.state.slot)
+        link = network.link_at(ifindex) if frame else None
         in_time = now - before.spoke_at < before.state.down_timer_adverts * before.state.advertisement_interval
         if in_time and link is not None and link.up and link.mac == frame[_MAC] and _says(frame, before.state.priority):
             speaking.append(place)

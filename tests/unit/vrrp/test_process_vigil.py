@@ -94,7 +94,8 @@ def test_one_that_waits_for_something_else_now_is_let_go() -> None:
     assert not vigil.still_keeps(one)
 
 
-def test_another_priority_counts_from_the_next_advert_on() -> None:
+def raised() -> tuple[Crowd, Agenda]:
+    """One that was kept since it heard its MASTER at 2.0, and has priority 140 since 2.5."""
     crowd = Crowd(1.0)
     (one,) = crowd.instances
     agenda = Agenda(crowd.hearing)
@@ -103,6 +104,12 @@ def test_another_priority_counts_from_the_next_advert_on() -> None:
     assert agenda.next() == 2.0 + SILENCE
     one.router.handle(PriorityChanged(140, "a weight"), 2.5)
     agenda.watch(one)
+    return crowd, agenda
+
+
+def test_another_priority_counts_from_the_next_advert_on() -> None:
+    crowd, agenda = raised()
+    (one,) = crowd.instances
     # Not kept for either silence: what is noted is as old as the one before.
     assert one.watch is None
     assert agenda.next() == 2.0 + SILENCE
@@ -114,16 +121,9 @@ def test_another_priority_counts_from_the_next_advert_on() -> None:
 
 
 def test_a_higher_priority_is_not_waited_for_longer_than_its_own_silence() -> None:
-    crowd = Crowd(1.0)
-    (one,) = crowd.instances
-    agenda = Agenda(crowd.hearing)
-    agenda.watch(one)
-    crowd.hearing[0] = 2.0
-    assert agenda.next() == 2.0 + SILENCE
-    one.router.handle(PriorityChanged(140, "a weight"), 2.5)
-    agenda.watch(one)
+    crowd, agenda = raised()
     crowd.hearing[0] = 2.9
-    assert agenda.take(2.9 + 3.453125) == (2.9 + 3.453125, [one])
+    assert agenda.take(2.9 + 3.453125) == (2.9 + 3.453125, crowd.instances)
 
 
 def test_one_that_no_longer_obeys_is_looked_at_rather_than_forgotten() -> None:
