@@ -17,6 +17,7 @@ from kad.vrrp.events import (
     HoldAddresses,
     PriorityChanged,
     Promoted,
+    Reconfigured,
     ReleaseAddresses,
     SendAdvert,
     State,
@@ -24,7 +25,7 @@ from kad.vrrp.events import (
 )
 from kad.vrrp.keywords import Announcing
 from tests.play import At, Due, Late
-from tests.unit.vrrp.samples import advert, backup, entered, master
+from tests.unit.vrrp.samples import advert, backup, entered, instance, master
 
 
 def hears(priority: int, **changes: Any) -> AdvertReceived:
@@ -165,6 +166,15 @@ class TestAnnouncing:
         play = play >> Due(4.609375) >> DeadlineReached() << SendAdvert(100)
         play = play >> Due(4.859375) >> DeadlineReached() << Announce(1, elsewhere=True)
         assert play >> Due(5.609375) >> DeadlineReached() << SendAdvert(100) >> Due(6.109375)
+
+    def test_on_other_interfaces_at_another_distance_after_a_reload(self) -> None:
+        play = self.taken_over(Announcing(master_delay=0.0, elsewhere=1.25)) >> At(3.9)
+        play = play >> Reconfigured(instance(announcing=Announcing(master_delay=0.0, elsewhere=0.5)))
+        play = play >> Due(4.4) >> DeadlineReached() << Announce(1, elsewhere=True)
+        play = play >> Due(4.609375) >> DeadlineReached() << SendAdvert(100)
+        play = play >> Due(4.9) >> DeadlineReached() << Announce(1, elsewhere=True)
+        play = play >> Reconfigured(instance(announcing=Announcing(master_delay=0.0)))
+        assert play >> Due(5.609375)
 
 
 class TestYielding:
