@@ -23,6 +23,7 @@ from kad.linux.process import set_title
 from kad.linux.refused import Refused
 from kad.log import Logger
 from kad.messages import BadFrame, Frame, Message
+from kad.model.problem import Problem
 from kad.page import Page
 from kad.scheduling import Scheduling
 from kad.supervision import EXIT_NO_PERMISSION, EXIT_OK, EXIT_SOFTWARE
@@ -71,6 +72,9 @@ class Room(Protocol):
 
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         """Everything about this room, as JSON can print it."""
+
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong now."""
 
     async def stop(self, release: bool, handover: float) -> None:
         """Leave in order; `handover` seconds at most until another router has the addresses."""
@@ -193,8 +197,8 @@ class Child:
                 self._send(messages.Pong(number=number))
             case messages.TellAll():
                 self._room.tell_all()
-            case messages.SnapshotWanted(number=number, clear_statistics=clear):
-                self._tell_snapshot(number, self._snapshot(clear))
+            case messages.SnapshotWanted() as wanted:
+                self._tell_snapshot(wanted.number, self._snapshot(wanted))
             case messages.Stop(release=release, handover=handover):
                 self._leave(self._room.stop(release, handover))
             case message:
@@ -211,7 +215,7 @@ class Child:
         finally:
             os.close(descriptor)
 
-    def _snapshot(self, clear_statistics: bool) -> bytes:
+    def _snapshot(self, wanted: messages.SnapshotWanted) -> bytes:
         plain = {
             "process": {
                 "name": self.name,
@@ -222,7 +226,8 @@ class Child:
                 "memory": self._collector.figures(),
                 "log_lines_dropped": self._log.dropped,
             },
-            **self._room.snapshot(clear_statistics),
+            "problems": self._room.problems(),
+            **({} if wanted.problems_only else self._room.snapshot(wanted.clear_statistics)),
         }
         return msgspec.json.encode(plain)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from kad import VERSION, configtest, control, report, server_report
+from kad import VERSION, configtest, control, status
 from kad.configtest import Reading
-from kad.control import ControlError
+from kad.control import ControlError, Silent
 from kad.linux.daemon import detach, have_standard_streams
 from kad.linux.pidfile import AlreadyRunning, PidFile
 from kad.linux.refused import Refused
@@ -39,8 +39,6 @@ _WITHOUT_EFFECT: tuple[tuple[tuple[str, ...], bool], ...] = (
     (("--flush-log-file",), False),
 )
 """keepalived's options that a start script may well pass, and that change nothing here; the log says so."""
-STATUS_UNKNOWN = 3
-"""Nagios' word for a check that could not be made."""
 _GENHASH = ("genhash", "-T", "--genhash")
 """First words that make it print the digest of a page instead."""
 DRAIN_TIMEOUT = 300.0
@@ -114,7 +112,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--status",
         action="store_true",
-        help="one line an instance and virtual server; exit status for monitoring",
+        help="what is wrong now, then a line for each instance and virtual server; exit status: 0 all is well, "
+        "1 a warning, 2 something critical, 3 nothing is running or it cannot be asked",
     )
     p.add_argument(
         "--reload",
@@ -203,22 +202,27 @@ def _ask(options: argparse.Namespace) -> int:
             control.ask(runtime_directory(options), {"verb": "reload"}, timeout=control.RELOAD_SECONDS)
             return EXIT_OK
         if options.status:
-            dump = control.ask(runtime_directory(options), {"verb": "status"})["dump"]
-            if silent := [name for name in ("vrrp", "ipvs") if dump["processes"].get(name, {}).get("silent")]:
-                print(f"kad: the {silent[0]} process does not answer: ask again", file=sys.stderr)
-                return STATUS_UNKNOWN
-            instances = report.status(dump.get("vrrp", {"instances": []}))
-            text, status = server_report.together(instances, server_report.status(dump.get("ipvs", {})))
-            print(text, end="")
-            return status
+            return _status(runtime_directory(options))
         if options.why is not None:
             return _why(runtime_directory(options), options.why)
         dump_text = control.ask_dump(runtime_directory(options), options.dump or None)
     except ControlError as error:
         print(f"kad: {error}", file=sys.stderr)
-        return STATUS_UNKNOWN if options.status else EXIT_FATAL
+        return status.UNKNOWN if options.status else EXIT_FATAL
     print(dump_text.decode())
     return EXIT_OK
+
+
+def _status(directory: Path) -> int:
+    """Raises ControlError where no daemon is to be found, or it refuses."""
+    try:
+        dump = control.ask(directory, {"verb": "status"}, timeout=control.STATUS_SECONDS)["dump"]
+    except Silent as silent:
+        text, exit_status = status.critical(str(silent))
+    else:
+        text, exit_status = status.status(dump)
+    print(text, end="")
+    return exit_status
 
 
 def _drain(options: argparse.Namespace) -> int:

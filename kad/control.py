@@ -20,6 +20,8 @@ ACT = frozenset({"reload", "stop", "configuration", "drain", "undrain"})
 GROUP = "kad"
 RELOAD_SECONDS = 120.0
 """Who asks for a reload is answered when it is over; a large configuration takes its time."""
+STATUS_SECONDS = 1.8
+"""Within which the parent begins its answer to a status; a stopped one is known as that within 2 s."""
 _ANSWER_SECONDS = 20.0
 """A snapshot that somebody else asked for may have to be waited for first."""
 _SO_SNDBUFFORCE = 32
@@ -32,6 +34,10 @@ _LARGEST_REQUEST = 4096
 
 class ControlError(Exception):
     """The daemon could not be asked, or it refused."""
+
+
+class Silent(ControlError):
+    """The daemon runs and does not answer."""
 
 
 def socket_path(runtime_directory: Path) -> Path:
@@ -124,6 +130,11 @@ class Conversation:
             raise ControlError("the request is not whole")
         return None
 
+    def begin(self) -> None:
+        """Let the client know that its request was read; white space before JSON means nothing."""
+        with contextlib.suppress(OSError):
+            self.connection.send(b"\n")
+
     def answer(self, answer: bytes) -> None:
         self._answer = memoryview(answer)
         # A long answer would take a turn of the daemon's loop for each piece.
@@ -147,7 +158,7 @@ class Conversation:
 
 
 def ask(runtime_directory: Path, request: dict[str, Any], timeout: float = _ANSWER_SECONDS) -> dict[str, Any]:
-    """Put a request to the running daemon; raises ControlError."""
+    """Put a request to the running daemon; raises ControlError, and Silent after `timeout` seconds without a byte."""
     return {name: msgspec.json.decode(part) for name, part in _ask(runtime_directory, request, timeout).items()}
 
 
@@ -167,6 +178,7 @@ def _ask(runtime_directory: Path, request: dict[str, Any], timeout: float) -> di
             parts = []
             while part := connection.recv(1 << 20):
                 parts.append(part)
+                connection.settimeout(max(timeout, _ANSWER_SECONDS))
         except FileNotFoundError:
             raise ControlError(f"no kad is running here (no {path})") from None
         except ConnectionRefusedError:
@@ -175,6 +187,8 @@ def _ask(runtime_directory: Path, request: dict[str, Any], timeout: float) -> di
             raise ControlError(
                 f"no permission to ask at {path}: be root, the daemon's user or in group {GROUP}"
             ) from None
+        except TimeoutError:
+            raise Silent(f"the parent process does not answer within {timeout:g} s") from None
         except OSError as error:
             raise ControlError(f"{path}: {error.strerror or error}") from error
     try:

@@ -21,9 +21,10 @@ from kad.linux.refused import Refused
 from kad.linux.runtime_directory import replace_file
 from kad.linux.watchdog_device import WatchdogDevice
 from kad.page import Page
+from kad.parent_problems import all_problems
 from kad.routers import Routers
 from kad.snapshots import Snapshot, Snapshots, Taken, opened
-from kad.supervision import EXIT_OK
+from kad.supervision import EXIT_OK, Phase
 
 if TYPE_CHECKING:
     from kad.watchdog import Watchdog
@@ -44,8 +45,7 @@ _SIG_STATS_CLEAR = signal.SIGRTMAX - 1
 Plain = dict[str, Any]
 _NOTHING: Plain = {"instances": [], "groups": []}
 _ALL = frozenset(KINDS)
-_OF_STATUS = frozenset({"vrrp", "ipvs"})
-"""Whose answers --status is made of."""
+_ANSWERING = frozenset({Phase.STARTING, Phase.RUNNING})
 
 
 class Inquiries:
@@ -129,8 +129,12 @@ class Inquiries:
         """A child's answer."""
         self._snapshots.take(member, taken)
 
+    def configured(self, member: Member) -> None:
+        """A child that was just replaced can be asked now."""
+        self._snapshots.configured(member)
+
     def lose(self, name: str) -> None:
-        """A child died; nobody waits for its answer."""
+        """A child died; no dump waits for its answer."""
         if name == "ipvs":
             for order in list(self._drains):
                 error = "the ipvs process died meanwhile: ask again"
@@ -222,7 +226,14 @@ class Inquiries:
                 # The journal is the parent's own: it can be read while no child answers.
                 events = [messages.to_plain(entry) for entry in self._watchdog.journal.entries()]
                 self._reply(conversation, {"ok": True, "dump": events})
-            case "dump" | "status":
+            case "status":
+                # That this process serves its clients is known at once, however long a child takes.
+                conversation.begin()
+                names = self._expected()
+                self._snapshots.collect_status(
+                    names, lambda taken: self._reply_dump(conversation, self._dump(taken, names), None)
+                )
+            case "dump":
                 names = self._asked(request)
                 self._snapshots.collect(
                     names, lambda taken: self._reply_dump(conversation, self._dump(taken, names), request.section)
@@ -243,10 +254,15 @@ class Inquiries:
 
     def _asked(self, request: Request) -> frozenset[str]:
         """The children whose answers are wanted: who wants a part need not wait for all."""
-        if request.verb == "status":
-            return _OF_STATUS
         member = self._watchdog.members.get(request.section or "")
         return _ALL if member is None or member.configured_generation is None else frozenset({member.name})
+
+    def _expected(self) -> frozenset[str]:
+        """The children that the running configuration needs, but those that wait for their next start."""
+        current = self._watchdog.reload.current
+        slices = current.slices if current is not None else {}
+        phases = {name: member.supervision.phase for name, member in self._watchdog.members.items()}
+        return frozenset(name for name, phase in phases.items() if name in slices and phase in _ANSWERING)
 
     def _order_drain(self, conversation: Conversation, request: Request) -> None:
         """The ipvs process knows who is meant."""
@@ -350,6 +366,13 @@ class Inquiries:
             "generation": current.generation if current else 0,
             "configuration": watchdog.options.files,
             "last_reload": watchdog.reload.last,
+            "problems": all_problems(
+                watchdog.reload.last,
+                [watchdog.members[name] for name in names & self._expected()],
+                watchdog.members.values(),
+                taken,
+                time.monotonic(),
+            ),
             "events": [messages.to_plain(entry) for entry in watchdog.journal.latest(_LATEST_EVENTS)],
             "processes": processes,
             "memory": {name: process.get("memory", {}) for name, process in processes.items()},

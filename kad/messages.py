@@ -115,6 +115,8 @@ class SnapshotWanted(Message, frozen=True, kw_only=True):
     KIND: ClassVar[int] = 10
     number: int
     clear_statistics: bool = False
+    problems_only: bool = False
+    """Without what is known of each object: only what is wrong."""
 
 
 class SnapshotTaken(Message, frozen=True, kw_only=True):

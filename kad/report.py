@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 Plain = Mapping[str, Any]
 
@@ -74,26 +74,6 @@ VRRP Instance: {name}
 """
 
 
-class Status(NamedTuple):
-    """One line per instance, and an exit code for monitoring."""
-
-    text: str
-    exit_code: int
-
-
-def status(vrrp: Plain) -> Status:
-    """Exit code: 0 every instance is MASTER or BACKUP; 1 some are not; 2 none is; 3 there is no instance.
-
-    One whose address the kernel refuses is neither.
-    """
-    instances = vrrp.get("instances", [])
-    if not instances:
-        return Status("no vrrp_instance is running\n", 3)
-    well = sum(instance["state"] in ("MASTER", "BACKUP") and not _refused(instance) for instance in instances)
-    exit_code = 0 if well == len(instances) else 1 if well else 2
-    return Status("".join(_status_line(instance) + "\n" for instance in instances), exit_code)
-
-
 def json_dump(vrrp: Plain, runner: Plain | None = None, version: int = 1) -> str:
     """keepalived.json: version 1 an array of instances, version 2 an object that holds it as "vrrp"."""
     commands = _commands(runner)
@@ -130,27 +110,6 @@ def data(vrrp: Plain, runner: Plain | None = None) -> str:
     for group in groups:
         lines += _group_lines(group, commands)
     return "\n".join(lines) + "\n"
-
-
-def _status_line(instance: Plain) -> str:
-    since = datetime.fromtimestamp(instance["since"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    line = f"{instance['name']}: {instance['state']} since {since}, priority {instance['effective_priority']}"
-    held = [address["address"] for address in _addresses(instance) if address.get("held")]
-    if held:
-        line += f", holds {', '.join(held)}"
-    elif instance.get("master_address"):
-        line += f", master is {instance['master_address']}"
-    refused = _refused(instance)
-    if refused:
-        line += f", lacks {', '.join(refused)}"
-    causes = instance.get("faults") or [instance.get("reason")]
-    reason = "; ".join(cause for cause in causes if cause)
-    return line + (f" ({reason})" if reason else "")
-
-
-def _refused(instance: Plain) -> list[str]:
-    """Addresses that the kernel does not take, with the reason."""
-    return [f"{each['address']} ({each['refused']})" for each in _addresses(instance) if each.get("refused")]
 
 
 def _json_data(instance: Plain, commands: Mapping[str, str]) -> dict[str, object]:

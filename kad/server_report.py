@@ -5,29 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kad.report import Status
-
 Plain = Mapping[str, Any]
 
 
-def status(ipvs: Plain) -> Status:
-    """Exit code: 0 every virtual server is served and has its quorum; 1 some; 2 none; 3 there is none."""
-    services = ipvs.get("virtual_servers", [])
-    if not services:
-        return Status("", 3)
+def lines(ipvs: Plain) -> Iterator[str]:
+    """One for each virtual server, in the order of the configuration."""
     failure = ipvs.get("failure", "")
-    well = sum(service["quorum_up"] and not (failure or service["refused"]) for service in services)
-    exit_code = 0 if well == len(services) else 1 if well else 2
-    return Status("".join(f"{_line(service, failure)}\n" for service in services), exit_code)
-
-
-def together(vrrp: Status, servers: Status) -> Status:
-    """Instances and virtual servers; where there is only one kind, the other does not count."""
-    if servers.exit_code == 3:
-        return vrrp
-    if vrrp.exit_code == 3:
-        return servers
-    return Status(vrrp.text + servers.text, max(vrrp.exit_code, servers.exit_code))
+    for service in ipvs.get("virtual_servers", []):
+        yield _line(service, failure)
 
 
 def _line(service: Plain, failure: str) -> str:

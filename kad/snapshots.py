@@ -17,6 +17,13 @@ from kad.linux.memory import read_memory_file
 _PATIENCE = 8.0
 """Seconds that a child has to tell about itself; one that is deaf is replaced long before, and nobody waits for it."""
 
+_PATIENCE_OF_STATUS = 0.8
+"""The same for a status: a second one that has to wait for the first is answered within 2 s too."""
+_AT_WORK = 0.4
+"""Seconds since the last turn of its loop after which a child that was asked is not at work."""
+WHOLE_FOR_STATUS = frozenset({"vrrp", "ipvs"})
+"""Children whose objects a status lists; of the others it tells only what is wrong."""
+
 Snapshot: TypeAlias = dict[str, msgspec.Raw]
 """Of one child, by name of each part. The parts stay as they came: of many virtual servers they are many megabytes."""
 Taken: TypeAlias = dict[str, Snapshot]
@@ -50,20 +57,27 @@ class _Collection:
     """Snapshots on their way; `done` is called with all that came in time."""
 
     deadline: float
+    until: float
+    """Not even a child that is at work is waited for after this moment."""
     done: list[Callable[[Taken], None]]
     waiting: set[str]
+    of_status: bool = False
     taken: Taken = field(default_factory=dict)
 
 
 class Snapshots:
-    """For the parent; never waits."""
+    """For the parent; never waits.
+
+    Dumps and status are collected apart from each other: a status is answered in time even while a dump waits for a
+    child that does not answer.
+    """
 
     def __init__(self, members: Mapping[str, Member], send: Callable[[Member, messages.Message], None]) -> None:
         self._members = members
         self._send = send
         self._collections: dict[int, _Collection] = {}
-        self._later: list[_Question] = []
-        """Who asked while a collection was on its way: one more answers them all."""
+        self._later: dict[bool, list[_Question]] = {False: [], True: []}
+        """Dumps and (True) status asked for while a collection was on its way: one more answers them all."""
         self._number = 0
 
     @property
@@ -73,28 +87,63 @@ class Snapshots:
     def fall_due(self, now: float) -> None:
         """Answer with what there is."""
         for number, collection in list(self._collections.items()):
-            if collection.deadline <= now:
+            if collection.deadline > now:
+                continue
+            if now < collection.until and any(self._is_at_work(name, now) for name in collection.waiting):
+                collection.deadline = now + _AT_WORK / 2
+            else:
                 self._finish(number)
+
+    def _is_at_work(self, name: str, now: float) -> bool:
+        """Its loop turned a moment ago: it takes long over a long answer."""
+        return now - self._members[name].page.turned_at < _AT_WORK
 
     def collect(self, names: frozenset[str], done: Callable[[Taken], None], *, clear_statistics: bool = False) -> None:
         """Ask these children, as far as they live; a crowd of clients costs a child two answers at most."""
         question = _Question(names, done)
-        if self._collections and not clear_statistics:
-            self._later.append(question)
+        if not clear_statistics and any(not each.of_status for each in self._collections.values()):
+            self._later[False].append(question)
             return
         self._ask([question], clear_statistics=clear_statistics)
 
-    def _ask(self, questions: Sequence[_Question], *, clear_statistics: bool = False) -> None:
+    def collect_status(self, names: frozenset[str], done: Callable[[Taken], None]) -> None:
+        """What is wrong with these children, and of those in WHOLE_FOR_STATUS everything; answered within 2 s.
+
+        One that is just being replaced is waited for as well.
+        """
+        question = _Question(names, done)
+        if any(each.of_status for each in self._collections.values()):
+            self._later[True].append(question)
+            return
+        self._ask([question], of_status=True)
+
+    def _ask(self, questions: Sequence[_Question], *, clear_statistics: bool = False, of_status: bool = False) -> None:
         self._number += 1
+        number, now = self._number, time.monotonic()
         names = frozenset[str]().union(*(question.names for question in questions))
         alive = {name for name in names if self._members[name].configured_generation}
         done = [question.done for question in questions]
-        self._collections[self._number] = _Collection(time.monotonic() + _PATIENCE, done, set(alive))
+        waiting = set(names) if of_status else set(alive)
+        patience = _PATIENCE_OF_STATUS if of_status else _PATIENCE
+        self._collections[number] = _Collection(now + patience, now + _PATIENCE, done, waiting, of_status)
         for name in alive:
-            wanted = messages.SnapshotWanted(number=self._number, clear_statistics=clear_statistics)
-            self._send(self._members[name], wanted)
-        if not alive:
-            self._finish(self._number)
+            self._send_question(number, name, clear_statistics=clear_statistics, of_status=of_status)
+        if not waiting:
+            self._finish(number)
+
+    def _send_question(self, number: int, name: str, *, clear_statistics: bool, of_status: bool) -> None:
+        wanted = messages.SnapshotWanted(
+            number=number,
+            clear_statistics=clear_statistics,
+            problems_only=of_status and name not in WHOLE_FOR_STATUS,
+        )
+        self._send(self._members[name], wanted)
+
+    def configured(self, member: Member) -> None:
+        """A child that was just replaced can be asked now."""
+        for number, collection in self._collections.items():
+            if collection.of_status and member.name in collection.waiting:
+                self._send_question(number, member.name, clear_statistics=False, of_status=True)
 
     def take(self, member: Member, taken: messages.SnapshotTaken) -> None:
         """A child's answer."""
@@ -107,8 +156,10 @@ class Snapshots:
                 self._finish(taken.number)
 
     def lose(self, name: str) -> None:
-        """A child died; nobody waits for its answer."""
+        """A child died; a dump does not wait for its answer, a status does for that of its replacement."""
         for number, collection in list(self._collections.items()):
+            if collection.of_status:
+                continue
             collection.waiting.discard(name)
             if not collection.waiting:
                 self._finish(number)
@@ -117,6 +168,7 @@ class Snapshots:
         collection = self._collections.pop(number)
         for answer in collection.done:
             answer(collection.taken)
-        if self._later and not self._collections:
-            waiting, self._later = self._later, []
-            self._ask(waiting)
+        of_status = collection.of_status
+        if self._later[of_status] and all(each.of_status is not of_status for each in self._collections.values()):
+            waiting, self._later[of_status] = self._later[of_status], []
+            self._ask(waiting, of_status=of_status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from enum import Enum
 
 import msgspec
@@ -17,6 +18,11 @@ BACK_OFF = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 """Seconds before the next try, by the number of early deaths in a row."""
 _EARLY = 1.0
 """A death this soon (seconds) after the child was configured says that it cannot live."""
+_OFTEN = 2
+"""So many unexpected ends within `_RECENT` say that a child ends again and again."""
+_RECENT = 60.0
+"""Seconds."""
+_MOST_ENDS = 100
 _BIRTH = 10.0
 """Seconds without a sign of life that a child has before it is configured."""
 _ABSENCE = 5.0
@@ -138,6 +144,8 @@ class Supervision:
         self.phase = Phase.ABSENT
         self.deadline: float | None = None
         self.restarts = 0
+        self._ends: deque[tuple[float, int]] = deque(maxlen=_MOST_ENDS)
+        """Moment and exit status of its last unexpected ends."""
         self._early_deaths = 0
         self._configured_at: float | None = None
         self._heard_at = 0.0
@@ -157,6 +165,16 @@ class Supervision:
                 return now - self._heard_at <= _DOUBTFUL * self.deaf_after
             case _:
                 return now - self._heard_at <= _ABSENCE
+
+    def failing(self, now: float) -> str:
+        """How often and how it ended of late, where that is no single accident; empty: it is well."""
+        recent = [status for at, status in self._ends if now - at < _RECENT]
+        if len(recent) < _OFTEN and self.phase is not Phase.WAITING:
+            return ""
+        if not recent:
+            return "it waits for its next start"
+        times = "once" if len(recent) == 1 else f"{len(recent)} times"
+        return f"{times} in {_RECENT:.0f} s, it last {describe(recent[-1])}"
 
     @property
     def is_sent_away(self) -> bool:
@@ -238,12 +256,13 @@ class Supervision:
                 self.phase, self.deadline = Phase.ABSENT, None
                 return [said, GiveUp(status, f"the {self.name} process cannot run here")]
             case _:
-                return [said, *self._replace(now)]
+                return [said, *self._replace(status, now)]
 
-    def _replace(self, now: float) -> list[Action]:
+    def _replace(self, status: int, now: float) -> list[Action]:
         self.restarts += 1
         if self._dismissed:
             return self._start(now)
+        self._ends.append((now, status))
         if self._configured_at is not None and now - self._configured_at > _EARLY:
             self._early_deaths = 0
             return self._start(now)

@@ -323,6 +323,7 @@ class Watchdog:
         if member.name == "vrrp":
             self.sweep.cancel()
         if first:
+            self.inquiries.configured(member)
             waiting = list(member.orders)
             member.orders.clear()
             for order in waiting:

@@ -31,6 +31,7 @@ from kad.linux.refused import Refused
 from kad.log import Logger
 from kad.machine import Deadlines
 from kad.messages import BfdKept, Message, Observation
+from kad.model.problem import Problem
 from kad.mux import Mux
 
 _COMPLAINT_EVERY = 60.0
@@ -211,6 +212,10 @@ class Room:
             if clear_statistics:
                 watched.sent = watched.received = 0
         return {"sessions": sessions, "discarded": dict(self._discarded)}
+
+    def problems(self) -> list[Problem]:
+        """What this process watches is no problem of its own."""
+        return []
 
     async def stop(self, release: bool, handover: float) -> None:
         """The neighbours are told that this is no failure."""

@@ -38,6 +38,7 @@ from kad.linux.check_socket import Exhausted, Unreachable, allow_descriptors
 from kad.log import Logger
 from kad.machine import Deadlines
 from kad.messages import CheckState, Message, Notified, Observation, ServerHealth
+from kad.model.problem import Problem
 from kad.mux import Mux
 
 GOLDEN = 0.6180339887498949
@@ -271,6 +272,10 @@ class Room:
             "most_attempts_open": self._most_open,
             "servers": servers,
         }
+
+    def problems(self) -> list[Problem]:
+        """What this process watches is no problem of its own."""
+        return []
 
     async def stop(self, release: bool, handover: float) -> None:
         """Let every attempt go; what was told stands."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 import msgspec
 
@@ -18,9 +19,11 @@ class ProblemKind(enum.StrEnum):
     """What is wrong; the text that is printed for each kind is in `describe`."""
 
     TWO_MASTERS = "two_masters"
-    """Another router also acts as MASTER; `detail` is its address."""
+    """Another router also acts as MASTER; `peer` is its address."""
     ADVERTS_REFUSED = "adverts_refused"
-    """Adverts of a router on the link are discarded; `detail` names the router and the reason."""
+    """Adverts of a router on the link are discarded; `peer` is its address, `detail` the reason."""
+    NOT_STARTED = "not_started"
+    """An instance does not take part yet; `detail` is the cause."""
     FAULT = "fault"
     """An instance is in FAULT; `detail` is the cause."""
     KERNEL_REFUSED = "kernel_refused"
@@ -30,18 +33,20 @@ class ProblemKind(enum.StrEnum):
     DEVICE_DOWN = "device_down"
     """A device of a MASTER is down or absent; `detail` is its name."""
     PROCESS_SILENT = "process_silent"
-    """A child process does not answer."""
+    """A process does not answer; `detail` says what it does instead, where that is known."""
     PROCESS_FAILING = "process_failing"
     """A child process ends again and again; `detail` says how often and how it ended."""
     RELOAD_REFUSED = "reload_refused"
     """The last reload was refused; `detail` is the reason."""
     NO_IPVS = "no_ipvs"
-    """Virtual servers are configured and the kernel has no IPVS."""
+    """Virtual servers are configured and IPVS cannot be used; `detail` is the reason."""
+    NOT_SERVED = "not_served"
+    """A virtual server is served neither by a real server nor by its sorry server; `detail` is the cause."""
     QUORUM_LOST = "quorum_lost"
-    """A virtual server has lost its quorum; `detail` is the cause."""
+    """A virtual server has lost its quorum, and something still serves it; `detail` is the cause."""
 
 
-_WARNINGS = frozenset({ProblemKind.RELOAD_REFUSED, ProblemKind.QUORUM_LOST})
+_WARNINGS = frozenset({ProblemKind.NOT_STARTED, ProblemKind.RELOAD_REFUSED, ProblemKind.QUORUM_LOST})
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +55,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     kind: ProblemKind
     object: str
     """An instance or virtual server by its name; a child process as `process NAME`; "" for kad as a whole."""
+    peer: str = ""
+    """The other router that takes part in it, by its address."""
     detail: str = ""
     """What exactly, as `kind` says."""
     since: float | None = None
@@ -65,9 +72,11 @@ def describe(problem: Problem) -> str:
     detail = problem.detail
     match problem.kind:
         case ProblemKind.TWO_MASTERS:
-            return f"{detail} is also MASTER"
+            return f"{problem.peer} is also MASTER"
         case ProblemKind.ADVERTS_REFUSED:
-            return f"adverts are refused: {detail}"
+            return f"adverts of {problem.peer} are refused: {detail}"
+        case ProblemKind.NOT_STARTED:
+            return f"does not take part yet: {detail}"
         case ProblemKind.FAULT:
             return f"in FAULT: {detail}"
         case ProblemKind.KERNEL_REFUSED:
@@ -77,12 +86,28 @@ def describe(problem: Problem) -> str:
         case ProblemKind.DEVICE_DOWN:
             return f"device {detail} is down"
         case ProblemKind.PROCESS_SILENT:
-            return "does not answer"
+            return f"does not answer: {detail}" if detail else "does not answer"
         case ProblemKind.PROCESS_FAILING:
             return f"ends again and again: {detail}"
         case ProblemKind.RELOAD_REFUSED:
             return f"the last reload was refused: {detail}"
         case ProblemKind.NO_IPVS:
-            return "the kernel has no IPVS: virtual servers are not served"
+            return f"virtual servers are not served: {detail}"
+        case ProblemKind.NOT_SERVED:
+            return f"not served: {detail}"
         case ProblemKind.QUORUM_LOST:
             return f"quorum lost: {detail}"
+
+
+def to_plain(problem: Problem) -> dict[str, object]:
+    """The problem with its severity and its sentence, for `--dump` and `--status`."""
+    return {
+        **msgspec.to_builtins(problem),
+        "severity": int(problem.severity),
+        "text": f"{problem.object}: {describe(problem)}" if problem.object else describe(problem),
+    }
+
+
+def worst_first(problems: Iterable[Problem]) -> list[Problem]:
+    """Critical ones before warnings, otherwise in their order."""
+    return sorted(problems, key=lambda problem: -problem.severity)

@@ -171,11 +171,3 @@ def test_a_client_has_ten_seconds(lab: Lab, daemon: Kad) -> None:
         begin = time.monotonic()
         assert client.recv(10) == b""
         assert 9 < time.monotonic() - begin < 12
-
-
-def test_a_process_that_does_not_answer_is_not_taken_for_nothing_to_do(daemon: Kad) -> None:
-    os.kill(daemon.child("vrrp"), signal.SIGSTOP)
-    asked = daemon.ask("--status")
-    assert (asked.returncode, asked.stdout) == (3, "")
-    assert asked.stderr == "kad: the vrrp process does not answer: ask again\n"
-    assert daemon.ask("--status").stdout.startswith("VI_1: ")

@@ -79,7 +79,7 @@ def test_the_dump_names_every_process_and_instance(pair: Pair, daemon: Kad) -> N
     assert {each["pid"] for each in told["processes"].values()} == set(namespaced.values())
 
 
-def test_status_is_one_line_an_instance_and_an_exit_code(pair: Pair, daemon: Kad) -> None:
+def test_status_is_problems_then_a_line_for_each_instance_and_an_exit_status(pair: Pair, daemon: Kad) -> None:
     lab, _, _ = pair
     done = daemon.ask("--status")
     assert done.returncode == 0
@@ -90,7 +90,9 @@ def test_status_is_one_line_an_instance_and_an_exit_code(pair: Pair, daemon: Kad
     daemon.wait_log("Entering FAULT STATE")
     done = daemon.ask("--status")
     assert done.returncode == 2
-    assert done.stdout.startswith("VI_1: FAULT since ")
+    problem, line = done.stdout.splitlines()
+    assert problem.startswith("CRITICAL: VI_1: in FAULT: interface eth0 is down, since ")
+    assert line.startswith("VI_1: FAULT since ")
     daemon.stop()
     assert daemon.ask("--status").returncode not in (0, 1, 2)
 

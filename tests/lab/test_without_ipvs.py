@@ -26,7 +26,8 @@ def test_what_is_not_served_is_said_and_vrrp_goes_on(pair: tuple[Lab, Node, Node
     daemon.wait_log(f"{failure}; the virtual servers are not served")
     daemon.wait_log("Entering MASTER STATE")
     told = daemon.ask("--status")
-    instance, service = told.stdout.splitlines()
+    problem, instance, service = told.stdout.splitlines()
+    assert problem == f"CRITICAL: virtual servers are not served: {failure}"
     assert instance.startswith("VI_1: MASTER since ")
     assert service == f"virtual_server {VIP} 80: not served ({failure})"
     assert told.returncode == 2

@@ -13,6 +13,7 @@ from kad.linux.channel import Channel, pair
 from kad.linux.memory import write_memory_file
 from kad.log import Destination, Logger
 from kad.messages import Message
+from kad.model.problem import Problem
 from kad.mux import Mux
 from kad.page import Page
 
@@ -38,6 +39,9 @@ class Room:
 
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         return {}
+
+    def problems(self) -> list[Problem]:
+        return []
 
     async def stop(self, release: bool, handover: float) -> None:
         self.asked.append("stop")

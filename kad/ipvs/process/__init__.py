@@ -14,6 +14,7 @@ from kad.ipvs.process.daemons import SyncDaemons
 from kad.ipvs.process.drains import Drains
 from kad.ipvs.process.kernel import BREATH
 from kad.ipvs.process.marking import PacketMarks
+from kad.ipvs.process.problems import problems_of
 from kad.ipvs.process.programming import Programming
 from kad.ipvs.process.timeouts import SessionTimeouts
 from kad.ipvs.service import (
@@ -38,6 +39,7 @@ from kad.linux.refused import Refused
 from kad.log import Logger
 from kad.messages import Draining, DrainWanted, IpvsLeft, IpvsMemory, Message, QuorumState, RouterState, ServerHealth
 from kad.messages import Event as Happened
+from kad.model.problem import Problem, ProblemKind
 from kad.mux import Mux
 
 
@@ -362,6 +364,18 @@ class Room:
                 for key, server in service.servers.items()
             ],
         }
+
+    def problems(self) -> list[Problem]:
+        """Where there is no table nothing is said of each virtual server."""
+        if self._services and self._programming.failure:
+            return [Problem(kind=ProblemKind.NO_IPVS, object="", detail=self._programming.failure)]
+        found: list[Problem] = []
+        for number, (name, service) in enumerate(self._services.items()):
+            self._breathe(number)
+            said = self._quorums.get(name)
+            refusal = self._programming.refusal(self._keys[name])
+            found += problems_of(service, refusal, said if said is not None and not said.up else None)
+        return found
 
     # the end
 

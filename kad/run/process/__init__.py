@@ -9,6 +9,7 @@ import msgspec
 
 from kad.log import Logger
 from kad.messages import FifoKept, FifoLine, FifoOpened, Mail, MailKept, Message, Notify, NotifyKept, Observation
+from kad.model.problem import Problem
 from kad.mux import Mux
 from kad.run.keywords import RunnerSlice
 from kad.run.process.census import Census
@@ -125,6 +126,10 @@ class Room:
             "fifos": self._fifos.snapshot(),
             "mail": self._mails.snapshot(),
         }
+
+    def problems(self) -> list[Problem]:
+        """What this process watches is no problem of its own."""
+        return []
 
     async def stop(self, release: bool, handover: float) -> None:
         """End the scripts; what is asked for in farewell gets a second."""

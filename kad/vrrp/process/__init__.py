@@ -17,6 +17,7 @@ from kad.linux.network import AddressChanged, LinkChanged, Network
 from kad.linux.packet_sockets import PacketSockets
 from kad.log import Logger
 from kad.messages import Earlier, HostBefore, Message, Observation, Resume
+from kad.model.problem import Problem
 from kad.mux import Mux
 from kad.page import SLOTS
 from kad.track.priority import Verdict
@@ -53,6 +54,7 @@ from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.last_adverts import say_again
 from kad.vrrp.process.linkstates import LinkStates
 from kad.vrrp.process.needs import lacking
+from kad.vrrp.process.problems import problems_of
 from kad.vrrp.process.promotion import Promotion
 from kad.vrrp.process.routing import Routing
 from kad.vrrp.process.snapshot import plain_groups, plain_instances, plain_interfaces
@@ -547,6 +549,15 @@ class Room:
             "static": self._statics.snapshot(),
             "counters": {**counters, "netlink_overruns": self.network.overruns},
         }
+
+    def problems(self) -> list[Problem]:
+        """Of every instance."""
+        found: list[Problem] = []
+        booted_at = time.time() - self._mux.now()
+        for instance in self.instances:
+            found += problems_of(instance, self.network, self._link_states.is_up, booted_at)
+            self._course.keep_pace()
+        return found
 
     async def stop(self, release: bool, handover: float) -> None:
         self._leaving = self._mux.loop.create_future()

@@ -24,6 +24,7 @@ from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.phases import Backup, Master
 from kad.vrrp.process.layout import Layout, addresses_of
 from kad.vrrp.router import Router
+from kad.vrrp.split import Split
 
 if TYPE_CHECKING:
     from kad.linux.segment import Outbox
@@ -290,10 +291,15 @@ class Instance:
             "configuration": _for_readers(configuration),
         }
 
+    @property
+    def split(self) -> Split | None:
+        """Another router that is MASTER now too; one sign of it may be a packet that crossed ours."""
+        phase = self.router.phase
+        return phase.split if isinstance(phase, Master) and phase.split and phase.split.signs > 1 else None
+
     def _splits(self, now: float) -> dict[str, Any]:
         """How often and how long another router was MASTER too, and whether it is so now."""
-        phase = self.router.phase
-        split = phase.split if isinstance(phase, Master) and phase.split and phase.split.signs > 1 else None
+        split = self.split
         return {
             "count": self.counters["splits"],
             "seconds": self.counters["split_ms"] / 1000,

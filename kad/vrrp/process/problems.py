@@ -1,0 +1,42 @@
+"""What is wrong with an instance now, as typed values for status and the dump."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from kad.linux.link import Link
+from kad.linux.network import Network
+from kad.model.problem import Problem, ProblemKind
+from kad.vrrp.events import State
+from kad.vrrp.process.instance import Instance
+
+
+def problems_of(
+    instance: Instance, network: Network, is_up: Callable[[Link], bool], booted_at: float
+) -> Iterator[Problem]:
+    """`booted_at` is the UNIX time of the monotonic moment 0."""
+    name, router = instance.name, instance.router
+    match router.state:
+        case State.INIT:
+            yield Problem(kind=ProblemKind.NOT_STARTED, object=name, detail="startup delay", since=instance.since)
+        case State.FAULT:
+            detail = "; ".join(sorted(router.faults)) or instance.reason
+            yield Problem(kind=ProblemKind.FAULT, object=name, detail=detail, since=instance.since)
+    if (split := instance.split) is not None:
+        yield Problem(kind=ProblemKind.TWO_MASTERS, object=name, peer=split.other, since=booted_at + split.since)
+    if not router.holds_addresses:
+        return
+    for device in _devices(instance):
+        link = network.link(device)
+        if link is None or not is_up(link):
+            yield Problem(kind=ProblemKind.DEVICE_DOWN, object=name, detail=device)
+    for (address, _), reason in instance.refused.items():
+        yield Problem(kind=ProblemKind.KERNEL_REFUSED, object=name, detail=f"{address}: {reason}")
+
+
+def _devices(instance: Instance) -> list[str]:
+    """Every device that carries its adverts or its addresses, once."""
+    configuration = instance.configuration
+    names = [configuration.speaks_on, configuration.own_interface]
+    names += [address.device or configuration.own_interface for address in instance.addresses]
+    return [name for name in dict.fromkeys(names) if name]
