@@ -54,7 +54,7 @@ from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.last_adverts import say_again
 from kad.vrrp.process.linkstates import LinkStates
 from kad.vrrp.process.needs import lacking
-from kad.vrrp.process.problems import problems_of
+from kad.vrrp.process.problems import Clocks, problems_of
 from kad.vrrp.process.promotion import Promotion
 from kad.vrrp.process.routing import Routing
 from kad.vrrp.process.snapshot import plain_groups, plain_instances, plain_interfaces
@@ -553,9 +553,9 @@ class Room:
     def problems(self) -> list[Problem]:
         """Of every instance."""
         found: list[Problem] = []
-        booted_at = time.time() - self._mux.now()
+        clocks = Clocks(time.time(), self._mux.now())
         for instance in self.instances:
-            found += problems_of(instance, self.network, self._link_states.is_up, booted_at)
+            found += problems_of(instance, self.network, self._link_states.is_up, clocks)
             self._course.keep_pace()
         return found
 

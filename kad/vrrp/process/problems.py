@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from kad.linux.link import Link
 from kad.linux.network import Network
@@ -11,10 +12,20 @@ from kad.vrrp.events import State
 from kad.vrrp.process.instance import Instance
 
 
+class Clocks(NamedTuple):
+    """One moment by both clocks, in seconds."""
+
+    unix: float
+    monotonic: float
+
+    def to_unix(self, moment: float) -> float:
+        """The UNIX time of a monotonic moment."""
+        return self.unix - (self.monotonic - moment)
+
+
 def problems_of(
-    instance: Instance, network: Network, is_up: Callable[[Link], bool], booted_at: float
+    instance: Instance, network: Network, is_up: Callable[[Link], bool], clocks: Clocks
 ) -> Iterator[Problem]:
-    """`booted_at` is the UNIX time of the monotonic moment 0."""
     name, router = instance.name, instance.router
     match router.state:
         case State.INIT:
@@ -23,7 +34,7 @@ def problems_of(
             detail = "; ".join(sorted(router.faults)) or instance.reason
             yield Problem(kind=ProblemKind.FAULT, object=name, detail=detail, since=instance.since)
     if (split := instance.split) is not None:
-        yield Problem(kind=ProblemKind.TWO_MASTERS, object=name, peer=split.other, since=booted_at + split.since)
+        yield Problem(kind=ProblemKind.TWO_MASTERS, object=name, peer=split.other, since=clocks.to_unix(split.since))
     if not router.holds_addresses:
         return
     for device in _devices(instance):
