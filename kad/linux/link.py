@@ -14,6 +14,7 @@ _RTM_GETLINK = 18
 
 _IFINFOMSG = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _U32 = struct.Struct("=I")
+_S32 = struct.Struct("=i")
 
 _IFF_UP = 0x1
 _IFF_LOOPBACK = 0x8
@@ -28,12 +29,21 @@ _IFLA_MASTER = 10
 _IFLA_LINKINFO = 18
 _IFLA_IFALIAS = 20
 _IFLA_GROUP = 27
+_IFLA_LINK_NETNSID = 37
 _IFLA_INFO_KIND = 1
 _IFLA_INFO_DATA = 2
 _IFLA_MACVLAN_MODE = 1
 
 ETHERNET = 1
 """`Link.hardware` of what carries Ethernet frames (ARPHRD_ETHER)."""
+
+
+class Elsewhere(msgspec.Struct, frozen=True):
+    """An interface of another namespace: its index means nothing in this one."""
+
+    index: int
+    namespace: int
+    """The kernel's number of that namespace (IFLA_LINK_NETNSID); -1 where it has none yet."""
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +66,9 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     master: int
     """Index of the bridge, bond or VRF that it belongs to; 0 for none."""
     lower: int
-    """Index of the interface below it (of a macvlan or VLAN), or of a veth's peer; 0 for none."""
+    """Index of the interface below it (of a macvlan or VLAN), or of a veth's peer, in this namespace; 0 for none."""
+    lower_elsewhere: Elsewhere | None = None
+    """The same where that interface is in another namespace; `lower` is 0 then."""
     mode: int = 0
     """Of a macvlan: MACVLAN_MODE_."""
     group: int = 0
@@ -93,6 +105,7 @@ def parse_link(told: Message) -> tuple[Link, bool] | None:
     linkinfo = attributes(found.get(_IFLA_LINKINFO, b""))
     kind = linkinfo.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode(errors="replace")
     data = attributes(linkinfo.get(_IFLA_INFO_DATA, b"")) if kind == "macvlan" else {}
+    lower, lower_elsewhere = _lower(found)
     link = Link(
         index=index,
         name=found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
@@ -106,12 +119,21 @@ def parse_link(told: Message) -> tuple[Link, bool] | None:
         mtu=_number(found, _IFLA_MTU),
         kind=kind,
         master=_number(found, _IFLA_MASTER),
-        lower=_number(found, _IFLA_LINK),
+        lower=lower,
+        lower_elsewhere=lower_elsewhere,
         mode=_number(data, _IFLA_MACVLAN_MODE),
         group=_number(found, _IFLA_GROUP),
         alias=found.get(_IFLA_IFALIAS, b"").rstrip(b"\0").decode(errors="replace"),
     )
     return link, told.kind == RTM_DELLINK
+
+
+def _lower(found: dict[int, bytes]) -> tuple[int, Elsewhere | None]:
+    """`lower` and `lower_elsewhere`: the kernel names the namespace of IFLA_LINK only where that is another one."""
+    index, namespace = _number(found, _IFLA_LINK), found.get(_IFLA_LINK_NETNSID)
+    if namespace is None:
+        return index, None
+    return 0, Elsewhere(index, _S32.unpack(namespace)[0] if len(namespace) == _S32.size else -1)
 
 
 def dump_links(netlink: Netlink) -> list[Link]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +45,18 @@ class Placeable(Protocol):
 _AddressKey = tuple[str, int]
 
 
+def lowest(link: Link, kinds: Container[str], link_at: Callable[[int], Link | None]) -> Link:
+    """See Network.lowest()."""
+    passed = {link.index}
+    while link.kind in kinds:
+        below = link_at(link.lower) if link.lower else None
+        if below is None or below.index in passed:
+            break
+        passed.add(below.index)
+        link = below
+    return link
+
+
 class Network:
     """A table that follows the kernel, and the socket by which it is changed."""
 
@@ -76,6 +89,13 @@ class Network:
 
     def links(self) -> list[Link]:
         return list(self._links.values())
+
+    def lowest(self, link: Link, kinds: Container[str]) -> Link:
+        """The interface below a stack of interfaces of these kinds: of those that this namespace shows, the last one.
+
+        The walk ends whatever the indexes say: each interface is passed once.
+        """
+        return lowest(link, kinds, self.link_at)
 
     def addresses(self, index: int) -> list[Address]:
         """In the kernel's order: a primary address before its secondaries."""

@@ -89,10 +89,7 @@ class Announcing:
         return configuration.announcing.elsewhere_all or link.kind in _STACKED
 
     def _pace_of(self, instance: Instance, each: Announcement) -> tuple[Lane, float]:
-        link: Link | None = each.link
-        while link is not None and link.kind in _STACKED:
-            link = self._network.link_at(link.lower)
-        name = link.name if link is not None else each.link.name
+        name = self._network.lowest(each.link, _STACKED).name
         pace = self._groups.get(name)
         if pace is not None:
             return (pace.interfaces, each.ipv6), pace.gna_interval if each.ipv6 else pace.garp_interval

@@ -6,10 +6,11 @@ import errno
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import NamedTuple
 
 from kad.linux.address import ALREADY_THERE, encode_add
 from kad.linux.borrowed_settings import BorrowedSettings, Setting
-from kad.linux.link import Link
+from kad.linux.link import Elsewhere, Link
 from kad.linux.network import Change, LinkChanged, Network
 from kad.linux.refused import Refused
 from kad.linux.sysctl import set_interface_setting
@@ -44,6 +45,14 @@ _SPEAKS_IPV6 = {"addr_gen_mode": "1", "autoconf": "0", "accept_ra": "0", "disabl
 """IPv6 settings of a macvlan: it makes no address of its own, and speaks IPv6 though new interfaces do not."""
 
 
+class _Placement(NamedTuple):
+    """A device on the interface that was asked for, and what the kernel says is below it."""
+
+    base: int
+    lower: int
+    lower_elsewhere: Elsewhere | None = None
+
+
 class Devices:
     """The only maker of interfaces. It compares what is there with what is wanted, however often it is asked."""
 
@@ -67,6 +76,8 @@ class Devices:
         self._guards: dict[str, AddressGuard] = {}
         self._not_before: dict[str, float] = {}
         self._failures: dict[str, str] = {}
+        self._placements: dict[str, _Placement] = {}
+        """Where the kernel put each that was made here, and on which base."""
         self._borrowed = BorrowedSettings(self._warn_once)
         self._warned: set[str] = set()
 
@@ -179,7 +190,10 @@ class Devices:
         kind = _kind(device)
         if link is not None and link.kind != kind:
             return f"interface {device.name} is there already, and it is no {kind}"
-        if link is not None and not _is_as_wanted(link, device, base):
+        if link is not None and not self._is_as_wanted(link, device, base):
+            # One that was found in order here was changed since; another one may be of an earlier configuration.
+            if self._prepared.pop(device.name, None) == link.index and not self._may_make_anew(device):
+                return self._failures[device.name]
             self._log.info(f"{device.name} is not as it should be: making it anew")
             self._network.request([encode_delete(link.index)])
             link = None
@@ -194,11 +208,27 @@ class Devices:
             link = self._network.link(device.name)
             if link is None:
                 return f"{device.name} was made, and is gone"
+            # The kernel puts a macvlan on a macvlan onto the interface below that one, and an ipvlan likewise.
+            self._placements[device.name] = _Placement(base.index, link.lower, link.lower_elsewhere)
         if self._prepared.get(device.name) != link.index:
             self._prepare(device, link)
         refusal = 0 if link.enabled else self._network.request([encode_up(link.index)])[0]
         # One that is gone by now is missed when that is told.
         return "" if refusal in (0, errno.ENODEV) else f"cannot switch on {device.name}: {os.strerror(refusal)}"
+
+    def _is_as_wanted(self, link: Link, device: VirtualDevice, base: Link) -> bool:
+        found = _Placement(base.index, link.lower, link.lower_elsewhere)
+        right = [_Placement(base.index, base.index), self._placements.get(device.name)]
+        if base.kind == link.kind:
+            right.append(_Placement(base.index, base.lower, base.lower_elsewhere))
+        if found not in right or device.group not in (None, link.group):
+            return False
+        return device.mac is None or (link.mac.hex(":") == device.mac and link.mode == MACVLAN_MODE_PRIVATE)
+
+    def _may_make_anew(self, device: VirtualDevice) -> bool:
+        """Whether it is made anew now; if not, it is tried later."""
+        self._lose(device, "changed")
+        return self._not_before.get(device.name, 0.0) <= self._mux.now()
 
     def _make(self, device: VirtualDevice, base: Link) -> int:
         group = base.group if device.group is None else device.group
@@ -286,9 +316,3 @@ class Devices:
 
 def _kind(device: VirtualDevice) -> str:
     return "ipvlan" if device.mac is None else "macvlan"
-
-
-def _is_as_wanted(link: Link, device: VirtualDevice, base: Link) -> bool:
-    if link.lower != base.index or device.group not in (None, link.group):
-        return False
-    return device.mac is None or (link.mac.hex(":") == device.mac and link.mode == MACVLAN_MODE_PRIVATE)

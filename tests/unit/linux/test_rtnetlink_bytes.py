@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kad.linux.address import Address, encode_add, encode_delete, parse_address
-from kad.linux.link import parse_link
+from kad.linux.link import Elsewhere, parse_link
 from kad.linux.netlink import Message, Netlink, Overrun, attribute, attributes, message, messages
 from kad.linux.refused import Refused
 
@@ -181,6 +181,20 @@ ACK = "24000000 0200 0001 {:02x}000000 00000000 {} 14000000 1400 0500 {:02x}0000
 ROW = "14000000 1400 {}00 {:02x}000000 00000000 {}"
 OK, EEXIST = "00000000", "efffffff"
 KERNEL, PROCESS = 0, 4711
+
+
+def test_the_interface_below_may_be_in_another_namespace() -> None:
+    """IFLA_LINK (5) is an index of this namespace, unless IFLA_LINK_NETNSID (37) names another one."""
+    head = hexed("00 00 0100 02000000 43100000 00000000 0900 0300 77616e30 00 000000 0800 0500 02000000")
+    here, _ = parse_link(Message(16, 0, 0, head)) or (None, None)
+    assert here is not None
+    assert (here.lower, here.lower_elsewhere) == (2, None)
+    there, _ = parse_link(Message(16, 0, 0, head + hexed("0800 2500 03000000"))) or (None, None)
+    assert there is not None
+    assert (there.lower, there.lower_elsewhere) == (0, Elsewhere(2, 3))
+    unnamed, _ = parse_link(Message(16, 0, 0, head + hexed("0800 2500 ffffffff"))) or (None, None)
+    assert unnamed is not None
+    assert (unnamed.lower, unnamed.lower_elsewhere) == (0, Elsewhere(2, -1))
 
 
 def test_answers_are_found_by_their_sequence_number() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -13,7 +13,7 @@ from kad.linux.address import Address
 from kad.linux.batch import Datagram, Unsent
 from kad.linux.claims import Claim
 from kad.linux.link import Link
-from kad.linux.network import Change
+from kad.linux.network import Change, lowest
 from kad.linux.packet_sockets import PacketSockets
 from kad.linux.routing import Key, Loss, Losses
 from kad.linux.segment import Outbox
@@ -138,6 +138,9 @@ class Segment:
     def listen_to(self, groups: set[str]) -> None:
         self.groups = set(groups)
 
+    def speak_as(self, source: str) -> None:
+        pass
+
     def receive(self) -> list[bytes]:
         self.readings += 1
         taken, self.waiting = self.waiting[:64], self.waiting[64:]
@@ -215,6 +218,9 @@ class Network:
 
     def link_at(self, index: int) -> Link | None:
         return next((link for link in self.by_name.values() if link.index == index), None)
+
+    def lowest(self, link: Link, kinds: Container[str]) -> Link:
+        return lowest(link, kinds, self.link_at)
 
     def links(self) -> list[Link]:
         return list(self.by_name.values())
@@ -322,9 +328,9 @@ def address(text: str, prefix: int, index: int, *, scope: int = 0, flags: int = 
 class House:
     """A room that runs: eth0 (index 1, 10.77.0.1/24) exists."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, network: Network | None = None) -> None:
         self.mux = Clockwork()
-        self.network = Network()
+        self.network = network or Network()
         self.network.by_name["eth0"] = link("eth0", 1)
         self.network.held[1] = [address("10.77.0.1", 24, 1)]
         self.frames = Frames()
