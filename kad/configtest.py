@@ -5,13 +5,14 @@ The parser is imported by the functions that need it: the daemon's parent import
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kad import messages
 from kad.control import ControlError
+from kad.linux.own_files import Foreign, append_findings
+from kad.output import to_error, to_output
 from kad.supervision import EXIT_CONFIGURATION, EXIT_FATAL, EXIT_OK
 
 if TYPE_CHECKING:
@@ -58,20 +59,22 @@ class Reading:
 
 
 def test(reading: Reading, log: str, form: str) -> int:
-    """`-t`: the findings to standard error, or appended to `log`; returns keepalived's exit code."""
+    """`-t`: the findings to standard error, JSON to standard output, or appended to `log`; keepalived's exit code."""
     from kad.config import render
 
     analysis = reading.analyze(test=True)
     to_text = render.to_json if form == "json" else render.render
     text = to_text(analysis.diagnostics)
     if not log:
-        print(text, end="", file=sys.stdout if form == "json" else sys.stderr)
+        (to_output if form == "json" else to_error)(text)
         return analysis.exit_code
     try:
-        with open(log, "a") as file:
-            file.write(text)
+        append_findings(log, text, analysis.files)
+    except Foreign as foreign:
+        to_error(f"kad: {foreign}\nTo test a file, write kad -t FILE.\n")
+        return EXIT_FATAL
     except OSError as error:
-        print(f"kad: {log}: {error.strerror}", file=sys.stderr)
+        to_error(f"kad: {log}: {error.strerror}\n")
         return EXIT_FATAL
     return analysis.exit_code
 
@@ -84,8 +87,8 @@ def print_effective(reading: Reading, *, with_defaults: bool) -> int:
     analysis, text = analyzer.effective(
         reading.files, gather(), reading.options(test=True), with_defaults=with_defaults
     )
-    print(analyzer.render(analysis.diagnostics), end="", file=sys.stderr)
-    print(text, end="")
+    to_error(analyzer.render(analysis.diagnostics))
+    to_output(text)
     return analysis.exit_code
 
 
@@ -97,16 +100,16 @@ def explain(word: str) -> int:
     layout = language()
     match word:
         case "":
-            print(explaining.overview(layout), end="")
+            to_output(explaining.overview(layout))
         case "reference":
-            print(explaining.reference(layout), end="")
+            to_output(explaining.reference(layout))
         case _:
             text = explaining.explain(word, layout)
             if text is None:
                 near = ", ".join(explaining.proposals(word, layout))
-                print(f"kad: there is no keyword {word}{f'; near it: {near}' if near else ''}", file=sys.stderr)
+                to_error(f"kad: unknown keyword {word}{f'; similar: {near}' if near else ''}\n")
                 return EXIT_FATAL
-            print(text, end="")
+            to_output(text)
     return EXIT_OK
 
 
@@ -116,11 +119,11 @@ def check_reload(reading: Reading, runtime_directory: Path) -> int:
     from kad.config import analyzer
 
     analysis = reading.analyze(test=False)
-    print(analyzer.render(analysis.diagnostics), end="", file=sys.stderr)
+    to_error(analyzer.render(analysis.diagnostics))
     try:
         text, accepted = checking.check_reload(runtime_directory, analysis)
     except ControlError as error:
-        print(f"kad: {error}", file=sys.stderr)
+        to_error(f"kad: {error}\n")
         return EXIT_FATAL
-    print(text, end="")
+    to_output(text)
     return EXIT_OK if accepted else EXIT_CONFIGURATION

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import select
 import socket
-import sys
 import time
 from dataclasses import dataclass, field
 from enum import IntEnum
+
+from kad.output import to_error
 
 _LARGEST_LINE = 4000
 """Below PIPE_BUF, so that a line is written whole or not at all."""
@@ -98,7 +99,7 @@ class Logger:
             try:
                 self._file = os.open(str(self.destination.file), flags, 0o640)
             except OSError as error:
-                print(f"cannot write the log file {self.destination.file}: {error.strerror}", file=sys.stderr)
+                to_error(f"cannot write the log file {self.destination.file}: {error.strerror}\n")
                 self._file = -1
 
     def _write_file(self, line: str) -> None:

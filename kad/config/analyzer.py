@@ -86,6 +86,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     watchdog: WatchdogSlice = WatchdogSlice()
     slices: dict[str, bytes] = {}
     """msgpack by child: runner, vrrp, ipvs, checker; a child without work has none."""
+    files: tuple[str, ...] = ()
+    """Every file that was read."""
 
 
 def analyze(files: str, host: Host, options: Options | None = None) -> Analysis:
@@ -135,6 +137,7 @@ def _analyze(files: str, host: Host, options: Options) -> tuple[Analysis, File]:
         fatal=any(found.severity == "error" for found in diagnostics),
         watchdog=watchdog,
         slices={name: msgspec.msgpack.encode(part) for name, part in slices.items()},
+        files=tuple(reader.files),
     )
     return analysis, file
 

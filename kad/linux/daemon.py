@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from kad.output import to_error
+
 
 def have_standard_streams() -> None:
     """Whoever starts us may have closed some: then whatever is opened next would take their numbers."""
@@ -59,6 +61,6 @@ def detach(run: Callable[[Announcer], int]) -> int:
         word += part
     status_text, _, text = word.decode(errors="replace").partition(" ")
     if text:
-        print(f"kad: {text}", file=sys.stderr)
+        to_error(f"kad: {text}\n")
     # Nothing said: the daemon died before it could.
     return int(status_text) if status_text.isdecimal() else 70

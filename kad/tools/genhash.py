@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -11,9 +10,11 @@ from kad.check.http import HttpConversation
 from kad.check.keywords import Connection, Tls, Url
 from kad.check.stream import StreamAttempt
 from kad.check.tls import Contexts, Layer
+from kad.command_line import Error, Parser, seconds
 from kad.linux.check_socket import Exhausted, Unreachable
 from kad.linux.sockets import Sockets
 from kad.mux import Mux
+from kad.output import to_error, to_output
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -23,13 +24,12 @@ _TIMEOUT = 5.0
 _ROW = 16
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """keepalived's options."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="kad genhash",
         description="Print the digest of a page, as HTTP_GET and SSL_GET compare it.",
         add_help=False,
-        allow_abbrev=False,
     )
     p.add_argument("-s", "--server", required=True, metavar="ADDRESS", help="whom to ask")
     p.add_argument("-p", "--port", required=True, type=_port, metavar="PORT", help="which port")
@@ -38,9 +38,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("-I", "--use-sni", action="store_true", help="send the virtual host's name in TLS")
     p.add_argument("-V", "--use-virtualhost", metavar="NAME", help="the Host header (default: ADDRESS:PORT)")
     p.add_argument("-P", "--protocol", type=_protocol, default="1.0", metavar="1.0|1.0c|1.1", help="version of HTTP")
-    p.add_argument("-m", "--fwmark", type=int, default=0, metavar="MARK", help="mark of the packets")
+    p.add_argument("-m", "--fwmark", type=_mark, default=0, metavar="MARK", help="mark of the packets")
     p.add_argument(
-        "-t", "--timeout", type=float, default=_TIMEOUT, metavar="SECONDS", help="for each step (default: 5)"
+        "-t", "--timeout", type=_timeout, default=_TIMEOUT, metavar="SECONDS", help="for each step (default: 5)"
     )
     p.add_argument("-v", "--verbose", action="store_true", help="show the answer and the time too")
     p.add_argument("-h", "--help", action="help", help="show this")
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when there was an answer whose digest was printed, whatever its status."""
-    options = parser().parse_args(arguments)
+    options = parser().parse_args(sys.argv[1:] if arguments is None else arguments)
     host = options.use_virtualhost or _host(options.server, options.port)
     name = options.use_virtualhost if options.use_sni else None
     url = Url(path=options.url, host=host, name=name, status=_ANY_STATUS, digest=_ANY_DIGEST)
@@ -58,11 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outcome, seconds = _ask(connection, conversation, Contexts().layer(Tls(), url) if options.use_ssl else None)
     digest = conversation.digest
     if digest is None:
-        print(f"kad genhash: {connection.target}: {outcome.reason}", file=sys.stderr)
+        to_error(f"kad genhash: {connection.target}: {outcome.reason}\n")
         return EXIT_FAILED
     if options.verbose:
         _show(conversation, seconds)
-    print(digest)
+    to_output(f"{digest}\n")
     return EXIT_OK
 
 
@@ -111,10 +111,9 @@ def _ask(connection: Connection, conversation: HttpConversation, layer: Layer | 
 
 def _show(conversation: _Recorder, seconds: float) -> None:
     head, _, body = bytes(conversation.heard).partition(b"\r\n\r\n")
-    print(head.decode(errors="replace"), end="\n\n")
-    for row in _rows(body):
-        print(row)
-    print(f"\n{len(body)} bytes behind the head, {seconds * 1000:.1f} ms")
+    shown = [head.decode(errors="replace"), "", *_rows(body), ""]
+    shown.append(f"{len(body)} bytes behind the head, {seconds * 1000:.1f} ms")
+    to_output("\n".join(shown) + "\n")
 
 
 def _rows(data: bytes) -> Iterator[str]:
@@ -129,14 +128,29 @@ def _host(address: str, port: int) -> str:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text} is no port of 1..65535")
+    return _whole(text, 1, 65535, "port")
+
+
+def _mark(text: str) -> int:
+    return _whole(text, 0, (1 << 32) - 1, "mark")
+
+
+def _whole(text: str, low: int, high: int, what: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 10 or not low <= int(text) <= high:
+        raise Error(f"{text} is not a {what} of {low}..{high}")
     return int(text)
+
+
+def _timeout(text: str) -> float:
+    number = seconds(text)
+    if not number:
+        raise Error(f"{text} is not a number of seconds above 0")
+    return number
 
 
 def _protocol(text: str) -> str:
     if text.upper() not in ("1.0", "1.0C", "1.1"):
-        raise argparse.ArgumentTypeError(f"{text} is none of 1.0 1.0c 1.1")
+        raise Error(f"{text} is not one of 1.0, 1.0c, 1.1")
     return text.upper()
 
 

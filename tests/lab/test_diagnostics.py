@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.lab.lab import Lab, Node
@@ -34,6 +36,16 @@ def test_a_first_start_goes_on_after_a_warning_and_says_it(pair: Pair) -> None:
     daemon = lab.start_kad(a, WRONG)
     daemon.wait_log("keepalived.conf:9:5: warning: .*prioriti")
     lab.wait_holder("10.77.0.100", a, seconds=5)
+
+
+def test_a_reader_that_leaves_after_a_line_is_no_complaint(pair: Pair) -> None:
+    lab, a, _ = pair
+    daemon = lab.start_kad(a, router())
+    lab.wait_holder("10.77.0.100", a, seconds=5)
+    for words in ("--dump", "--why", "--status"):
+        command = f"set -o pipefail; {sys.executable} -m kad {words} --runtime-dir {daemon.runtime_dir} | head -c 1"
+        done = a.ask("bash", "-c", command)
+        assert (done.returncode, len(done.stdout), done.stderr) == (0, 1, "")
 
 
 def test_without_f_the_default_file_is_read(node: Node) -> None:

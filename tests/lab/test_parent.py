@@ -295,7 +295,7 @@ signal.signal(signal.SIGRTMIN + 7, err)
 def test_a_parent_that_errs_says_so_in_the_log_and_holds_nothing(pair: Pair) -> None:
     lab, a, _ = pair
     a.write("sitecustomize.py", _ERRS)
-    daemon = start_wrapped(lab, a, router(), "-g", "/run/log", variables={"PYTHONPATH": f"/etc/keepalived:{PROJECT}"})
+    daemon = start_wrapped(lab, a, router(), "-g/run/log", variables={"PYTHONPATH": f"/etc/keepalived:{PROJECT}"})
     settle(lab, daemon, a)
     moment = time.time()
     daemon.send(34 + 7)

@@ -87,7 +87,7 @@ def test_no_answer_is_an_error(servers: Servers, capsys: pytest.CaptureFixture[s
 def test_words_that_are_missing_are_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["genhash", "-s", "127.0.0.1"])
-    assert ended.value.code == 2
+    assert ended.value.code == 1
     assert "required: -p/--port, -u/--url" in capsys.readouterr().err
 
 
