@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from kad.linux.refused import Refused
 from kad.linux.spawn import kill_group, reap, spawn
-from kad.run.keywords import Program
-from kad.supervision import describe
+from kad.model.program_end import is_success
+from kad.run.keywords import Program, without_interpreter
 
 if TYPE_CHECKING:
     from kad.watchdog import Watchdog
@@ -37,6 +37,8 @@ class Errand:
             group=program.group,
             supplementary_groups=program.supplementary_groups,
         )
+        if self._spawned.lacks_interpreter:
+            watchdog.log.info(without_interpreter(program.argv[0]))
         watchdog.watch(self._spawned.pidfd, selectors.EVENT_READ, self._end)
 
     @property
@@ -58,13 +60,13 @@ class Errand:
             self.deadline = now + _GRACE
 
     def _end(self) -> None:
-        status = reap(self._spawned.pidfd)
-        if status is None:
+        ending = reap(self._spawned.pidfd)
+        if ending is None:
             return
         self._watchdog.unwatch(self._spawned.pidfd)
         os.close(self._spawned.pidfd)
-        if status:
-            self._watchdog.log.warning(f"{self._program.text} {describe(status)}")
+        if not is_success(ending):
+            self._watchdog.log.warning(f"{self._program.text} {ending}")
         self._done()
 
 

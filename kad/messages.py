@@ -12,6 +12,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
+from kad.model.program_end import ProgramEnd
+
 SCHEMA = 1
 """Number of the shapes below as `kad --dump` prints them; it grows when a field changes its meaning."""
 
@@ -277,12 +279,9 @@ class Notified(Message, frozen=True, kw_only=True):
     program: str
     object: str
     sequence: int
-    status: int | None
-    """Exit status; 128 + number for a signal; None: it could not be started."""
+    ending: ProgramEnd
     output: str
     duration: float
-    transient: bool = False
-    """It could not be started for a reason that will pass, and nothing can be learned from that."""
 
     @property
     def key(self) -> str:

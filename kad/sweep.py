@@ -24,6 +24,7 @@ from kad.linux.process import set_title
 from kad.linux.runtime_directory import read_file, remove_file, replace_file
 from kad.linux.spawn import reap
 from kad.log import Logger
+from kad.model.program_end import shell_status
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, describe
 
 if TYPE_CHECKING:
@@ -173,7 +174,8 @@ class Sweep:
         birth = self._birth
         assert birth is not None
         self._watchdog.unwatch(birth.pidfd)
-        status = reap(birth.pidfd) or EXIT_OK
+        ending = reap(birth.pidfd)
+        status = EXIT_OK if ending is None else shell_status(ending)
         os.close(birth.pidfd)
         birth.end.close()
         self._birth = None

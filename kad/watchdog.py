@@ -28,6 +28,7 @@ from kad.linux.spawn import identity, reap, reap_strangers
 from kad.log import Logger
 from kad.machine import Deadlines
 from kad.messages import BadFrame, Frame
+from kad.model.program_end import shell_status
 from kad.reload import Reload
 from kad.run.keywords import Program
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Phase, Supervision
@@ -452,7 +453,8 @@ class Watchdog:
         member.lose_life()
         self.unwatch(member.pidfd)
         self.unwatch(member.channel.fileno())
-        status = reap(member.pidfd) or EXIT_OK
+        ending = reap(member.pidfd)
+        status = EXIT_OK if ending is None else shell_status(ending)
         os.close(member.pidfd)
         member.channel.close()
         if member.trace is not None:

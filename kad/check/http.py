@@ -18,6 +18,8 @@ LARGEST_BODY = 64 << 20
 ENOUGH = 256 << 10
 """Bytes of a body that nobody looks at: then the status alone decides."""
 _WINDOW = 1 << 20
+_SHOWN = 40
+"""Bytes of an answer that a failure shows."""
 
 
 @functools.lru_cache(maxsize=16384)
@@ -52,6 +54,11 @@ def why_not(regex: Regex) -> str:
     return ""
 
 
+def _text(data: bytes) -> str:
+    """What came, so that it fits into a line."""
+    return repr(data.decode(errors="replace"))
+
+
 class Search:
     """Looks for a regex in a body that comes in pieces, and keeps no more of it than a window."""
 
@@ -63,9 +70,12 @@ class Search:
         self._passed = 0
         """Bytes in front of the window."""
         self._found: int | None = None
+        self._begin = b""
 
     def feed(self, data: bytes) -> None:
         """Raises SearchFailed."""
+        if len(self._begin) < _SHOWN:
+            self._begin += data[: _SHOWN - len(self._begin)]
         if self._found is not None:
             return
         self._window += data
@@ -75,12 +85,19 @@ class Search:
             del self._window[:half]
             self._passed += half
 
-    def matches(self) -> bool:
-        """The body has ended, and the regex is in it where it may be. Raises SearchFailed."""
+    def judge(self) -> tuple[bool, str]:
+        """The body has ended: whether it is as wanted, and what was found. Raises SearchFailed."""
         if self._found is None:
             self._look(is_end=True)
-        last = self._regex.last
-        return self._found is not None and (last is None or self._found <= last)
+        regex, found = self._regex, self._found
+        is_there = found is not None and (regex.last is None or found <= regex.last)
+        if is_there is not regex.no_match:
+            return True, "regex matches" if is_there else "regex does not match"
+        if is_there:
+            return False, f'regex "{regex.pattern}" matches at byte {found}, wanted: no match'
+        place = "" if found is None else f" only at byte {found}, wanted: {regex.first} to {regex.last}"
+        said = f'regex "{regex.pattern}" ' + (f"matches{place}" if place else "does not match")
+        return False, f"{said}; the body begins {_text(self._begin)}"
 
     def _look(self, *, is_end: bool) -> None:
         start = max(0, self._regex.first - self._passed)
@@ -104,6 +121,7 @@ class HttpConversation:
             lenient_keep_alive=True,
         )
         self._head = 0
+        self._begin = b""
         self._length = 0
         self._announced: int | None = None
         self._digest = hashlib.md5(usedforsecurity=False) if url.digest else None
@@ -133,11 +151,14 @@ class HttpConversation:
         said = self._take(data)
         if isinstance(said, Outcome):
             self._part()
+            return self._with_request(said)
         return said
 
     def _take(self, data: bytes) -> bytes | Outcome:
         if not self._in_body:
             self._head += len(data)
+        if len(self._begin) < _SHOWN:
+            self._begin += data[: _SHOWN - len(self._begin)]
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -145,7 +166,7 @@ class HttpConversation:
         except httptools.HttpParserError as error:
             # What comes after a whole answer is not looked at.
             if not self._is_done and not self._failure:
-                return Outcome(False, f"not an HTTP response: {error}")
+                return Outcome(False, f"not an HTTP response, it begins {_text(self._begin)}: {error}")
         if self._failure:
             return Outcome(False, self._failure)
         if self._is_done:
@@ -160,8 +181,15 @@ class HttpConversation:
         self._part()
         if not self._in_body:
             said = "in the middle of its head" if self._head else "without an HTTP response"
-            return Outcome(False, f"the connection was closed {said}")
-        return self._judge()
+            return self._with_request(Outcome(False, f"the connection was closed {said}"))
+        return self._with_request(self._judge())
+
+    def _with_request(self, outcome: Outcome) -> Outcome:
+        """A failure says what was asked for: path and Host decide what a server answers."""
+        if outcome.ok:
+            return outcome
+        asked = f"{self._url.method} {self._url.path}, Host {self._url.host}"
+        return outcome._replace(reason=f"{outcome.reason} ({asked})")
 
     def _part(self) -> None:
         """The parser knows whom it tells: two that know one another would stay until the collector comes."""
@@ -178,16 +206,14 @@ class HttpConversation:
         if self._digest is not None:
             found = self._digest.hexdigest()
             if found != self._url.digest:
-                return Outcome(False, f"{reason}, digest {found} is not {self._url.digest}")
+                return Outcome(False, f"{reason}, digest {found}, wanted: {self._url.digest}")
             reason += ", digest matches"
         if self._search is not None:
             try:
-                matches = self._search.matches()
+                ok, said = self._search.judge()
             except SearchFailed as error:
                 return Outcome(False, f"{reason}, regex: {error}")
-            assert self._url.regex is not None
-            reason += ", regex matches" if matches else ", regex does not match"
-            return Outcome(matches is not self._url.regex.no_match, reason)
+            return Outcome(ok, f"{reason}, {said}")
         return Outcome(True, reason)
 
     # What the parser calls.
@@ -206,7 +232,8 @@ class HttpConversation:
             return
         self._in_body = True
         if not is_good:
-            self._failure = f"HTTP status {self._status}"
+            wanted = ", ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in self._url.status)
+            self._failure = f"HTTP status {self._status}, wanted: {wanted}"
         elif self._url.method == "HEAD":
             self._is_done = True
 

@@ -9,31 +9,33 @@ from itertools import count
 from kad.check.attempt import Ended, Outcome
 from kad.check.keywords import MiscCheck
 from kad.messages import Message, Notified, Notify
+from kad.model.program_end import Exited, Killed, NotStarted, TimedOut
 from kad.mux import Mux
 
 PATIENCE = 2.0
 """Seconds after its timeout within which the runner has told of it, if any runner knows of it."""
 _WEIGHTLESS = 2
 """Exit statuses below it set no weight."""
-_KILLED = frozenset(128 + number for number in (4, 6, 7, 8, 9, 11, 15))
-"""What a program that crashed or was killed ends with; it is no weight."""
 _SHOWN = 200
 
 
 def judge(check: MiscCheck, answer: Notified) -> Outcome:
     """What the end of the program means."""
-    status = answer.status
-    if status is None:
-        return Outcome(False, f"the program could not be run: {answer.output}", is_void=answer.transient)
-    if answer.duration >= check.timeout and status in _KILLED:
-        return Outcome(False, f"the program timed out after {check.timeout:g} s")
     lines = answer.output.strip().splitlines()
-    said = f"exited with status {status}" + (f": {lines[-1][:_SHOWN]}" if lines else "")
-    if status == 0:
-        return Outcome(True, said)
-    if check.dynamic and status >= _WEIGHTLESS and status not in _KILLED:
-        return Outcome(True, said, weight=status - _WEIGHTLESS)
-    return Outcome(False, said)
+    said = f"{answer.ending}" + (f": {lines[-1][:_SHOWN]}" if lines else "")
+    match answer.ending:
+        case NotStarted(reason, transient):
+            return Outcome(False, f"the program could not be run: {reason}", is_void=transient)
+        case TimedOut(seconds):
+            return Outcome(False, f"the program timed out after {seconds:g} s")
+        case Killed():
+            return Outcome(False, said)
+        case Exited(0):
+            return Outcome(True, said)
+        case Exited(status) if check.dynamic and status >= _WEIGHTLESS:
+            return Outcome(True, said, weight=status - _WEIGHTLESS)
+        case Exited():
+            return Outcome(False, said)
 
 
 class Courier:

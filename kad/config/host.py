@@ -49,6 +49,9 @@ class Files(Protocol):
     def look(self, path: str) -> FileLook | None:
         """None when there is no such file, or it may not be seen."""
 
+    def begins(self, path: str) -> bytes | None:
+        """The first 128 bytes of a regular file; None when it is none, or may not be read."""
+
     def glob(self, pattern: str) -> Sequence[str]:
         """Sorted matches of * ? and []; names that begin with a dot need one in the pattern."""
 
@@ -63,6 +66,9 @@ class NoFiles:
         raise FileNotFoundError(2, "No such file or directory", path)
 
     def look(self, path: str) -> FileLook | None:
+        return None
+
+    def begins(self, path: str) -> bytes | None:
         return None
 
     def glob(self, pattern: str) -> Sequence[str]:

@@ -11,7 +11,7 @@ from kad.config.build import Scope
 from kad.config.command import Command, is_for_shell, split
 from kad.config.host import FileLook
 from kad.config.tree import Complaint, Place
-from kad.run.keywords import Program
+from kad.run.keywords import Program, without_interpreter
 from kad.track.native import Probe, recognise
 
 _STICKY, _GROUP_WRITES, _OTHERS_WRITE, _SETUID = 0o1000, 0o020, 0o002, 0o4000
@@ -179,6 +179,9 @@ class Programs:
         if look is None or look.kind != "file" or not self._executable(look, user):
             self._absent(place, f"{path} cannot be executed by {user or 'this user'}; {self._need}")
             return None
+        begin = self.scope.host.files.begins(path)
+        if begin is not None and not begin.startswith(b"#!") and b"\0" not in begin:
+            self.scope.report.note(place, without_interpreter(path), about_host=True)
         return (path, *words[1:])
 
     def _search(self, name: str) -> str | None:

@@ -14,8 +14,6 @@ from errno import ENOTSUP
 from kad.linux.refused import Refused, refusing
 from kad.linux.spawn import identity
 
-_SETPRIV = "/usr/bin/setpriv"
-
 
 class Pipe:
     """Open for reading and writing, so that no reader is needed; what is not read yet waits in the kernel."""
@@ -134,10 +132,3 @@ def _make(path: str) -> bool:
     except OSError as error:
         raise Refused(f"FIFO {path}", error.errno or 0) from error
     return True
-
-
-def leaving_with_us(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """The command, told to get TERM when the process that starts it dies; as it is where setpriv is missing."""
-    if not os.access(_SETPRIV, os.X_OK):
-        return argv
-    return (_SETPRIV, "--pdeathsig", "TERM", "--", *argv)

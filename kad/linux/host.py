@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from kad.config.host import FileLook, Host, Interface
+from kad.linux.spawn import beginning_of
 
 _RTM_GETLINK, _RTM_GETADDR = 18, 22
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
@@ -41,6 +42,9 @@ class LocalFiles:
             return None
         kind = {stat.S_IFREG: "file", stat.S_IFDIR: "directory"}.get(stat.S_IFMT(found.st_mode), "other")
         return FileLook(kind=kind, mode=stat.S_IMODE(found.st_mode), uid=found.st_uid, gid=found.st_gid)
+
+    def begins(self, path: str) -> bytes | None:
+        return beginning_of(path)
 
     def glob(self, pattern: str) -> Sequence[str]:
         return sorted(glob.glob(pattern))

@@ -13,6 +13,7 @@ from kad.linux import bpf
 from kad.linux.netlink import Overrun, enlarge_receive_buffer, messages
 from kad.linux.readiness import readiness
 from kad.linux.refused import Refused, closed_on_failure, refusing
+from kad.model.program_end import Exited, Killed, ProcessEnd
 
 _NETLINK_CONNECTOR = 11
 _CN_IDX_PROC = _CN_VAL_PROC = 1
@@ -58,18 +59,18 @@ class Renamed(NamedTuple):
     pid: int
 
 
-class Exited(NamedTuple):
-    """A process ended: exit status, or 128 + n after signal n."""
+class Ended(NamedTuple):
+    """A process ended."""
 
     pid: int
-    status: int
+    ending: ProcessEnd
 
 
 class Listening(NamedTuple):
     """The kernel answered the request: events of every process come from now on."""
 
 
-Event = Born | Executed | Renamed | Exited | Listening
+Event = Born | Executed | Renamed | Ended | Listening
 
 
 class ProcessEvents:
@@ -152,7 +153,7 @@ class ProcessEvents:
                 return Renamed(second)
             case _What.EXIT if first == second:
                 signal = third & 0x7F
-                return Exited(second, 128 + signal if signal else third >> 8 & 0xFF)
+                return Ended(second, Killed(signal) if signal else Exited(third >> 8 & 0xFF))
         return None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from kad.messages import FifoLine
+from kad.model.program_end import NotStarted, ProgramEnd
 from kad.run.keywords import Program
 from kad.run.script import GRACE, STUBBORN, DeadlineReached, Report, Signal, how_it_ended
 
@@ -100,9 +101,9 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class ProgramEnded:
-    """Exit status; 128 + n after signal n; None: it could not be started (`output` says why)."""
+    """It runs no longer, or has never run."""
 
-    status: int | None
+    ending: ProgramEnd
     output: str
 
 
@@ -183,8 +184,8 @@ class Reader:
                 if isinstance(self.phase, Reading):
                     self.phase = Ending(now + FAREWELL)
                 return self._follow_wish(now)
-            case ProgramEnded(status, output):
-                return self._end(status, output, now)
+            case ProgramEnded(ending, output):
+                return self._end(ending, output, now)
             case DeadlineReached():
                 return self._late(now)
 
@@ -207,7 +208,7 @@ class Reader:
         self.starts += 1
         return [StartProgram(self.wanted)]
 
-    def _end(self, status: int | None, output: str, now: float) -> list[Action]:
+    def _end(self, ending: ProgramEnd, output: str, now: float) -> list[Action]:
         if not isinstance(self.phase, Reading):
             self._failures = 0
             return self._start(now)
@@ -216,7 +217,7 @@ class Reader:
         pause = min(2.0 ** (self._failures - 1), LONGEST_PAUSE) if self._failures else 0.0
         self.phase = Pausing(now + pause)
         said = f": {output.strip()}" if output.strip() else ""
-        how = "could not be started" if status is None else f"ended ({how_it_ended(status)}) after {lived:.1f} s"
+        how = str(ending) if isinstance(ending, NotStarted) else f"ended ({how_it_ended(ending)}) after {lived:.1f} s"
         again = f"again in {pause:g} s" if pause else "again now"
         return [Report(f"FIFO script {self._name()} {how}{said}; {again}")]
 

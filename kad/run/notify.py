@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from kad.messages import Notified, Notify
+from kad.model.program_end import NotStarted, ProgramEnd, TimedOut, is_success
 from kad.run.script import GRACE, STUBBORN, DeadlineReached, Report, Signal, how_it_ended
 
 LIMIT = 60.0
@@ -13,8 +14,6 @@ LIMIT = 60.0
 
 keepalived knows no limit, and a program that nothing waits for has none here either.
 """
-TERMINATED = 128 + 15
-"""The status of a program that its timeout ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +25,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class ProgramEnded:
-    """Exit status; 128 + n after signal n; None: it could not be started (`output` says why)."""
+    """It runs no longer, or has never run."""
 
     job: int
-    status: int | None
+    ending: ProgramEnd
     output: str
-    transient: bool = False
-    """It could not be started for a reason that will pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +118,8 @@ class NotifyLine:
         match event:
             case Asked(message):
                 return self._ask(message, now)
-            case ProgramEnded(job, status, output, transient):
-                return self._end(job, status, output, transient, now)
+            case ProgramEnded(job, ending, output):
+                return self._end(job, ending, output, now)
             case DeadlineReached():
                 return self._late(now)
 
@@ -148,15 +145,15 @@ class NotifyLine:
             actions.append(Keep(message))
         return actions
 
-    def _end(self, number: int, status: int | None, output: str, transient: bool, now: float) -> list[Action]:
+    def _end(self, number: int, ending: ProgramEnd, output: str, now: float) -> list[Action]:
         job = self.running.pop(number, None)
         if job is None:
             return []
         actions: list[Action] = []
         if job.message.timeout is None:
-            actions += _complaint(job.message.program, status, output)
+            actions += _complaint(job.message.program, ending, output)
         if not job.is_answered:
-            actions.append(Answer(_answer(job.message, status, output, now - job.since, transient)))
+            actions.append(Answer(_answer(job.message, ending, output, now - job.since)))
         return actions + self._advance(now)
 
     def _advance(self, now: float) -> list[Action]:
@@ -199,11 +196,11 @@ class NotifyLine:
         if job.message.timeout is None:
             return [Report(f"{job.message.program} has run for {ran:.0f} s: ending it"), signal]
         job.is_answered = True
-        return [signal, Answer(_answer(job.message, TERMINATED, "", ran))]
+        return [signal, Answer(_answer(job.message, TimedOut(job.message.timeout), "", ran))]
 
     def _drop(self, entry: Pending, why: str) -> list[Action]:
         """It is not run."""
-        answer = Answer(_answer(entry.message, None, why, 0.0))
+        answer = Answer(_answer(entry.message, NotStarted(why), "", 0.0))
         return [answer, Keep(entry.message, wanted=False)] if entry.is_kept else [answer]
 
     def _until(self, job: Job) -> float | None:
@@ -215,20 +212,21 @@ class NotifyLine:
         return job.since + LIMIT if self.waiting else None
 
 
-def _complaint(program: str, status: int | None, output: str) -> list[Action]:
-    if status is None:
-        return [Report(f"{program} could not be started: {output}")]
+def _complaint(program: str, ending: ProgramEnd, output: str) -> list[Action]:
+    if is_success(ending):
+        return []
+    if isinstance(ending, NotStarted):
+        return [Report(f"{program} {ending}")]
     said = f": {output.strip()}" if output else ""
-    return [Report(f"{program} failed ({how_it_ended(status)}){said}")] if status else []
+    return [Report(f"{program} failed ({how_it_ended(ending)}){said}")]
 
 
-def _answer(message: Notify, status: int | None, output: str, duration: float, transient: bool = False) -> Notified:
+def _answer(message: Notify, ending: ProgramEnd, output: str, duration: float) -> Notified:
     return Notified(
         program=message.program,
         object=message.object,
         sequence=message.sequence,
-        status=status,
+        ending=ending,
         output=output,
         duration=duration,
-        transient=transient,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from math import floor
 
+from kad.model.program_end import Exited, Killed, NotStarted, ProgramEnd, is_success
 from kad.run.keywords import Program, VrrpScript
 
 GRACE = 2.0
@@ -37,9 +38,9 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class ProgramEnded:
-    """Exit status; 128 + n after signal n; None: it could not be started (`output` says why)."""
+    """It runs no longer, or has never run."""
 
-    status: int | None
+    ending: ProgramEnd
     output: str
 
 
@@ -163,7 +164,7 @@ class ScriptCheck:
         self.value: int | None = None
         self.reason = "not run yet"
         self.output = ""
-        self.last_status: int | None = None
+        self.last_ending: ProgramEnd | None = None
         self.counter = script.rise - 1
         self._first = True
 
@@ -187,8 +188,8 @@ class ScriptCheck:
                 self.counter = self._full if value else 0
                 self._first = False
                 return []
-            case ProgramEnded(status, output):
-                return self._ended(status, output, now)
+            case ProgramEnded(ending, output):
+                return self._ended(ending, output, now)
             case Answered(good, reason, unasked):
                 return self._answered(good, reason, unasked)
             case DeadlineReached():
@@ -206,7 +207,7 @@ class ScriptCheck:
         if self.script.impossible:
             self.phase = Hopeless()
             self._first = True
-            return self._judge(None, self.script.impossible)
+            return self._judge(NotStarted(self.script.impossible), "")
         if self.script.program.probe is not None:
             self.phase = Waiting(now + self.script.interval)
             return [AskProbe()]
@@ -218,17 +219,17 @@ class ScriptCheck:
             if good or self.value != 1 or not self.script.immediate:
                 return []
             self._first = True  # it counts without any other
-        status = 0 if good else 1
-        actions = self._tell_status(status)
+        ending = Exited(0 if good else 1)
+        actions = self._tell_ending(ending)
         if good:
             return actions + self._count(True, "succeeded", reason, "")
-        return actions + self._count(False, f"failed ({how_it_ended(status)}): {reason}", reason, "")
+        return actions + self._count(False, f"failed ({how_it_ended(ending)}): {reason}", reason, "")
 
-    def _ended(self, status: int | None, output: str, now: float) -> list[Action]:
+    def _ended(self, ending: ProgramEnd, output: str, now: float) -> list[Action]:
         match self.phase:
             case Running(since, _):
                 self.phase = Waiting(self._next_start(since, now))
-                return self._judge(status, output)
+                return self._judge(ending, output)
             case Ending(stopped=True):
                 self.phase = Idle()
             case Ending(changed=True):
@@ -269,7 +270,7 @@ class ScriptCheck:
         if (old.program, old.impossible) != (script.program, script.impossible):
             # The old value stands until the new program has spoken, so that a reload alone moves no priority.
             self._first = True
-            self.last_status = None
+            self.last_ending = None
             return self._restart(now)
         if (old.rise, old.fall) != (script.rise, script.fall):
             self.counter = self._full if self.value == 1 else 0
@@ -308,23 +309,22 @@ class ScriptCheck:
     def _full(self) -> int:
         return self.script.rise + self.script.fall - 1
 
-    def _judge(self, status: int | None, output: str) -> list[Action]:
-        actions = self._tell_status(status)
-        if status is None:
-            return actions + self._count(
-                False, f"failed (not started: {output})", f"could not be started: {output}", ""
-            )
-        how = how_it_ended(status)
-        if status == 0:
+    def _judge(self, ending: ProgramEnd, output: str) -> list[Action]:
+        actions = self._tell_ending(ending)
+        if isinstance(ending, NotStarted):
+            return actions + self._count(False, f"failed (not started: {ending.reason})", str(ending), "")
+        how = how_it_ended(ending)
+        if is_success(ending):
             return actions + self._count(True, "succeeded", how, output)
         return actions + self._count(False, f"failed ({how})", how, output)
 
-    def _tell_status(self, status: int | None) -> list[Action]:
-        changed = status != self.last_status and self.last_status is not None
-        self.last_status = status
-        if changed and status is not None:
-            return [Report(f"Script `{self.script.name}` now returning {status}")]
-        return []
+    def _tell_ending(self, ending: ProgramEnd) -> list[Action]:
+        changed = ending != self.last_ending and not isinstance(self.last_ending, NotStarted | None)
+        self.last_ending = ending
+        if not changed or isinstance(ending, NotStarted):
+            return []
+        now = f"returning {ending.status}" if isinstance(ending, Exited) else str(ending)
+        return [Report(f"Script `{self.script.name}` now {now}")]
 
     def _count(self, good: bool, phrase: str, reason: str, output: str) -> list[Action]:
         """Counter 0 … rise + fall - 1; good from rise on."""
@@ -349,6 +349,6 @@ class ScriptCheck:
         return [*actions, Observe(value=value, reason=reason, output="" if good else output)]
 
 
-def how_it_ended(status: int) -> str:
-    """In keepalived's words; a shell tells of a signal in the same way."""
-    return f"due to signal {status - 128}" if 128 < status < 160 else f"exited with status {status}"
+def how_it_ended(ending: ProgramEnd) -> str:
+    """In keepalived's words."""
+    return f"due to signal {ending.signal}" if isinstance(ending, Killed) else str(ending)

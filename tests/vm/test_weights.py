@@ -52,6 +52,35 @@ virtual_server 192.0.2.1 80 {
     }
 }
 """
+STATUSES = (132, 134, 135, 136, 137, 139, 143)
+"""Exit statuses that a shell gives for a command that died of a signal: they are weights like any other."""
+ENDS = (
+    """
+virtual_server 192.0.2.2 80 {
+    delay_loop 60
+    warmup 0
+    lb_algo wrr
+    lb_kind DR
+    protocol TCP
+"""
+    + "".join(
+        f"""
+    real_server 10.77.0.{number} 80 {{
+        weight 10
+        MISC_CHECK {{
+            misc_path "{program}"
+            misc_dynamic
+        }}
+    }}
+"""
+        for number, program in [
+            *((status, f"/etc/keepalived/exit {status}") for status in STATUSES),
+            (30, "/etc/keepalived/bare 7"),
+            (31, "/etc/keepalived/die 9"),
+        ]
+    )
+    + "}\n"
+)
 STEPS = [
     # exit status of the program, content of the file, weights
     ("0", "0", {11: 10, 12: 20, 13: 30}),
@@ -78,8 +107,8 @@ class Site:
                 new = node.write(f".{name}", f"{text}\n")
                 new.replace(new.with_name(name))
 
-    def weights(self, node: Node) -> dict[int, int]:
-        lines = node.run("ipvsadm", "-L", "-n").stdout.splitlines()
+    def weights(self, node: Node, service: str = "192.0.2.1:80") -> dict[int, int]:
+        lines = node.ask("ipvsadm", "-L", "-n", "-t", service).stdout.splitlines()
         found = [line.split() for line in lines if "-> 10.77.0." in line]
         return {int(words[1].removesuffix(":80").rpartition(".")[2]): int(words[3]) for words in found}
 
@@ -91,10 +120,13 @@ def site() -> Iterator[Site]:
         theirs, ours = (lab.node(name, {"eth0": f"10.77.0.{at}/24"}) for at, name in ((2, "theirs"), (3, "ours")))
         site = Site(lab, (theirs, ours))
         for node in site.nodes:
+            node.write("exit", "#!/bin/sh\nexit $1\n", 0o755)
+            node.write("die", "#!/bin/sh\nkill -$1 $$\n", 0o755)
+            node.write("bare", "exit $1\n", 0o755)
             node.write("weigh", "#!/bin/sh\nread status </etc/keepalived/status\nexit $status\n", 0o755)
         site.weigh(*STEPS[0][:2])
-        lab.start_keepalived(theirs, TEXT)
-        lab.start_kad(ours, TEXT)
+        lab.start_keepalived(theirs, TEXT + ENDS)
+        lab.start_kad(ours, TEXT + ENDS)
         yield site
 
 
@@ -107,4 +139,15 @@ def test_the_table_has_the_weights_that_are_said(site: Site, step: int) -> None:
             lambda node=node: site.weights(node) == wanted or None,  # type: ignore[misc]
             8,
             lambda node=node: f"{node.name}: {wanted}, not {site.weights(node)}",  # type: ignore[misc]
+        )
+
+
+def test_an_exit_status_above_128_is_a_weight_and_a_signal_is_a_failure(site: Site) -> None:
+    """The last two: a script without `#!`, and one that kills itself, which is in no table."""
+    wanted = {132: 130, 134: 132, 135: 133, 136: 134, 137: 135, 139: 137, 143: 141, 30: 5}
+    for node in reversed(site.nodes):
+        site.lab.hub.until(
+            lambda node=node: site.weights(node, "192.0.2.2:80") == wanted or None,  # type: ignore[misc]
+            8,
+            lambda node=node: f"{node.name}: {wanted}, not {site.weights(node, '192.0.2.2:80')}",  # type: ignore[misc]
         )

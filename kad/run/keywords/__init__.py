@@ -28,6 +28,11 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     """What kad asks itself, instead of running it."""
 
 
+def without_interpreter(path: str) -> str:
+    """What is said of a script that does not name its interpreter."""
+    return f"{path} has no #! line, so that /bin/sh runs it: add one"
+
+
 class VrrpScript(msgspec.Struct, frozen=True, kw_only=True):
     """A program that is run again and again, and whose exit status is a value."""
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 
 from kad.linux import process_table
 from kad.linux.netlink import Overrun
-from kad.linux.proc_events import Born, Executed, Exited, Listening, ProcessEvents, Renamed
+from kad.linux.proc_events import Born, Ended, Executed, Listening, ProcessEvents, Renamed
 from kad.linux.process import pidfd_open
 from kad.linux.process_table import Process
 from kad.linux.refused import Refused
 from kad.log import Logger
+from kad.model.program_end import ProcessEnd
 from kad.mux import Moment, Mux
 from kad.track.process import Pattern
 
@@ -43,13 +44,12 @@ class Death:
     pid: int
     at: float
     """UNIX time."""
-    status: int | None
+    ending: ProcessEnd | None
     """None where the kernel did not tell."""
 
     def __str__(self) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(self.at)) + f".{int(self.at % 1 * 1000):03d}"
-        status = "" if self.status is None else f", status {self.status}"
-        return f"since {clock} (pid {self.pid} exited{status})"
+        return f"since {clock} (pid {self.pid} {self.ending or 'ended'})"
 
 
 @dataclass(slots=True)
@@ -58,8 +58,8 @@ class Member:
 
     started: int
     pidfd: int | None
-    status: int | None = None
-    """Of its end, told before the end is seen."""
+    ending: ProcessEnd | None = None
+    """Told before the end is seen."""
 
 
 @dataclass(eq=False, slots=True)
@@ -239,11 +239,11 @@ class Census:
                     self._examine(pid)
                 case Executed(pid) | Renamed(pid):
                     self._examine(pid)
-                case Exited(pid, status) if pid in self._members:
-                    self._members[pid].status = status
+                case Ended(pid, ending) if pid in self._members:
+                    self._members[pid].ending = ending
                     self._lose(pid)
-                case Exited(pid, status) if pid in self._unexplained:
-                    self._explain(pid, status)
+                case Ended(pid, ending) if pid in self._unexplained:
+                    self._explain(pid, ending)
                 case Listening():
                     self._listening = True
                     self._look_at_all()
@@ -251,12 +251,12 @@ class Census:
             self._missed.clear()
         return len(events)
 
-    def _explain(self, pid: int, status: int) -> None:
+    def _explain(self, pid: int, ending: ProcessEnd) -> None:
         """How a process ended whose end was told before."""
         self._unexplained.discard(pid)
         for watch in self._watches.values():
             if watch.death is not None and watch.death.pid == pid:
-                watch.death = replace(watch.death, status=status)
+                watch.death = replace(watch.death, ending=ending)
 
     def _look_at_all(self) -> None:
         self._second_look = None
@@ -359,8 +359,8 @@ class Census:
         member = self._members.get(pid)
         if member is None:
             return
-        death = Death(pid, time.time(), member.status)
-        if self._listening and member.status is None:
+        death = Death(pid, time.time(), member.ending)
+        if self._listening and member.ending is None:
             self._unexplained.add(pid)
         for watch in self._watches.values():
             if pid in watch.pids:

@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from kad.linux.fifo import Pipe, leaving_with_us
+from kad.linux.fifo import Pipe
 from kad.linux.refused import Refused
 from kad.log import Logger
 from kad.messages import Event, FifoKept, FifoLine, FifoOpened, Message
+from kad.model.program_end import ProgramEnd
 from kad.mux import Mux
 from kad.run import fifo
 from kad.run.fifo import Backlog, Reader
 from kad.run.keywords import Fifo
-from kad.run.process.programs import Execution, Programs
+from kad.run.process.programs import Ended, Execution, Programs
 from kad.run.process.schedule import Schedule
 from kad.run.script import DeadlineReached, Report, Signal
 
@@ -264,9 +265,10 @@ class Fifos:
         for action in served.reader.handle(event, self._mux.now()):
             match action:
                 case fifo.StartProgram(program):
-                    own = msgspec.structs.replace(program, argv=leaving_with_us(program.argv))
                     path = served.configured.path
-                    served.execution = self._programs.start(own, (path,), {}, self._ended(served))
+                    served.execution = self._programs.start(
+                        program, (path,), {}, self._ended(served), dies_with_us=True
+                    )
                 case fifo.SignalProgram(which):
                     self._programs.signal(served.execution, which)
                 case Report(text):
@@ -277,9 +279,9 @@ class Fifos:
         else:
             self._schedule.watch(served.reader, lambda _now: self._feed(served, DeadlineReached()))
 
-    def _ended(self, served: Served) -> Callable[[int | None, str], None]:
-        def ended(status: int | None, output: str) -> None:
+    def _ended(self, served: Served) -> Ended:
+        def ended(ending: ProgramEnd, output: str) -> None:
             served.execution = None
-            self._feed(served, fifo.ProgramEnded(status, output))
+            self._feed(served, fifo.ProgramEnded(ending, output))
 
         return ended

@@ -20,7 +20,7 @@ from kad.run import mail
 from kad.run.keywords import Mailing
 from kad.run.mail import Letter, MailQueue, Outcome
 from kad.run.process.schedule import Schedule
-from kad.run.script import DeadlineReached, Report, how_it_ended
+from kad.run.script import DeadlineReached, Report
 
 LAST_LETTERS = 1.0
 """Seconds that a server gets for the last letters when kad ends; the process that sends them goes on without us."""
@@ -117,8 +117,8 @@ class Mails:
         told = bytearray()
 
         def ended() -> None:
-            status = reap(birth.pidfd)
-            if status is None:
+            ending = reap(birth.pidfd)
+            if ending is None:
                 return
             self._mux.unwatch(birth.pidfd)
             self._mux.unwatch(birth.end.fileno())
@@ -126,7 +126,7 @@ class Mails:
             os.close(birth.pidfd)
             birth.end.close()
             self._sending = None
-            self._end(bytes(told), f"the process that sends mail ended ({how_it_ended(status)})")
+            self._end(bytes(told), f"the process that sends mail {ending}")
 
         self._mux.watch(birth.end.fileno(), lambda: self._hear(birth, told))
         self._mux.watch(birth.pidfd, ended)

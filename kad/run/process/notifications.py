@@ -9,6 +9,7 @@ from errno import EAGAIN, EMFILE, ENFILE, ENOMEM
 from kad.linux.refused import Refused
 from kad.log import Logger
 from kad.messages import Event, Message, Notified, Notify, NotifyKept
+from kad.model.program_end import Exited, NotStarted, ProgramEnd
 from kad.mux import Mux
 from kad.run import notify
 from kad.run.keywords import Program
@@ -88,10 +89,9 @@ class Notifications:
                 program=message.program,
                 object=message.object,
                 sequence=message.sequence,
-                status=None,
-                output=text,
+                ending=NotStarted(text, transient=True),
+                output="",
                 duration=0.0,
-                transient=True,
             )
         )
 
@@ -134,20 +134,20 @@ class Notifications:
     def _run(self, job: int, message: Notify) -> None:
         program, name = self._program(message), message.object
 
-        def ended(status: int | None, output: str, transient: bool = False) -> None:
+        def ended(ending: ProgramEnd, output: str = "") -> None:
             self._jobs.pop((name, job), None)
-            self._feed(name, notify.ProgramEnded(job, status, output, transient))
+            self._feed(name, notify.ProgramEnded(job, ending, output))
 
         if program is None:
-            self._mux.loop.call_soon(ended, None, "no longer configured", True)
+            self._mux.loop.call_soon(ended, NotStarted("no longer configured", transient=True))
             return
         if program.probe is not None and message.timeout is not None:
             if program.probe not in self._open:
                 self._open[program.probe] = self._probes.open(program.probe, None)
             answer = self._open[program.probe].ask()
-            self._mux.loop.call_soon(ended, 0 if answer.good else 1, answer.reason)
+            self._mux.loop.call_soon(ended, Exited(0 if answer.good else 1), answer.reason)
             return
         try:
             self._jobs[name, job] = self._programs.try_start(program, message.arguments, message.environment, ended)
         except Refused as refused:
-            self._mux.loop.call_soon(ended, None, str(refused), refused.errno in _PASSING)
+            self._mux.loop.call_soon(ended, NotStarted(str(refused), refused.errno in _PASSING))

@@ -9,19 +9,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kad.linux.refused import Refused
-from kad.linux.spawn import Spawned, kill_group, reap, spawn
+from kad.linux.spawn import Spawned, kill_group, reap, spawn, why_not_executed
 from kad.log import Logger
+from kad.model.program_end import NotStarted, ProgramEnd
 from kad.mux import Mux
-from kad.run.keywords import Program
+from kad.run.keywords import Program, without_interpreter
 from kad.run.script import Signal
 
 KEPT_OUTPUT = 2048
 """Bytes: the end of what a program prints says why it failed."""
 LINGERING = 64
 """Pipes that outlive their program, held by a daemon it left behind; the oldest is closed beyond that."""
+NOTED = 256
+"""Files of which it is known that a note of them was logged."""
 _SIGNALS = {Signal.TERM: signal.SIGTERM, Signal.KILL: signal.SIGKILL}
 
-Ended = Callable[[int | None, str], None]
+Ended = Callable[[ProgramEnd, str], None]
+"""Called with how the program ended, and the end of what it printed."""
 
 
 @dataclass(slots=True)
@@ -42,20 +46,34 @@ class Programs:
         self._mux = mux
         self._log = log
         self._lingering: deque[int] = deque()
+        self._noted: set[str] = set()
+        """Files that have no `#!`, which has been logged."""
 
     def start(
-        self, program: Program, arguments: tuple[str, ...], environment: dict[str, str], ended: Ended
+        self,
+        program: Program,
+        arguments: tuple[str, ...],
+        environment: dict[str, str],
+        ended: Ended,
+        *,
+        dies_with_us: bool = False,
     ) -> Execution | None:
-        """Start it; None when that failed, and `ended(None, text)` follows in the next turn of the loop."""
+        """Start it; None when that failed, and `ended` follows in the next turn of the loop."""
         try:
-            return self.try_start(program, arguments, environment, ended)
+            return self.try_start(program, arguments, environment, ended, dies_with_us=dies_with_us)
         except Refused as error:
             # Not at once: whoever starts a program is not yet ready for its end.
-            self._mux.loop.call_soon(ended, None, str(error))
+            self._mux.loop.call_soon(ended, NotStarted(str(error)), "")
             return None
 
     def try_start(
-        self, program: Program, arguments: tuple[str, ...], environment: dict[str, str], ended: Ended
+        self,
+        program: Program,
+        arguments: tuple[str, ...],
+        environment: dict[str, str],
+        ended: Ended,
+        *,
+        dies_with_us: bool = False,
     ) -> Execution:
         """Start it; raises Refused."""
         spawned = spawn(
@@ -65,7 +83,10 @@ class Programs:
             group=program.group,
             supplementary_groups=program.supplementary_groups,
             output=True,
+            dies_with_us=dies_with_us,
         )
+        if spawned.lacks_interpreter:
+            self._note_interpreter(program)
         execution = Execution(spawned, ended, spawned.output_fd)
         if execution.output_fd is not None:
             self._mux.watch(execution.output_fd, lambda: self._read(execution))
@@ -105,15 +126,27 @@ class Programs:
 
     def _end(self, execution: Execution) -> None:
         pidfd = execution.spawned.pidfd
-        status = reap(pidfd)
-        if status is None:
+        end = reap(pidfd)
+        if end is None:
             return
         self._mux.unwatch(pidfd)
         os.close(pidfd)
         self._read(execution)
         if execution.output_fd is not None:
             self._linger(execution.output_fd)
-        execution.ended(status, execution.tail.decode(errors="replace"))
+        output = execution.tail.decode(errors="replace")
+        reason = why_not_executed(execution.spawned, end, output)
+        if reason is None:
+            execution.ended(end, output)
+        else:
+            execution.ended(NotStarted(reason), "")
+
+    def _note_interpreter(self, program: Program) -> None:
+        """Once for each file, among the last ones that were executed."""
+        path = program.argv[0]
+        if path not in self._noted:
+            self._noted = {path, *list(self._noted)[:NOTED]}
+            self._log.info(without_interpreter(path))
 
     def _linger(self, fd: int) -> None:
         """A daemon that the program left behind still writes there; a closed pipe would kill it."""

@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from kad.log import Logger
 from kad.messages import Message, Observation
+from kad.model.program_end import Exited, ProgramEnd
 from kad.mux import Mux
 from kad.run import script
 from kad.run.keywords import VrrpScript
@@ -188,9 +191,9 @@ class Scripts:
             self._feed(watched, script.Answered(answer.good, answer.reason, unasked))
 
     def _ended(self, watched: Watched) -> Ended:
-        def ended(status: int | None, output: str) -> None:
+        def ended(ending: ProgramEnd, output: str) -> None:
             watched.execution = None
-            self._feed(watched, script.ProgramEnded(status, output))
+            self._feed(watched, script.ProgramEnded(ending, output))
 
         return ended
 
@@ -221,7 +224,8 @@ def _plain(name: str, watched: Watched) -> dict[str, object]:
         "since": watched.since,
         "reason": check.reason,
         "output": check.output,
-        "last_status": check.last_status,
+        "last_status": check.last_ending.status if isinstance(check.last_ending, Exited) else None,
+        "last_ending": msgspec.to_builtins(check.last_ending),
         "counter": check.counter,
         "phase": type(check.phase).__name__.lower(),
         "pid": None if watched.execution is None else watched.execution.spawned.pid,

@@ -12,6 +12,7 @@ from kad.check.keywords import Connection, DnsCheck, FileCheck, MiscCheck, Timin
 from kad.check.misc import judge as judge_program
 from kad.check.smtp import LARGEST_REPLY, SmtpConversation
 from kad.messages import Notified
+from kad.model.program_end import Exited, Killed, NotStarted, ProgramEnd, TimedOut
 
 HERE = Connection(address="127.0.0.1", port=53)
 
@@ -126,39 +127,48 @@ def test_where_no_reply_is_required_none_decides() -> None:
     assert udp.judge(UdpCheck(connection=HERE, timing=Timing()), b"anything") is None
 
 
-def program(
-    status: int | None, duration: float = 0.5, output: str = "", *, dynamic: bool = False, transient: bool = False
-) -> Outcome:
+def program(ending: ProgramEnd, duration: float = 0.5, output: str = "", *, dynamic: bool = False) -> Outcome:
     check = MiscCheck(timing=Timing(), program="p", text="/bin/p", timeout=3.0, dynamic=dynamic)
     answer = Notified(
         program="p",
         object="o",
         sequence=1,
-        status=status,
+        ending=ending,
         output=output,
         duration=duration,
-        transient=transient,
     )
     return judge_program(check, answer)
 
 
 def test_the_exit_status_decides() -> None:
-    assert program(0) == Outcome(True, "exited with status 0")
-    assert program(1, output="one\nno disk\n") == Outcome(False, "exited with status 1: no disk")
-    assert program(7) == Outcome(False, "exited with status 7")
-    assert program(143, 3.2) == Outcome(False, "the program timed out after 3 s")
-    assert program(137, 5.2) == Outcome(False, "the program timed out after 3 s")
-    assert program(None, output="no such file") == Outcome(False, "the program could not be run: no such file")
-    assert program(None, output="no memory", transient=True).is_void
+    assert program(Exited(0)) == Outcome(True, "exited with status 0")
+    assert program(Exited(1), output="one\nno disk\n") == Outcome(False, "exited with status 1: no disk")
+    assert program(Exited(7)) == Outcome(False, "exited with status 7")
+    assert program(TimedOut(3.0), 3.2) == Outcome(False, "the program timed out after 3 s")
+    assert program(Killed(9), 5.2) == Outcome(False, "was killed by signal 9")
+    assert program(NotStarted("no such file")) == Outcome(False, "the program could not be run: no such file")
+    assert program(NotStarted("no memory", transient=True)).is_void
 
 
 @pytest.mark.parametrize(
     ("status", "ok", "weight"),
-    [(0, True, None), (1, False, None), (2, True, 0), (3, True, 1), (255, True, 253), (139, False, None)],
+    [
+        (0, True, None),
+        (1, False, None),
+        (2, True, 0),
+        (3, True, 1),
+        (255, True, 253),
+        *((128 + n, True, 126 + n) for n in (4, 6, 7, 8, 9, 11, 15)),
+    ],
 )
 def test_a_dynamic_program_sets_the_weight(status: int, ok: bool, weight: int | None) -> None:
-    found = program(status, dynamic=True)
+    found = program(Exited(status), dynamic=True)
     assert (found.ok, found.weight) == (ok, weight)
+
+
+@pytest.mark.parametrize("number", [4, 6, 7, 8, 9, 11, 15])
+def test_a_dynamic_program_that_a_signal_ends_fails(number: int) -> None:
+    assert program(Killed(number), dynamic=True) == Outcome(False, f"was killed by signal {number}")
 
 
 @pytest.mark.parametrize(

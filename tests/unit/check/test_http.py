@@ -60,7 +60,10 @@ def test_method_and_headers_of_the_request_and_what_they_replace() -> None:
 )
 def test_the_status_must_be_allowed(status: int, allowed: tuple[tuple[int, int], ...], ok: bool) -> None:
     url = changed(status=allowed)
-    assert outcome(url, page(b"x", f"{status} Whatever")) == Outcome(ok, f"HTTP status {status}")
+    found = outcome(url, page(b"x", f"{status} Whatever"))
+    assert found is not None
+    assert found.ok is ok
+    assert found.reason.startswith(f"HTTP status {status}")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +89,7 @@ def test_the_digest_is_that_of_the_body_however_it_comes(answer: bytes, size: in
     bad = outcome(changed(digest=HELLO.replace("5", "6")), *pieces)
     assert bad is not None
     assert not bad.ok
-    assert f"digest {HELLO} is not" in bad.reason
+    assert f"digest {HELLO}, wanted: {HELLO.replace('5', '6')}" in bad.reason
 
 
 def test_an_answer_that_has_ended_is_not_waited_for_on_an_open_connection() -> None:
@@ -144,7 +147,7 @@ def test_a_head_without_end_is_given_up() -> None:
         taken += 1024
         if said != b"":
             break
-    assert said == Outcome(False, f"the head of the HTTP response is longer than {LARGEST_HEAD} bytes")
+    assert said == Outcome(False, f"the head of the HTTP response is longer than {LARGEST_HEAD} bytes (GET /, Host h)")
     assert taken <= LARGEST_HEAD + 2048
 
 
@@ -167,7 +170,7 @@ def test_a_body_that_is_looked_at_has_a_limit(monkeypatch: pytest.MonkeyPatch) -
     while said == b"":
         said = conversation.hear(b"x" * 65536)
         taken += 65536
-    assert said == Outcome(False, "HTTP status 200, the body is longer than 3 MB")
+    assert said == Outcome(False, "HTTP status 200, the body is longer than 3 MB (GET /, Host h)")
     assert taken <= (3 << 20) + 65536
 
 
@@ -201,6 +204,47 @@ def test_the_body_must_match(regex: Regex, body: bytes, ok: bool, size: int) -> 
     assert found.ok is ok, found
 
 
+@pytest.mark.parametrize(
+    ("url", "answer", "reason"),
+    [
+        (
+            changed(path="/up", host="www.example", status=((200, 204), (301, 301))),
+            page(b"x", "503 Busy"),
+            "HTTP status 503, wanted: 200-204, 301 (GET /up, Host www.example)",
+        ),
+        (
+            changed(host="www.example", digest="0" * 32),
+            page(b"hello"),
+            f"HTTP status 200, digest {HELLO}, wanted: {'0' * 32} (GET /, Host www.example)",
+        ),
+        (
+            changed(host="h:81", regex=Regex(pattern="w.ll")),
+            page(b"out of order\n" * 9),
+            'HTTP status 200, regex "w.ll" does not match; the body begins '
+            "'out of order\\nout of order\\nout of order\\no' (GET /, Host h:81)",
+        ),
+        (
+            changed(host="h", regex=Regex(pattern="order", no_match=True)),
+            page(b"out of order"),
+            'HTTP status 200, regex "order" matches at byte 7, wanted: no match (GET /, Host h)',
+        ),
+        (
+            changed(host="h", regex=Regex(pattern="l", last=1)),
+            page(b"hello"),
+            'HTTP status 200, regex "l" matches only at byte 2, wanted: 0 to 1; '
+            "the body begins 'hello' (GET /, Host h)",
+        ),
+        (
+            changed(host="h"),
+            b"SSH-2.0-x\r\n",
+            "not an HTTP response, it begins 'SSH-2.0-x\\r\\n': Expected HTTP/, RTSP/ or ICE/ (GET /, Host h)",
+        ),
+    ],
+)
+def test_a_failure_says_what_was_wanted_and_what_came(url: Url, answer: bytes, reason: str) -> None:
+    assert outcome(url, answer) == Outcome(False, reason)
+
+
 @pytest.mark.parametrize("offset", [(1 << 20) - 3, (1 << 20) - 600_000, 3 << 20])
 def test_a_match_is_found_wherever_a_window_ends(offset: int) -> None:
     body = b"." * offset + b"needle" + b"." * 100
@@ -225,7 +269,7 @@ def test_the_end_of_a_window_is_not_the_end_of_the_body() -> None:
 
 def test_a_regex_that_would_take_for_ever_is_given_up() -> None:
     found = outcome(changed(regex=Regex(pattern="(a+)+$")), page(b"a" * 60 + b"b"))
-    assert found == Outcome(False, "HTTP status 200, regex: match limit exceeded")
+    assert found == Outcome(False, "HTTP status 200, regex: match limit exceeded (GET /, Host h)")
 
 
 def test_a_regex_that_cannot_be_understood_is_left_out_as_keepalived_does() -> None:

@@ -26,6 +26,7 @@ from kad.check.keywords import (
     Url,
 )
 from kad.messages import Notified, Notify, ServerHealth
+from kad.model.program_end import Exited, NotStarted, ProgramEnd
 from tests.unit.check.room import SOON, Stage, at, server
 from tests.unit.check.servers import Behaviour, Servers, http, lines, over_tls, page, reset
 
@@ -359,7 +360,7 @@ def test_an_endless_body_is_hashed_within_its_time_only(stage: Stage, servers: S
     assert not healthy
     assert said in (
         "no end of the HTTP response within 0.3 s",
-        "HTTP status 200, the body is longer than 64 MB",
+        "HTTP status 200, the body is longer than 64 MB (GET /, Host h)",
     )
     assert time.monotonic() - began < 10 * SHORT
 
@@ -379,16 +380,15 @@ def test_others_are_served_while_some_flood(stage: Stage, servers: Servers) -> N
 # Programs.
 
 
-def answer(stage: Stage, order: Notify, status: int | None, output: str = "", *, transient: bool = False) -> None:
+def answer(stage: Stage, order: Notify, ending: ProgramEnd, output: str = "") -> None:
     stage.room.receive(
         Notified(
             program=order.program,
             object=order.object,
             sequence=order.sequence,
-            status=status,
+            ending=ending,
             output=output,
             duration=0.01,
-            transient=transient,
         )
     )
 
@@ -404,15 +404,15 @@ def test_a_program_is_ordered_and_its_answer_decides(stage: Stage) -> None:
     stage.until(orders)
     first = orders()[0]
     assert (first.program, first.timeout, first.generation) == ("check:/bin/p/misc_path", 3.0, 1)
-    answer(stage, first, 12, "all well")
+    answer(stage, first, Exited(12), "all well")
     told = stage.health()
     assert (told.healthy, told.weight, told.known) == (True, 10, True)
     stage.until(lambda: len(orders()) == 2)
     second = orders()[1]
     assert second.sequence > first.sequence
-    answer(stage, msgspec.structs.replace(second, sequence=first.sequence), 1)
+    answer(stage, msgspec.structs.replace(second, sequence=first.sequence), Exited(1))
     assert stage.health().healthy
-    answer(stage, second, 1, "no")
+    answer(stage, second, Exited(1), "no")
     told = stage.health()
     assert (told.healthy, told.weight) == (False, None)
     assert told.checks[0].reason == "exited with status 1: no"
@@ -422,7 +422,7 @@ def test_a_program_is_ordered_and_its_answer_decides(stage: Stage) -> None:
 def test_a_program_that_cannot_be_run_fails_the_server(stage: Stage) -> None:
     stage.check(MiscCheck(timing=SOON, program="check:/bin/p/misc_path", text="/bin/p", timeout=3.0))
     stage.until(lambda: [one for one in stage.said if isinstance(one, Notify)])
-    answer(stage, next(one for one in stage.said if isinstance(one, Notify)), None, "no such file")
+    answer(stage, next(one for one in stage.said if isinstance(one, Notify)), NotStarted("no such file"))
     told = stage.health()
     assert (told.healthy, told.known) == (False, True)
     assert told.reason == "MISC_CHECK /bin/p: the program could not be run: no such file"
@@ -444,7 +444,7 @@ def test_a_runner_that_was_replaced_says_nothing_of_the_server_and_is_asked_agai
     orders = lambda: [one for one in stage.said if isinstance(one, Notify)]  # noqa: E731
     stage.until(lambda: len(orders()) == 2)
     assert (stage.health().healthy, stage.health().known) == (True, False)
-    answer(stage, orders()[1], 0)
+    answer(stage, orders()[1], Exited(0))
     assert (stage.health().healthy, stage.health().known) == (True, True)
 
 
@@ -453,7 +453,7 @@ def test_a_runner_that_cannot_run_anything_says_nothing_of_the_server(stage: Sta
     stage.check(check)
     stage.until(lambda: [one for one in stage.said if isinstance(one, Notify)])
     order = next(one for one in stage.said if isinstance(one, Notify))
-    answer(stage, order, None, "no memory", transient=True)
+    answer(stage, order, NotStarted("no memory", transient=True))
     told = [one for one in stage.said if isinstance(one, ServerHealth)][-1]
     assert (told.healthy, told.known) == (True, False)
     assert "a check cannot be made: the program could not be run: no memory" in stage.log.lines

@@ -16,11 +16,12 @@ import pytest
 
 from kad.linux.refused import Refused
 from kad.linux.spawn import Spawned, identity, kill_group, reap, spawn
+from kad.model.program_end import Exited, Killed, ProcessEnd
 
 PATH = {"PATH": "/usr/bin:/bin"}
 
 
-def finish(spawned: Spawned) -> tuple[int | None, str]:
+def finish(spawned: Spawned) -> tuple[ProcessEnd | None, str]:
     """Await the end: status and output."""
     output = b""
     if spawned.output_fd is not None:
@@ -34,21 +35,22 @@ def finish(spawned: Spawned) -> tuple[int | None, str]:
     return status, output.decode()
 
 
-def shell(text: str, **settings: str) -> tuple[int | None, str]:
+def shell(text: str, **settings: str) -> tuple[ProcessEnd | None, str]:
     return finish(spawn(["/bin/sh", "-c", text], PATH | settings, output=True))
 
 
 def test_status_and_output_of_a_program() -> None:
-    assert shell("echo out; echo err >&2; exit 3") == (3, "out\nerr\n")
+    assert shell("echo out; echo err >&2; exit 3") == (Exited(3), "out\nerr\n")
 
 
-def test_a_signal_is_a_status_above_128() -> None:
-    assert shell("kill -TERM $$") == (143, "")
+def test_a_signal_is_no_status() -> None:
+    assert shell("exit 143") == (Exited(143), "")
+    assert shell("kill -TERM $$") == (Killed(15), "")
 
 
 def test_words_reach_the_program_as_they_are() -> None:
     words = ["printf", "%s|", "a b", "&&", "$HOME", "*", ""]
-    assert finish(spawn(words, PATH, output=True)) == (0, "a b|&&|$HOME|*||")
+    assert finish(spawn(words, PATH, output=True)) == (Exited(0), "a b|&&|$HOME|*||")
 
 
 def test_the_environment_is_the_given_one_without_what_could_hijack_a_program() -> None:
@@ -60,7 +62,7 @@ def test_the_environment_is_the_given_one_without_what_could_hijack_a_program() 
 
 def test_it_leads_a_group_of_its_own_and_reads_nothing() -> None:
     assert shell('read x; echo "$? $x"; [ "$(ps -o pgid= -p $$ | tr -d " ")" = $$ ] && echo leader') == (
-        0,
+        Exited(0),
         "1 \nleader\n",
     )
 
@@ -68,7 +70,7 @@ def test_it_leads_a_group_of_its_own_and_reads_nothing() -> None:
 def test_output_that_nobody_wants_goes_nowhere() -> None:
     spawned = spawn(["/bin/sh", "-c", "readlink /proc/$$/fd/1 > $OUT"], PATH | {"OUT": "/dev/null"})
     assert spawned.output_fd is None
-    assert finish(spawned) == (0, "")
+    assert finish(spawned) == (Exited(0), "")
 
 
 def test_output_can_be_read_without_waiting() -> None:
@@ -78,7 +80,7 @@ def test_output_can_be_read_without_waiting() -> None:
         os.read(spawned.output_fd, 1)
     assert reap(spawned.pidfd) is None
     assert kill_group(spawned.pid, signal.SIGKILL)
-    assert finish(spawned) == (137, "")
+    assert finish(spawned) == (Killed(9), "")
 
 
 def test_signals_that_we_ignore_or_block_are_default_in_the_program() -> None:
@@ -103,7 +105,7 @@ sys.stdout.write(os.read(spawned.output_fd, 4096).decode())
 def test_descriptors_of_ours_do_not_reach_the_program(tmp_path: Path) -> None:
     with open(tmp_path / "secret", "w"):
         status, printed = shell("ls -l /proc/$$/fd")
-    assert status == 0
+    assert status == Exited(0)
     assert "secret" not in printed
 
 
@@ -116,7 +118,7 @@ def test_killing_a_group_reaches_what_the_program_started() -> None:
     assert kill_group(spawned.pid, signal.SIGTERM)
     assert select.select([pidfd], [], [], 10)[0]
     os.close(pidfd)
-    assert finish(spawned)[0] == 143
+    assert finish(spawned)[0] == Killed(15)
     deadline = time.monotonic() + 10  # the orphan's new parent may take a moment to reap it
     while kill_group(spawned.pid, signal.SIGKILL):
         assert time.monotonic() < deadline
@@ -154,7 +156,7 @@ def test_identities() -> None:
 def test_reaping_what_was_reaped_is_refused() -> None:
     spawned = spawn(["true"], PATH)
     assert select.select([spawned.pidfd], [], [], 10)[0]
-    assert reap(spawned.pidfd) == 0
+    assert reap(spawned.pidfd) == Exited(0)
     with pytest.raises(Refused):
         reap(spawned.pidfd)
     os.close(spawned.pidfd)

@@ -19,6 +19,7 @@ import pytest
 from kad.linux import process_table
 from kad.linux.proc_events import ProcessEvents
 from kad.linux.refused import Refused
+from kad.model.program_end import Killed
 from kad.mux import Mux
 from kad.run.process import census as room
 from kad.run.process.census import Census, Watch
@@ -129,7 +130,7 @@ def test_a_death_is_known_within_milliseconds(bench: Bench, events: bool) -> Non
         assert watch.death is not None
         assert watch.death.pid == process.pid
         if events:
-            bench.run(lambda: watch.death is not None and watch.death.status == 137)
+            bench.run(lambda: watch.death is not None and watch.death.ending == Killed(9))
         assert abs(watch.death.at - time.time()) < 1
         process.wait()
         process = bench.start()

@@ -12,6 +12,7 @@ import pytest
 
 from kad.log import Destination, Logger
 from kad.messages import FifoKept, FifoLine, FifoOpened, Message
+from kad.model.program_end import Exited, Killed
 from kad.mux import Mux
 from kad.run.fifo import Backlog, Closed, ProgramEnded, Reader, SignalProgram, StartProgram, Wanted
 from kad.run.keywords import Fifo, Program
@@ -92,7 +93,7 @@ def test_a_program_that_dies_is_started_again_with_growing_pauses() -> None:
     pauses = []
     for _ in range(9):
         now += 0.25
-        [report] = reader.handle(ProgramEnded(1, "no such thing\n"), now)
+        [report] = reader.handle(ProgramEnded(Exited(1), "no such thing\n"), now)
         assert isinstance(report, Report)
         assert reader.deadline is not None
         pauses.append(reader.deadline - now)
@@ -106,9 +107,9 @@ def test_a_program_that_dies_is_started_again_with_growing_pauses() -> None:
 def test_one_that_has_worked_is_started_again_at_once() -> None:
     reader = Reader()
     reader.handle(Wanted(READ), 0.0)
-    reader.handle(ProgramEnded(1, ""), 0.5)
+    reader.handle(ProgramEnded(Exited(1), ""), 0.5)
     reader.handle(DeadlineReached(), 1.5)
-    assert reader.handle(ProgramEnded(0, ""), 11.5) == [
+    assert reader.handle(ProgramEnded(Exited(0), ""), 11.5) == [
         Report("FIFO script read.sh ended (exited with status 0) after 10.0 s; again now")
     ]
     assert reader.deadline == 11.5
@@ -120,7 +121,7 @@ def test_another_program_is_started_when_the_first_has_ended() -> None:
     assert reader.handle(Wanted(READ), 1.0) == []
     assert reader.handle(Wanted(OTHER), 2.0) == [SignalProgram(Signal.TERM)]
     assert reader.handle(DeadlineReached(), 4.0) == [SignalProgram(Signal.KILL)]
-    assert reader.handle(ProgramEnded(137, ""), 4.1) == [StartProgram(OTHER)]
+    assert reader.handle(ProgramEnded(Killed(9), ""), 4.1) == [StartProgram(OTHER)]
 
 
 def test_when_the_fifo_is_closed_the_program_may_end_by_itself_before_it_is_told() -> None:
@@ -129,7 +130,7 @@ def test_when_the_fifo_is_closed_the_program_may_end_by_itself_before_it_is_told
     assert reader.handle(Closed(), 1.0) == []
     assert reader.deadline == 1.5
     assert reader.handle(DeadlineReached(), 1.5) == [SignalProgram(Signal.TERM)]
-    assert reader.handle(ProgramEnded(143, ""), 1.6) == []
+    assert reader.handle(ProgramEnded(Killed(15), ""), 1.6) == []
     assert reader.finished
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from kad.messages import Notified, Notify, Observation
+from kad.model.program_end import Exited
 from kad.run.keywords import Program, VrrpScript
 from kad.run.process import programs
 from kad.run.script import Answered, AskProbe, DeadlineReached, Observe, Reconfigured, Report, ScriptCheck, Started
@@ -66,7 +67,7 @@ def test_a_process_that_lives_and_dies(bench: Bench, sleeper: subprocess.Popen[b
     value, reason = reasons(bench)[-1]
     assert value == 0
     assert reason.startswith(f"no process {NAME} since ")
-    assert f"(pid {sleeper.pid} exited" in reason
+    assert f"(pid {sleeper.pid} was killed by signal" in reason
     assert f"VRRP_Script(chk) failed (exited with status 1): {reason}" in bench.log.lines
 
 
@@ -188,10 +189,10 @@ def test_a_check_of_another_process_is_answered_without_a_program(bench: Bench, 
         return bench.heard(Notified)[-1]
 
     answer = ask(1)
-    assert (answer.status, answer.output) == (1, f"there is no {tmp_path}/up")
+    assert (answer.ending, answer.output) == (Exited(1), f"there is no {tmp_path}/up")
     (tmp_path / "up").touch()
     answer = ask(2)
-    assert (answer.status, answer.output) == (0, f"there is a {tmp_path}/up")
+    assert (answer.ending, answer.output) == (Exited(0), f"there is a {tmp_path}/up")
 
 
 # the machine

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from kad.messages import Observation
+from kad.model.program_end import Exited
 from kad.run.keywords import VrrpScript
 from kad.run.script import DeadlineReached, ProgramEnded, Resumed, ScriptCheck, Slept, Started
 from tests.unit.run.test_runner_room import Bench, script, shell
@@ -59,10 +60,10 @@ def test_a_single_run_does_not_overturn_a_result_that_needs_several(value: int, 
     check = ScriptCheck(VrrpScript(name="chk", program=shell("x"), interval=1.0, timeout=1.0, rise=2, fall=2))
     assert check.handle(Resumed(value, "", ""), 0.0) == []
     check.handle(Started(), 0.0)
-    check.handle(ProgramEnded(status, ""), 0.5)
+    check.handle(ProgramEnded(Exited(status), ""), 0.5)
     assert check.value == value
     check.handle(DeadlineReached(), 1.0)
-    check.handle(ProgramEnded(status, ""), 1.5)
+    check.handle(ProgramEnded(Exited(status), ""), 1.5)
     assert check.value == 1 - value
 
 
@@ -71,7 +72,7 @@ def test_a_program_is_not_blamed_for_a_pause_of_the_runner() -> None:
     check.handle(Started(), 0.0)
     assert check.handle(Slept(), 10.0) == []
     assert check.deadline == 12.0
-    check.handle(ProgramEnded(0, ""), 11.0)
+    check.handle(ProgramEnded(Exited(0), ""), 11.0)
     assert check.value == 1
     # Then it goes on in its own time.
     assert check.deadline == 15.0

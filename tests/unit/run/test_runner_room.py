@@ -14,6 +14,7 @@ import pytest
 
 from kad.log import Destination, Logger
 from kad.messages import Message, Notified, Notify, Observation, Pong
+from kad.model.program_end import Exited, NotStarted
 from kad.mux import Mux
 from kad.run.keywords import Program, RunnerSlice, VrrpScript
 from kad.run.process import Room
@@ -221,16 +222,16 @@ def test_notify_programs_run_in_order_with_arguments_and_environment(bench: Benc
     bench.run(lambda: len(bench.heard(Notified)) == 2)
     assert out.read_text() == "master\nconfigured INSTANCE VI_1 MASTER 100 no advert for 3.61 s unset\n"
     first, second = bench.heard(Notified)
-    assert (first.program, first.sequence, first.status) == ("VI_1/notify_master", 1, 0)
-    assert (second.program, second.sequence, second.status, second.output) == ("VI_1/notify", 2, 4, "said\n")
+    assert (first.program, first.sequence, first.ending) == ("VI_1/notify_master", 1, Exited(0))
+    assert (second.program, second.sequence, second.ending, second.output) == ("VI_1/notify", 2, Exited(4), "said\n")
     assert first.duration >= 0.2
 
 
 def test_a_program_that_is_not_configured_is_refused(bench: Bench) -> None:
     bench.configure()
     bench.room.receive(ask(shell("touch /never", "VI_1/notify"), 1))
-    assert [(answer.status, answer.output) for answer in bench.heard(Notified)] == [
-        (None, "VI_1/notify is not configured")
+    assert [(answer.ending, answer.output) for answer in bench.heard(Notified)] == [
+        (NotStarted("VI_1/notify is not configured", transient=True), "")
     ]
 
 
@@ -243,9 +244,9 @@ def test_a_program_that_a_reload_took_away_is_not_run_any_more(bench: Bench, tmp
     bench.configure(programs=(slow,))
     bench.configure(programs=(slow,))
     bench.run(lambda: len(bench.heard(Notified)) == 2)
-    assert [(answer.status, answer.output) for answer in bench.heard(Notified)] == [
-        (0, ""),
-        (None, "no longer configured"),
+    assert [(answer.ending, answer.output) for answer in bench.heard(Notified)] == [
+        (Exited(0), ""),
+        (NotStarted("no longer configured", transient=True), ""),
     ]
     assert not (tmp_path / "ran").exists()
 
@@ -283,6 +284,7 @@ def test_the_snapshot_is_plain(bench: Bench) -> None:
     snapshot = msgspec.json.decode(msgspec.json.encode(bench.room.snapshot(clear_statistics=True)))
     [told] = snapshot["scripts"]
     assert (told["name"], told["value"], told["last_status"], told["output"], told["runs"]) == ("chk", 0, 1, "bad\n", 1)
+    assert told["last_ending"] == {"type": "exited", "status": 1}
     assert snapshot["programs"] == {"VI_1/notify": ["/bin/sh", "-c", "exit 0"]}
     assert bench.room.snapshot(clear_statistics=False)["scripts"][0]["runs"] == 0  # type: ignore[index]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kad.model.program_end import Exited, Killed, NotStarted
 from kad.run.keywords import Program, VrrpScript
 from kad.run.script import (
     Action,
@@ -44,7 +45,7 @@ def values(check: ScriptCheck, statuses: list[int]) -> list[int | None]:
     for turn, status in enumerate(statuses):
         if turn:
             assert check.handle(DeadlineReached(), float(turn)) == [START]
-        check.handle(ProgramEnded(status, ""), turn + 0.25)
+        check.handle(ProgramEnded(Exited(status), ""), turn + 0.25)
         seen.append(check.value)
     return seen
 
@@ -55,7 +56,11 @@ def test_the_first_run_is_at_once_and_the_next_one_interval_after_its_start() ->
     assert check.deadline == 13.0
     play(
         check,
-        (12.5, ProgramEnded(0, ""), [Report("VRRP_Script(chk) succeeded"), Observe(1, "exited with status 0", "")]),
+        (
+            12.5,
+            ProgramEnded(Exited(0), ""),
+            [Report("VRRP_Script(chk) succeeded"), Observe(1, "exited with status 0", "")],
+        ),
     )
     assert check.deadline == 13.0
     play(check, (13.0, DeadlineReached(), [START]))
@@ -65,20 +70,20 @@ def test_a_run_longer_than_the_interval_is_not_doubled_and_keeps_the_rhythm() ->
     check = ScriptCheck(configured(interval=1.0, timeout=10.0))
     play(check, (0.0, Started(), [START]))
     assert check.deadline == 10.0
-    check.handle(ProgramEnded(0, ""), 2.3)
+    check.handle(ProgramEnded(Exited(0), ""), 2.3)
     assert check.deadline == 3.0
 
 
 def test_one_of_a_crowd_comes_early_once() -> None:
     check = ScriptCheck(configured(interval=2.0, timeout=2.0), early=1.5)
     play(check, (0.0, Started(), [START]))
-    check.handle(ProgramEnded(0, ""), 0.75)
+    check.handle(ProgramEnded(Exited(0), ""), 0.75)
     assert check.deadline == 2.0  # too late for it
     check.handle(DeadlineReached(), 2.0)
-    check.handle(ProgramEnded(0, ""), 2.25)
+    check.handle(ProgramEnded(Exited(0), ""), 2.25)
     assert check.deadline == 2.5
     check.handle(DeadlineReached(), 2.5)
-    check.handle(ProgramEnded(0, ""), 2.75)
+    check.handle(ProgramEnded(Exited(0), ""), 2.75)
     assert check.deadline == 4.5
 
 
@@ -104,7 +109,7 @@ def test_the_value_is_observed_only_when_it_changes() -> None:
         (0.0, Started(), [START]),
         (
             0.1,
-            ProgramEnded(1, "no nginx\n"),
+            ProgramEnded(Exited(1), "no nginx\n"),
             [
                 Report("VRRP_Script(chk) failed (exited with status 1)"),
                 Report("VRRP_Script(chk) printed: no nginx"),
@@ -112,13 +117,13 @@ def test_the_value_is_observed_only_when_it_changes() -> None:
             ],
         ),
         (1.0, DeadlineReached(), [START]),
-        (1.1, ProgramEnded(1, "no nginx\n"), []),
+        (1.1, ProgramEnded(Exited(1), "no nginx\n"), []),
         (2.0, DeadlineReached(), [START]),
-        (2.1, ProgramEnded(3, ""), [Report("Script `chk` now returning 3")]),
+        (2.1, ProgramEnded(Exited(3), ""), [Report("Script `chk` now returning 3")]),
         (3.0, DeadlineReached(), [START]),
         (
             3.1,
-            ProgramEnded(0, ""),
+            ProgramEnded(Exited(0), ""),
             [
                 Report("Script `chk` now returning 0"),
                 Report("VRRP_Script(chk) succeeded"),
@@ -135,7 +140,7 @@ def test_death_by_a_signal_is_a_failure() -> None:
         (0.0, Started(), [START]),
         (
             0.1,
-            ProgramEnded(139, ""),
+            ProgramEnded(Killed(11), ""),
             [Report("VRRP_Script(chk) failed (due to signal 11)"), Observe(0, "due to signal 11", "")],
         ),
     )
@@ -148,7 +153,7 @@ def test_a_program_that_cannot_be_started_is_a_failure_with_its_cause() -> None:
         (0.0, Started(), [START]),
         (
             0.0,
-            ProgramEnded(None, "No such file or directory"),
+            ProgramEnded(NotStarted("No such file or directory"), ""),
             [
                 Report("VRRP_Script(chk) failed (not started: No such file or directory)"),
                 Observe(0, "could not be started: No such file or directory", ""),
@@ -178,7 +183,7 @@ def test_a_time_out_fails_at_once_and_kills_in_keepaliveds_rhythm() -> None:
         (26.0, DeadlineReached(), [SignalProgram(Signal.KILL)]),
     )
     assert check.deadline == 36.0
-    play(check, (27.0, ProgramEnded(137, "late words"), []))
+    play(check, (27.0, ProgramEnded(Killed(9), "late words"), []))
     assert check.deadline == 30.0
     assert check.value == 0
 
@@ -188,7 +193,11 @@ def test_a_program_that_sigkill_does_not_end_fails_again_and_again() -> None:
     play(
         check,
         (0.0, Started(), [START]),
-        (0.1, ProgramEnded(0, ""), [Report("VRRP_Script(chk) succeeded"), Observe(1, "exited with status 0", "")]),
+        (
+            0.1,
+            ProgramEnded(Exited(0), ""),
+            [Report("VRRP_Script(chk) succeeded"), Observe(1, "exited with status 0", "")],
+        ),
         (2.0, DeadlineReached(), [START]),
         (4.0, DeadlineReached(), [SignalProgram(Signal.TERM)]),
         (6.0, DeadlineReached(), [SignalProgram(Signal.KILL)]),
@@ -209,7 +218,7 @@ def test_a_success_after_our_sigterm_does_not_count() -> None:
     check = ScriptCheck(configured(timeout=1.0, interval=4.0))
     check.handle(Started(), 0.0)
     check.handle(DeadlineReached(), 1.0)
-    play(check, (1.2, ProgramEnded(0, ""), []))
+    play(check, (1.2, ProgramEnded(Exited(0), ""), []))
     assert check.value == 0
     assert check.deadline == 4.0
 
@@ -229,7 +238,7 @@ def test_a_changed_program_runs_at_once_and_its_first_result_decides() -> None:
         check,
         (
             0.7,
-            ProgramEnded(1, ""),
+            ProgramEnded(Exited(1), ""),
             [
                 Report("VRRP_Script(chk) failed (exited with status 1)"),
                 Observe(0, "exited with status 1", ""),
@@ -242,7 +251,7 @@ def test_a_changed_program_needs_one_success_to_be_good_whatever_rise_says() -> 
     check = ScriptCheck(configured(rise=3))
     assert values(check, [1]) == [0]
     check.handle(Reconfigured(configured(program=OTHER, rise=3)), 0.5)
-    check.handle(ProgramEnded(0, ""), 0.7)
+    check.handle(ProgramEnded(Exited(0), ""), 0.7)
     assert check.value == 1
 
 
@@ -253,7 +262,7 @@ def test_a_changed_program_replaces_the_running_one_after_its_end() -> None:
         (0.0, Started(), [START]),
         (0.5, Reconfigured(configured(program=OTHER)), [SignalProgram(Signal.TERM)]),
         (2.5, DeadlineReached(), [SignalProgram(Signal.KILL)]),
-        (2.6, ProgramEnded(0, ""), [StartProgram(OTHER)]),
+        (2.6, ProgramEnded(Exited(0), ""), [StartProgram(OTHER)]),
     )
     assert check.value is None, "the old program's result is nobody's"
 
@@ -264,7 +273,7 @@ def test_other_keywords_change_without_a_new_start_and_keep_the_result() -> None
     play(check, (2.0, Reconfigured(configured(interval=5.0, timeout=5.0, fall=2)), []))
     assert check.deadline == 7.0
     check.handle(DeadlineReached(), 7.0)
-    check.handle(ProgramEnded(1, ""), 7.1)
+    check.handle(ProgramEnded(Exited(1), ""), 7.1)
     assert check.value == 1, "fall is 2 now"
 
 
@@ -278,7 +287,7 @@ def test_stopped_ends_the_running_program_and_then_the_machine() -> None:
         (4.5, DeadlineReached(), [SignalProgram(Signal.KILL)]),
     )
     assert not check.finished
-    play(check, (4.6, ProgramEnded(137, ""), []))
+    play(check, (4.6, ProgramEnded(Killed(9), ""), []))
     assert check.finished
     assert check.deadline is None
     assert check.value is None

@@ -80,7 +80,7 @@ def test_a_quorum_is_gained_and_lost(bench: Bench, start: Callable[[], subproces
     bench.run(lambda: bench.values() == [0, 1, 0])
     lost = bench.heard(Observation)[-1]
     assert lost.reason.startswith(f"1 of process {NAME} runs, 2 or more wanted, since ")
-    assert f"pid {second.pid} exited" in lost.reason
+    assert f"pid {second.pid} was killed by signal" in lost.reason
     assert begin <= lost.since <= time.time()
     quorums = [line for line in bench.log.lines if "tracked process P" in line]
     assert [line.split(":")[0] for line in quorums] == [
