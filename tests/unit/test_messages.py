@@ -9,6 +9,7 @@ import pytest
 
 from kad import messages
 from kad.messages import Assembler, BadFrame, Frame, Ping, RouterState, from_frame, to_frame
+from kad.model.program_end import Killed
 
 STATE = RouterState(name="VI_1", state="MASTER", since=1000.5, reason="no advert", priority=100, holds_addresses=True)
 
@@ -22,6 +23,7 @@ def samples() -> Iterator[messages.Message]:
         "mail": alert,
         "line": messages.FifoLine(source="vrrp", subject="VI_1", text="VI_1 MASTER", sequence=7),
         "routers": (earlier,),
+        "ending": Killed(9),
         "environment": {"KAD_STATE": "MASTER"},
         "diagnostics": ("a", "b"),
         "refusals": ("c",),
