@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from kad.messages import Event, Message, Observation, RouterState, ServerHealth
+from kad.messages import Event, Message, Observation, RouterState, ServerHealth, to_plain
 
 RECENT = 4000
 """Events of any kind that are kept."""
@@ -50,7 +50,7 @@ class Journal:
         self._observed: dict[str, Observation] = {}
         self._servers: dict[str, ServerHealth] = {}
 
-    def note(self, kind: str, object: str, text: str, when: float | None = None, **details: Any) -> None:
+    def note(self, kind: str, object: str, text: str, when: float | None = None, /, **details: Any) -> None:
         """One more event, by default of this moment."""
         self._number += 1
         entry = Entry(
@@ -77,8 +77,8 @@ class Journal:
     def take(self, message: Message) -> None:
         """What of this is news is noted."""
         match message:
-            case Event(kind=kind, object=object, text=text, when=when):
-                self.note(kind, object, text, when)
+            case Event(kind=kind, object=object, text=text, when=when, details=details):
+                self.note(kind, object, text, when, **details)
             case RouterState():
                 self._take_router(message)
             case Observation():
@@ -133,6 +133,7 @@ class Journal:
             new=state.state,
             reason=state.reason,
             priority=state.priority,
+            causes=to_plain(state.causes),
         )
 
     def _take_observation(self, observation: Observation) -> None:

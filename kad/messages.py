@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
+from kad.model.fault import Cause
 from kad.model.program_end import ProgramEnd
 
 SCHEMA = 1
@@ -184,6 +185,8 @@ class RouterState(Message, frozen=True, kw_only=True):
     transitions: int = 0
     counters: dict[str, int] = {}
     """Of the sending process, as they were when this was said."""
+    causes: tuple[Cause, ...] = ()
+    """Events of the journal that the state follows from, where that is known by more than the reason."""
 
     @property
     def key(self) -> str:
@@ -551,6 +554,8 @@ class Event(Message, frozen=True, kw_only=True):
     """An instance by its name, others as KIND/NAME."""
     text: str
     """One sentence."""
+    details: dict[str, Any] = {}
+    """What of it programs look at."""
 
     @property
     def key(self) -> str:

@@ -92,9 +92,11 @@ class Why:
     def _direct(self, event: Plain) -> Iterator[Plain]:
         """Events that this one names, or that explain it by themselves."""
         text, name, before = event["text"], event["object"], event["number"]
-        instance = self._instances.get(name)
-        for key in self._named(instance, text):
-            yield from self._latest(before, object=key)
+        causes = event["details"].get("causes")
+        for cause in causes or ():
+            yield from self._latest(before, kind=cause["kind"], object=cause["object"])
+        if not causes:
+            yield from self._named_events(event)
         if event["kind"] == "transition":
             for member, state in _MEMBER.findall(text):
                 # Members change together: what is named as the cause may have been heard a little later.
@@ -110,6 +112,8 @@ class Why:
                 yield from self._latest(before, kind="address")
             if _ROUTING in text:
                 yield from self._latest(before, kind="routing", object=f"instance/{name}")
+            if event["details"].get("new") == "MASTER":
+                yield from self._refusals(before, name)
             if "process was replaced" in text:
                 yield from self._ends_of_process(before)
             if event["details"].get("new") == "MASTER" and "priority" in text:
@@ -123,6 +127,16 @@ class Why:
             if earlier["details"].get("old") == "FAULT" or "process was replaced" in earlier["text"]:
                 yield earlier
 
+    def _refusals(self, before: int, name: str) -> Iterator[Plain]:
+        """Adverts of other routers that were refused then; each peer and reason once."""
+        judged: set[tuple[str, str]] = set()
+        for event in reversed(self._events):
+            if event["number"] < before and (event["kind"], event["object"]) == ("refused", name):
+                key = (event["details"]["peer"], event["details"]["reason"])
+                if key not in judged and not event["details"]["ended"]:
+                    yield event
+                judged.add(key)
+
     def _ends_of_process(self, before: int) -> Iterator[Plain]:
         """The last death of the vrrp process, and who killed it."""
         for death in self._latest(before, kind="child", object="child/vrrp", containing="process "):
@@ -131,6 +145,13 @@ class Why:
                 return
             yield death
             yield from self._recent(death, self._latest(death["number"], kind="child", containing="killing the vrrp"))
+
+    def _named_events(self, event: Plain) -> Iterator[Plain]:
+        """Of an event without typed causes: what its sentence names."""
+        for key in self._named(self._instances.get(event["object"]), event["text"]):
+            # What moves a priority is the state of an interface, never an address of it.
+            kind = {"kind": "link"} if event["kind"] == "priority" and key.startswith("interface/") else {}
+            yield from self._latest(event["number"], object=key, **kind)
 
     def _named(self, instance: Plain | None, text: str) -> Iterator[str]:
         """Keys of the tracked things and interfaces that the sentence speaks of."""

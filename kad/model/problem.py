@@ -20,6 +20,8 @@ class ProblemKind(enum.StrEnum):
 
     TWO_MASTERS = "two_masters"
     """Another router also acts as MASTER; `peer` is its address."""
+    ADDRESS_CLAIMED = "address_claimed"
+    """Another host has announced an address of a MASTER within the last minute; `peer` is its hardware address."""
     ADVERTS_REFUSED = "adverts_refused"
     """Adverts of a router on the link are discarded; `peer` is its address, `detail` the reason."""
     NOT_STARTED = "not_started"
@@ -46,7 +48,14 @@ class ProblemKind(enum.StrEnum):
     """A virtual server has lost its quorum, and something still serves it; `detail` is the cause."""
 
 
-_WARNINGS = frozenset({ProblemKind.NOT_STARTED, ProblemKind.RELOAD_REFUSED, ProblemKind.QUORUM_LOST})
+_WARNINGS = frozenset(
+    {
+        ProblemKind.ADDRESS_CLAIMED,
+        ProblemKind.NOT_STARTED,
+        ProblemKind.RELOAD_REFUSED,
+        ProblemKind.QUORUM_LOST,
+    }
+)
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +82,8 @@ def describe(problem: Problem) -> str:
     match problem.kind:
         case ProblemKind.TWO_MASTERS:
             return f"{problem.peer} is also MASTER"
+        case ProblemKind.ADDRESS_CLAIMED:
+            return f"{problem.peer} announces its addresses too"
         case ProblemKind.ADVERTS_REFUSED:
             return f"adverts of {problem.peer} are refused: {detail}"
         case ProblemKind.NOT_STARTED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from kad.model.fault import Fault
 from kad.track.items import TrackItem
 
 OWNER = 255
@@ -53,7 +54,8 @@ def judge(base: int, items: Iterable[TrackItem], lookup: Lookup) -> Verdict:
         else:
             change, fault = _of_condition(item, good=bool(value.number))
         if fault:
-            faults.add(value.reason)
+            kind = "link" if item.kind == "interface" else item.kind
+            faults.add(Fault(value.reason, kind, f"{item.kind}/{item.name}"))
         if change:
             total += change
             contributions.append(f"{change:+d}: {value.reason}")

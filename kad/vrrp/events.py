@@ -7,6 +7,7 @@ from math import inf
 
 import msgspec
 
+from kad.model.fault import Cause
 from kad.vrrp.advert import Advertisement
 from kad.vrrp.keywords import VrrpInstance
 
@@ -113,6 +114,12 @@ class Reconfigured(msgspec.Struct, frozen=True):
     configuration: VrrpInstance
 
 
+class RefusalsChanged(msgspec.Struct, frozen=True):
+    """Adverts of other routers do not count now, in one sentence; empty: none is refused."""
+
+    text: str
+
+
 class AddressesRemoved(msgspec.Struct, frozen=True):
     """Somebody took addresses of a MASTER away, and they are not to be put back."""
 
@@ -145,6 +152,7 @@ Event = (
     | FaultsChanged
     | SourceChanged
     | Reconfigured
+    | RefusalsChanged
     | AddressesRemoved
     | Promoted
     | Demoted
@@ -194,6 +202,8 @@ class ChangeState(msgspec.Struct, frozen=True):
     old: State
     new: State
     reason: str
+    causes: tuple[Cause, ...] = ()
+    """Events of the journal that it follows from; empty: the reason says it."""
 
 
 class ChangeGroupState(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kad.model.fault import Cause, causes_of
 from kad.vrrp.advert import GIVING_UP, OWNER, Advertisement
 from kad.vrrp.events import (
     Action,
@@ -23,6 +24,7 @@ from kad.vrrp.events import (
     PriorityChanged,
     Promoted,
     Reconfigured,
+    RefusalsChanged,
     ReleaseAddresses,
     Resumed,
     SendAdvert,
@@ -74,6 +76,7 @@ class Router:
         "place",
         "priority",
         "pulse",
+        "refused",
         "silence",
         "source_number",
         "state",
@@ -94,6 +97,8 @@ class Router:
         self.pending: frozenset[str] = frozenset()
         self.source_number = 0
         """Our own source address as a number, by which equal priorities are decided."""
+        self.refused = ""
+        """Which adverts of other routers do not count, in one sentence; empty: none is refused."""
         self.lowered = False
         """Priority 254 instead of 255: another owner with a lower address does not yield."""
         self.deadline: float | None = None
@@ -164,6 +169,9 @@ class Router:
                 actions = self._reconfigure(configuration, now)
             case SourceChanged(number):
                 self.source_number = number
+                actions = []
+            case RefusalsChanged(text):
+                self.refused = text
                 actions = []
             case AddressesRemoved(reason):
                 actions = self._lose_addresses(reason, now) if isinstance(self.phase, Master) else []
@@ -259,16 +267,16 @@ class Router:
         self.faults, self.pending = faults, pending
         return [ReleaseAddresses(), *self._leave_waiting("init", now)]
 
-    def _leave_waiting(self, reason: str, now: float) -> list[Action]:
+    def _leave_waiting(self, reason: str, now: float, causes: tuple[Cause, ...] = ()) -> list[Action]:
         if self.faults:
-            return self._enter(State.FAULT, "; ".join(sorted(self.faults)))
+            return self._enter_fault(self.faults)
         if self.pending:
             return []
         owner = self.priority == OWNER
         # RFC 9568 6.4.1: what was learned in an earlier life does not count.
         self.master, self.master_advertisement_interval = None, self.configuration.advertisement_interval
         returns = self.state is State.FAULT
-        actions = self._enter(State.BACKUP, reason)
+        actions = self._enter(State.BACKUP, reason, causes)
         if returns and self.configuration.unicast_peers:
             actions.append(AnnounceSource())
         self.phase = Backup(
@@ -279,12 +287,15 @@ class Router:
         )
         return actions
 
-    def _enter(self, new: State, reason: str) -> list[Action]:
+    def _enter_fault(self, faults: frozenset[str]) -> list[Action]:
+        return self._enter(State.FAULT, "; ".join(sorted(faults)), causes_of(faults))
+
+    def _enter(self, new: State, reason: str, causes: tuple[Cause, ...] = ()) -> list[Action]:
         if new is self.state:
             return []
         old, self.state = self.state, new
         self.phase = Waiting()
-        return [ChangeState(old, new, reason)]
+        return [ChangeState(old, new, reason, causes)]
 
     def _take_faults(self, faults: frozenset[str], pending: frozenset[str], now: float) -> list[Action]:
         gone, self.faults, self.pending = self.faults - faults, faults, pending
@@ -294,9 +305,8 @@ class Router:
             case State.INIT:
                 return self._leave_waiting("init", now)
             case State.FAULT if not faults:
-                return self._leave_waiting(
-                    f"no longer: {'; '.join(sorted(gone))}" if gone else "every check passed", now
-                )
+                reason = f"no longer: {'; '.join(sorted(gone))}" if gone else "every check passed"
+                return self._leave_waiting(reason, now, causes_of(gone))
             case State.FAULT:
                 return []
             case _ if not faults:
@@ -305,9 +315,9 @@ class Router:
                 return [ReleaseAddresses(), *self._enter(State.STOP, "stopped")]
             case State.MASTER:
                 report = self._end_split("this router is in FAULT")
-                return [*self._give_up(), *report, *self._enter(State.FAULT, "; ".join(sorted(faults)))]
+                return [*self._give_up(), *report, *self._enter_fault(faults)]
             case _:
-                return self._enter(State.FAULT, "; ".join(sorted(faults)))
+                return self._enter_fault(faults)
 
     def _give_up(self) -> list[Action]:
         return [SendAdvert(GIVING_UP), ReleaseAddresses()]
@@ -440,6 +450,8 @@ class Router:
             return f"priority {self.priority} > {backup.overruled.priority} of {backup.overruled.source}"
         if self.master is not None and self.master.priority == GIVING_UP:
             return f"{self.master.source} gave up with priority 0"
+        if self.refused:
+            return f"{self.refused}; none that counts came for {now - backup.heard_at:.2f} s"
         return f"no advert from {backup.expects} for {now - backup.heard_at:.2f} s"
 
     # MASTER
@@ -545,7 +557,7 @@ class Router:
         actions += self._announce_against(master, now)
         patience = 3.0 * max(advert.interval, self.configuration.advertisement_interval)
         split = master.note_other(advert.source, now, patience)
-        split.adverts += 1
+        split.advertised(advert.source, now, patience)
         if split.adverts == 2:
             actions.append(Complain("warning", f"{advert.source} is MASTER too"))
         return [*actions, TellLowerPriority(advert)]

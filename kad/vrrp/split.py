@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 CLAIMS_FOR = 60.0
 """Seconds without another claim after which an address is no longer claimed: announcements are rare."""
@@ -22,6 +23,15 @@ class Split:
     signs: int = 1
     adverts: int = 0
     """How many of them were adverts."""
+    advertiser: str = ""
+    """Who sent the last of those."""
+    advertises_until: float = -inf
+    """When that one is no longer MASTER unless another advert of it comes."""
+
+    def advertised(self, by: str, now: float, patience: float) -> None:
+        """The sign was an advert."""
+        self.adverts += 1
+        self.advertiser, self.advertises_until = by, now + patience
 
     def go_on(self, other: str, now: float, patience: float) -> None:
         """Another sign."""

@@ -27,7 +27,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "interval of version 2": (V2, SLOW, "PEER discarded: its advertisement interval is 2 s, ours 1 s"),
     "addresses": ({}, {"addresses": ("10.77.0.200/24",)}, "PEER uses VRID 4 with other addresses: 10.77.0.200$"),
     "password": (V2 | secret("one"), V2 | secret("two"), "PEER discarded: wrong password"),
-    "no password": (V2 | secret("one"), V2, "PEER discarded: its authentication type is not the configured one"),
+    "no password": (V2 | secret("one"), V2, "PEER discarded: authentication differs"),
     "group": ({"more": "mcast_dst_ip 224.0.0.42"}, {}, "PEER discarded: it was sent to another multicast group"),
     "checksum": (
         {"more": "v3_checksum_as_v2"},

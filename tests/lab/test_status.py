@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -91,13 +93,50 @@ def test_a_device_of_a_master_that_is_down_is_said(lab: Lab) -> None:
     lab.hub.until(lambda: problems(daemon) == (0, []) or None, 5, "device up")
 
 
+def events(daemon: Kad, kind: str) -> list[dict[str, Any]]:
+    return [event for event in daemon.dump("events") if event["kind"] == kind]
+
+
+def test_two_masters_by_another_password_are_said_by_both_and_not_called_silent(pair: tuple[Lab, Node, Node]) -> None:
+    """One host has auth_pass, the other has not."""
+    lab, a, b = pair
+    password = "authentication {\n auth_type PASS\n auth_pass secret\n }"
+    first = lab.start_kad(a, router(version=2, advert_int=1, priority=255))
+    first.wait_log("Entering MASTER STATE")
+    second = lab.start_kad(b, router(version=2, advert_int=1, more=password))
+    second.wait_log("Entering MASTER STATE: adverts of 10.77.0.1 are refused: authentication differs; none that counts")
+    for daemon, other in ((second, "10.77.0.1"), (first, "10.77.0.2")):
+        text = f"adverts of {other} are refused: authentication differs"
+        lab.hub.until(lambda: events(daemon, "refused"), 8, text)  # noqa: B023
+        exit_status, [line, *_] = problems(daemon)
+        assert exit_status == 2
+        assert line.startswith(f"CRITICAL: VI_1: {text}, since ")
+        [event] = events(daemon, "refused")
+        assert (event["object"], event["text"]) == ("VI_1", text)
+        assert event["details"] == {"peer": other, "reason": "authtype_differs", "ended": False, "count": 2}
+    assert f"because adverts of 10.77.0.1 are refused: {text[-22:]}" in second.ask("--why").stdout
+    # However many came meanwhile, its end is one event more, with their number.
+    second.reload(router(version=2, advert_int=1))
+    lab.hub.until(lambda: events(first, "refused")[1:], 10, "an end")
+    # For a minute the second one is still known to have announced the address.
+    exit_status, lines = problems(first)
+    assert (exit_status, [line[:15] for line in lines]) == (1, ["WARNING: VI_1: "])
+    [_, ended] = events(first, "refused")
+    assert re.fullmatch(r"adverts of 10\.77\.0\.2 are no longer refused: \d+ in \d+\.\d s were", ended["text"])
+    assert ended["details"]["count"] > 2
+
+
 def test_another_master_is_said(pair: tuple[Lab, Node, Node]) -> None:
     """The second node discards what the first one sends, and becomes MASTER too."""
     lab, a, b = pair
     first = lab.start_kad(a, router(priority=200, more="unicast_peer {\n 10.77.0.2\n }"))
     first.wait_log("Entering MASTER STATE")
-    lab.start_kad(b, router(priority=100, more="unicast_peer {\n 10.77.0.1 min_ttl 1 max_ttl 9\n }"))
+    second = lab.start_kad(b, router(priority=100, more="unicast_peer {\n 10.77.0.1 min_ttl 1 max_ttl 9\n }"))
     first.wait_log("10.77.0.2 is MASTER too")
-    exit_status, [text] = problems(first)
-    assert exit_status == 2
-    assert text.startswith("CRITICAL: VI_1: 10.77.0.2 is also MASTER, since ")
+    for daemon, text in (
+        (first, "10.77.0.2 is also MASTER"),
+        (second, "adverts of 10.77.0.1 are refused: its TTL is not within min_ttl and max_ttl of that peer"),
+    ):
+        exit_status, [line, *_] = problems(daemon)
+        assert exit_status == 2
+        assert line.startswith(f"CRITICAL: VI_1: {text}, since ")

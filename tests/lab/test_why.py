@@ -108,6 +108,21 @@ def test_the_link_that_went_is_in_the_chain_and_the_journal_outlives_the_process
     assert why(daemon) == [state, link]
 
 
+def test_an_interface_that_is_switched_off_is_explained_by_that_and_not_by_the_address_that_went_with_it(
+    pair: Pair,
+) -> None:
+    lab, a, _ = pair
+    a.set_sysctl("net.ipv6.conf.eth0.disable_ipv6", "0")
+    a.run("ip", "address", "add", "fe80::1/64", "dev", "eth0", "nodad")
+    daemon = lab.start_kad(a, global_defs() + instance(priority=255))
+    lab.wait_holder(VIP, a, seconds=8)
+    a.run("ip", "link", "set", "eth0", "down")
+    wait_events(lab, daemon, "address", "fe80::1/64 removed from eth0")
+    state, link = why(daemon)
+    assert re.fullmatch(rf"VI_1 is FAULT since {CLOCK}: interface eth0 is down;", state)
+    assert re.fullmatch(rf"  because Netlink reports eth0 down: it is switched off \(at {CLOCK}\)\.", link)
+
+
 def test_reloads_and_what_became_of_them(pair: Pair) -> None:
     lab, a, b = pair
     text = global_defs() + instance(priority=150)

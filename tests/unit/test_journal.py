@@ -297,3 +297,11 @@ def test_what_is_removed_leaves_with_the_crowd() -> None:
     for number in range(4000):
         story.at(4, Event(kind="link", object="link/eth0", text=f"change {number}", when=BORN + 4))
     assert [text for text in story.texts() if text.startswith("VI_")] == ["VI_1 INIT to BACKUP: init"]
+
+
+def test_details_of_an_event_are_kept_whatever_they_are_called() -> None:
+    story = Story()
+    details = {"kind": "x", "object": "y", "text": "z", "when": 1, "peer": "10.0.0.2"}
+    story.at(1, Event(kind="refused", object="VI_1", text="refused", when=BORN + 1, details=details))
+    [entry] = story.journal.entries()
+    assert (entry.kind, entry.details) == ("refused", details)

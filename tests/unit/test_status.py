@@ -81,6 +81,7 @@ def test_an_address_that_the_kernel_refuses_is_named() -> None:
 
 WORDS = {
     KINDS.TWO_MASTERS: (2, "VI_1: 10.0.0.2 is also MASTER"),
+    KINDS.ADDRESS_CLAIMED: (1, "VI_1: 10.0.0.2 announces its addresses too"),
     KINDS.ADVERTS_REFUSED: (2, "VI_1: adverts of 10.0.0.2 are refused: X"),
     KINDS.NOT_STARTED: (1, "VI_1: does not take part yet: X"),
     KINDS.FAULT: (2, "VI_1: in FAULT: X"),

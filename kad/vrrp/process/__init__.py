@@ -56,6 +56,7 @@ from kad.vrrp.process.linkstates import LinkStates
 from kad.vrrp.process.needs import lacking
 from kad.vrrp.process.problems import Clocks, problems_of
 from kad.vrrp.process.promotion import Promotion
+from kad.vrrp.process.refused_adverts import RefusedAdverts
 from kad.vrrp.process.routing import Routing
 from kad.vrrp.process.snapshot import plain_groups, plain_instances, plain_interfaces
 from kad.vrrp.process.standing import Ground, ground, standing
@@ -98,7 +99,10 @@ class Room:
         self._leaving: asyncio.Future[None] | None = None
         hearing: list[float | None] = []
         self._course = Course(mux, log, hearing, self._end_of_turn)
-        self._conversations = Conversations(mux, hearing, self._course.tell, self._course.turn, log)
+        self._refused_adverts = RefusedAdverts(mux, say, log, self._course.tell, self._course.turn)
+        self._conversations = Conversations(
+            mux, hearing, self._course.tell, self._course.turn, log, self._refused_adverts
+        )
         self._holding = Holding(mux, log, self.network, self._course.at, self._put_back)
         self._routing = Routing(mux, log, self.network, self._course.at, self._give_up)
         self._statics = Statics(self._holding, self._routing)
@@ -185,6 +189,7 @@ class Room:
         self._promote()
         self._link_states.follow(new.link_delays, new.polled_links)
         self._conversations.arrange(self.network, self.instances)
+        self._refused_adverts.keep(self.instances)
         self._look_at(_interfaces_of(self.instances))
         self._foresee()
         for instance in self.instances:

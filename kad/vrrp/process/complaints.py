@@ -31,13 +31,10 @@ class Complaints:
 
     def about(self, instance: Instance, source: str, examined: Examined) -> None:
         """What is wrong with a packet of that source."""
-        rejection, advert = examined.rejection, examined.advert
+        rejection, advert = rejection_of(examined), examined.advert
         if rejection is not None:
-            if advert is not None and Finding.VERSION in examined.findings:
-                # What else is wrong with it was judged by the rules of another version.
-                rejection = Finding.VERSION
             if is_due(instance.complained, f"{rejection.value} {source}", self._now()):
-                why = _explain(rejection, instance, advert)
+                why = explain(rejection, instance, advert)
                 self._log.warning(f"({instance.name}) advert from {source} discarded: {why}")
         elif advert is not None:
             for finding in examined.findings:
@@ -73,7 +70,16 @@ def is_due(last: MutableMapping[Any, float], cause: Hashable, now: float) -> boo
     return True
 
 
-def _explain(finding: Finding, instance: Instance, advert: Advertisement | None) -> str:
+def rejection_of(examined: Examined) -> Finding | None:
+    """Why the packet does not count; None when it does."""
+    if examined.rejection is not None and examined.advert is not None and Finding.VERSION in examined.findings:
+        # What else is wrong with it was judged by the rules of another version.
+        return Finding.VERSION
+    return examined.rejection
+
+
+def explain(finding: Finding, instance: Instance, advert: Advertisement | None) -> str:
+    """Why a packet does not count, in words."""
     if advert is not None:
         configuration = instance.configuration
         if finding is Finding.VERSION:
@@ -102,7 +108,7 @@ def _explain_accepted(finding: Finding, instance: Instance, advert: Advertisemen
 
 _EXPLANATIONS = {
     Finding.TRUNCATED: "too short to be VRRP",
-    Finding.AH_UNEXPECTED: "authentication header where none is configured, or none where one is",
+    Finding.AH_UNEXPECTED: "authentication differs: a header where none is configured, or none where one is",
     Finding.LENGTH: "its length does not fit the number of its addresses",
     Finding.TTL: "its TTL is not 255",
     Finding.EXTENSION_MISSING: "it is not signed, and mode enforce demands it",
@@ -112,7 +118,7 @@ _EXPLANATIONS = {
     Finding.EXTENSION_INVALID: "its signature is wrong",
     Finding.EXTENSION_REPLAY: "its sequence number was heard before",
     Finding.AUTH_TYPE_INVALID: "unknown authentication type",
-    Finding.AUTH_TYPE_DIFFERS: "its authentication type is not the configured one",
+    Finding.AUTH_TYPE_DIFFERS: "authentication differs",
     Finding.AUTH_FAILURE: "wrong password",
     Finding.AH_NEXT_HEADER: "its authentication header covers something else than VRRP",
     Finding.AH_ICV: "wrong password, or something of it was changed on the way",

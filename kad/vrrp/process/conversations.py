@@ -29,6 +29,7 @@ from kad.vrrp.expectation import message, packed
 from kad.vrrp.process.complaints import Complaints
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.last_adverts import keep
+from kad.vrrp.process.refused_adverts import RefusedAdverts
 
 _HARMLESS = (errno.ENETDOWN, errno.ENODEV, errno.ENXIO, errno.ENETUNREACH)
 """The link is told about elsewhere."""
@@ -94,8 +95,10 @@ class Conversations:
         hear: Callable[[Instance, Event], None],
         turn: Callable[[Callable[[], object]], None],
         log: Logger,
+        refused: RefusedAdverts,
     ) -> None:
         """`hearing` by slot, see Router; `hear` is told each advert that counts; `turn` runs every reading."""
+        self._refused = refused
         self._mux = mux
         self._hear = hear
         self._turn = turn
@@ -428,8 +431,10 @@ class Conversations:
             examined = replace(examined, findings=_without_address_list(examined.findings))
         for finding in examined.findings:
             instance.discarded[finding] += 1
+        peer = str(ip_address(source))
         if examined.findings:
-            self._complaints.about(instance, str(ip_address(source)), examined)
+            self._complaints.about(instance, peer, examined)
+        self._refused.note(instance, peer, examined)
         advert = examined.advert
         if examined.rejection is not None or advert is None:
             return None

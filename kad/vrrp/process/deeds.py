@@ -182,7 +182,7 @@ class Deeds:
     def _change_state(self, instance: Instance, change: ChangeState) -> None:
         if change.old is State.MASTER:
             instance.counters["release_master"] += 1
-        instance.enter(change.new, change.reason, time.time())
+        instance.enter(change, time.time())
         self._mux.page.entered_at[instance.slot] = self._mux.now()
         because = f" ({change.reason})" if change.reason == "init" else f": {change.reason}"
         self._log.info(f"({instance.name}) Entering {change.new.value} STATE{because}")

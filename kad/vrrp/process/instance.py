@@ -12,17 +12,19 @@ import msgspec
 from kad.linux.batch import Datagram
 from kad.linux.placement import Placed
 from kad.messages import Earlier, RouterState
+from kad.model.fault import Cause
 from kad.page import Page
 from kad.track.priority import Verdict
 from kad.vrrp.advert import Checksum, Expectation, Finding
 from kad.vrrp.auth.trailer import HmacTrailer
-from kad.vrrp.events import State
+from kad.vrrp.events import ChangeState, State
 from kad.vrrp.expectation import expectation, seal
 from kad.vrrp.group import SyncGroup
 from kad.vrrp.guard import AddressGuard
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.phases import Backup, Master
 from kad.vrrp.process.layout import Layout, addresses_of
+from kad.vrrp.refusals import Refusals
 from kad.vrrp.router import Router
 from kad.vrrp.split import Split
 
@@ -61,6 +63,7 @@ class Instance:
     __slots__ = (
         "_expected",
         "armed",
+        "causes",
         "choir",
         "complained",
         "complained_of_peers",
@@ -80,6 +83,7 @@ class Instance:
         "placed",
         "reason",
         "received_by_slot",
+        "refusals",
         "refused",
         "removed",
         "router",
@@ -113,6 +117,8 @@ class Instance:
         self.since = now
         """UNIX time at which the state was entered."""
         self.reason = ""
+        self.causes: tuple[Cause, ...] = ()
+        """Events of the journal that the state follows from, where more is known than the reason."""
         self.transitions = 0
         self.removed = False
         """The configuration has it no longer; its end is not a stop of the daemon."""
@@ -143,6 +149,8 @@ class Instance:
         """Its addresses as they were last put on interfaces."""
         self.refused: dict[tuple[str, int], str] = {}
         """Why the kernel does not take an address on an interface, by their text and index."""
+        self.refusals = Refusals()
+        """Adverts of other routers that it discards."""
         self.guard = AddressGuard()
         self.routing_guard = AddressGuard()
         self.hopeless = ""
@@ -206,12 +214,12 @@ class Instance:
         self.old_unicast_checksum = configuration.old_unicast_checksum == "always"
         self.seal = seal(configuration, self.seal)
 
-    def enter(self, state: State, reason: str, now: float) -> None:
+    def enter(self, change: ChangeState, now: float) -> None:
         """Remember a transition; `now` is UNIX time."""
         self.since = now
-        self.reason = reason
+        self.reason, self.causes = change.reason, change.causes
         self.transitions += 1
-        if state is State.MASTER:
+        if change.new is State.MASTER:
             self.counters["become_master"] += 1
 
     def state_message(self, *, deleted: bool = False) -> RouterState:
@@ -228,6 +236,7 @@ class Instance:
             down_timer_adverts=self.configuration.down_timer_adverts,
             contributions=self.verdict.contributions if self.verdict else (),
             transitions=self.transitions,
+            causes=self.causes,
             counters={**self.counters, "advert_sent": self.sent, "advert_rcvd": self.received},
         )
 
@@ -236,6 +245,7 @@ class Instance:
         state = earlier.state
         self.slot = state.slot
         self.since, self.reason, self.transitions = state.since, state.reason, state.transitions
+        self.causes = state.causes
         self.counters.update(state.counters)
         if self.seal is not None:
             self.seal.sequence = earlier.sequence
@@ -276,7 +286,7 @@ class Instance:
             "excluded_addresses": [_plain_address(each, held, refused) for each in configuration.excluded_addresses],
             "tracks": [msgspec.structs.asdict(item) for item in configuration.tracks],
             "contributions": list(self.verdict.contributions) if self.verdict else [],
-            "faults": sorted(router.faults),
+            "faults": [str(fault) for fault in sorted(router.faults)],
             "pending": sorted(router.pending),
             "timers": {
                 "skew_time": router.skew_time,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from kad.linux.link import Link
 from kad.linux.network import Network
+from kad.model.fault import of_link
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.keywords.routing import RoutingEntry
 
@@ -41,11 +42,11 @@ def needs_for(addresses: Iterable[VirtualAddress], entries: Iterable[RoutingEntr
 
 def lacking(network: Network, needs: Iterable[Need], is_up: Callable[[Link], bool]) -> frozenset[str]:
     """Reasons for FAULT."""
-    found = set()
+    found: set[str] = set()
     for need in needs:
         link = network.link(need.device)
         if link is None:
-            found.add(f"interface {need.device} of {need.what} does not exist")
+            found.add(of_link(need.device, f"interface {need.device} of {need.what} does not exist"))
         elif not is_up(link):
-            found.add(f"interface {need.device} of {need.what} is down")
+            found.add(of_link(need.device, f"interface {need.device} of {need.what} is down"))
     return frozenset(found)

@@ -10,6 +10,7 @@ from kad.linux.network import Network
 from kad.model.problem import Problem, ProblemKind
 from kad.vrrp.events import State
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.split import Split
 
 
 class Clocks(NamedTuple):
@@ -34,7 +35,15 @@ def problems_of(
             detail = "; ".join(sorted(router.faults)) or instance.reason
             yield Problem(kind=ProblemKind.FAULT, object=name, detail=detail, since=instance.since)
     if (split := instance.split) is not None:
-        yield Problem(kind=ProblemKind.TWO_MASTERS, object=name, peer=split.other, since=clocks.to_unix(split.since))
+        yield _of_split(name, split, clocks)
+    for refusal in instance.refusals.current():
+        yield Problem(
+            kind=ProblemKind.ADVERTS_REFUSED,
+            object=name,
+            peer=refusal.peer or "further routers",
+            detail=refusal.text,
+            since=clocks.to_unix(refusal.since),
+        )
     if not router.holds_addresses:
         return
     for device in _devices(instance):
@@ -43,6 +52,14 @@ def problems_of(
             yield Problem(kind=ProblemKind.DEVICE_DOWN, object=name, detail=device)
     for (address, _), reason in instance.refused.items():
         yield Problem(kind=ProblemKind.KERNEL_REFUSED, object=name, detail=f"{address}: {reason}")
+
+
+def _of_split(name: str, split: Split, clocks: Clocks) -> Problem:
+    """Another MASTER by its adverts, or a host that was seen to announce an address."""
+    since = clocks.to_unix(split.since)
+    if split.adverts > 1 and clocks.monotonic < split.advertises_until:
+        return Problem(kind=ProblemKind.TWO_MASTERS, object=name, peer=split.advertiser, since=since)
+    return Problem(kind=ProblemKind.ADDRESS_CLAIMED, object=name, peer=split.other, since=since)
 
 
 def _devices(instance: Instance) -> list[str]:

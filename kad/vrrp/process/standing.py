@@ -8,6 +8,7 @@ from typing import NamedTuple
 from kad.linux.address import IFA_F_DADFAILED, IFA_F_OPTIMISTIC, IFA_F_TENTATIVE, Address
 from kad.linux.link import Link
 from kad.linux.network import Network
+from kad.model.fault import of_address, of_link
 from kad.vrrp.keywords import VrrpInstance
 
 _LINK_SCOPE = 253
@@ -68,17 +69,21 @@ def standing(
     """
     name = configuration.interface
     if not found.exists:
-        return frozenset({f"interface {name} does not exist"}), configuration.source_address
-    faults = set()
-    if configuration.track_primary and not found.up:
-        faults.add(f"interface {name} is down")
+        return frozenset({of_link(name, f"interface {name} does not exist")}), configuration.source_address
+    faults: set[str] = set()
+    is_down = configuration.track_primary and not found.up
+    if is_down:
+        faults.add(of_link(name, f"interface {name} is down"))
     if failure:
         faults.add(failure)
     if configuration.unicast_fault_no_peer and not configuration.unicast_peers:
         faults.add("it has no unicast peer")
     source = configuration.source_address or found.source
-    if source is None:
-        faults.add(found.lacks)
+    if source is None and not is_down:
+        # An interface that is switched off loses its IPv6 addresses: that follows, and is no reason of its own.
+        faults.add(of_address(name, found.lacks))
+    elif source is None:
+        pass
     elif configuration.track_source and not has(source):
-        faults.add(f"source address {source} is not on this host")
+        faults.add(of_address(name, f"source address {source} is not on this host"))
     return frozenset(faults), source

@@ -9,7 +9,7 @@ import pytest
 from kad.messages import Earlier, RouterState
 from kad.page import Page
 from kad.vrrp.advert import Finding
-from kad.vrrp.events import AdvertReceived, DeadlineReached, FaultsChanged, Started, State
+from kad.vrrp.events import AdvertReceived, ChangeState, DeadlineReached, FaultsChanged, Started, State
 from kad.vrrp.guard import AddressGuard
 from kad.vrrp.process.instance import Instance
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, advert, instance
@@ -21,7 +21,7 @@ def made(**changes: Any) -> Instance:
     """BACKUP since 1000.0 of the wall clock."""
     found = Instance(instance(**changes), 999.0)
     found.router.handle(Started(), 0.0)
-    found.enter(State.BACKUP, "init", 1000.0)
+    found.enter(ChangeState(State.INIT, State.BACKUP, "init"), 1000.0)
     return found
 
 
@@ -61,9 +61,9 @@ def test_a_replaced_process_goes_on_counting() -> None:
 
 def test_becoming_master_is_counted() -> None:
     found = made()
-    found.enter(State.MASTER, "no advert", 1003.0)
-    found.enter(State.BACKUP, "advert", 1004.0)
-    found.enter(State.MASTER, "no advert", 1008.0)
+    found.enter(ChangeState(State.BACKUP, State.MASTER, "no advert"), 1003.0)
+    found.enter(ChangeState(State.MASTER, State.BACKUP, "advert"), 1004.0)
+    found.enter(ChangeState(State.BACKUP, State.MASTER, "no advert"), 1008.0)
     assert (found.since, found.reason, found.transitions) == (1008.0, "no advert", 4)
     assert found.counters["become_master"] == 2
 

@@ -9,6 +9,8 @@ import pytest
 
 from kad.linux.network import LinkChanged
 from kad.linux.sockets import ONCE, READABLE
+from kad.messages import Event
+from kad.model.problem import ProblemKind
 from kad.vrrp import process
 from kad.vrrp.events import State
 from kad.vrrp.keywords import UnicastPeer, VirtualAddress, VrrpInstance
@@ -277,8 +279,37 @@ class TestComplaints:
         for _ in range(100):
             house.arrive(advert(ttl=3))
             house.run(1.0)
-        said = [line for line in house.lines if "TTL" in line]
+        said = [line for line in house.lines if "discarded" in line]
         assert said == ["(VI_1) advert from 10.77.0.2 discarded: its TTL is not 255"] * 2
+
+    def test_refused_adverts_are_a_problem_and_one_event_when_they_begin_and_one_when_they_end(
+        self, house: House
+    ) -> None:
+        house.commit(instance())
+        for _ in range(100):
+            house.arrive(advert(ttl=3))
+            house.run(1.0)
+        told = [each for each in house.said if isinstance(each, Event)]
+        assert [(each.kind, each.object, each.text) for each in told] == [
+            ("refused", "VI_1", "adverts of 10.77.0.2 are refused: its TTL is not 255")
+        ]
+        [problem] = house.room.problems()
+        assert (problem.kind, problem.object, problem.peer) == (ProblemKind.ADVERTS_REFUSED, "VI_1", "10.77.0.2")
+        house.run(4.0)
+        [_, ended] = [each for each in house.said if isinstance(each, Event)]
+        assert ended.text == "adverts of 10.77.0.2 are no longer refused: 100 in 99.0 s were"
+        assert house.room.problems() == []
+
+    def test_an_advert_that_counts_ends_the_refusal_of_its_sender_at_once(self, house: House) -> None:
+        house.commit(instance())
+        for _ in range(2):
+            house.arrive(advert(ttl=3))
+            house.run(0.5)
+        assert len(house.room.problems()) == 1
+        house.arrive(advert())
+        assert house.room.problems() == []
+        [_, ended] = [each for each in house.said if isinstance(each, Event)]
+        assert ended.details == {"peer": "10.77.0.2", "reason": "ip_ttl_err", "ended": True, "count": 2}
 
     def test_forged_sources_do_not_fill_the_log(self, house: House) -> None:
         house.commit(instance())

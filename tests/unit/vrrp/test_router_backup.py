@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 
+from kad.model.fault import Cause, of_link
 from kad.vrrp.events import (
     AdvertReceived,
     Announce,
+    ChangeState,
     Complain,
     DeadlineReached,
     Demoted,
+    FaultsChanged,
     HoldAddresses,
     PriorityChanged,
+    RefusalsChanged,
     SendAdvert,
     State,
 )
@@ -447,3 +451,28 @@ class TestRepeat:
     def test_not_as_master(self) -> None:
         play = backup() >> Due(3.609375) >> DeadlineReached() << ...
         assert not play.machine.repeat(4.0)
+
+
+def test_a_master_whose_adverts_are_refused_is_not_called_silent() -> None:
+    refused = "adverts of 10.77.0.2 are refused: authentication differs"
+    takeover = (SendAdvert(100), HoldAddresses(), Announce(5))
+    play = backup() >> RefusalsChanged(refused) >> Due(3.609375) >> DeadlineReached()
+    for action in (*takeover, entered(State.BACKUP, State.MASTER, f"{refused}; none that counts came for 3.61 s")):
+        play << action
+    assert play
+    play = backup() >> RefusalsChanged(refused) >> At(1.0) >> RefusalsChanged("") >> Due(3.609375) >> DeadlineReached()
+    for action in (*takeover, entered(State.BACKUP, State.MASTER, "no advert from anyone for 3.61 s")):
+        play << action
+    assert play
+
+
+def test_a_fault_leads_to_its_cause_and_so_does_its_end() -> None:
+    down = of_link("eth0", "interface eth0 is down")
+    cause = (Cause("link", "interface/eth0"),)
+    assert (
+        backup()
+        >> FaultsChanged(frozenset({down, "something"}))
+        << ChangeState(State.BACKUP, State.FAULT, "interface eth0 is down; something", cause)
+        >> FaultsChanged(frozenset())
+        << ChangeState(State.FAULT, State.BACKUP, "no longer: interface eth0 is down; something", cause)
+    )
