@@ -15,7 +15,7 @@ from kad.check.keywords import CheckerSlice
 from kad.config.analyzer import Analysis, to_message
 from kad.config.difference import Difference, difference
 from kad.ipvs.keywords import IpvsSlice
-from kad.rollout import refusals
+from kad.rollout import refusal, refusals
 from kad.run.keywords import RunnerSlice
 from kad.vrrp.keywords import VrrpSlice
 from kad.vrrp.keywords.routing import RoutingEntry
@@ -55,7 +55,9 @@ def check_reload(runtime_directory: Path, analysis: Analysis) -> tuple[str, bool
         has_work=bool(analysis.slices),
     )
     if reasons:
-        lines = [f"the reload would be refused: {'; '.join(reasons)}"]
+        found = refusal(reasons, analyzed.findings)
+        texts = [*(each.summary for each in found.findings), *found.reasons]
+        lines = ["the reload would be refused:", *(f"    {text}" for text in texts)]
     return "\n".join(lines) + "\n", not reasons
 
 

@@ -365,8 +365,18 @@ def _run(options: argparse.Namespace) -> int:
     if options.umask is not None:
         os.umask(options.umask)
     if options.dont_fork:
-        return _watch(options, log, directory, reading, pid_file, lambda status, text: None)
+        return _watch(options, log, directory, reading, pid_file, _announcer(options))
     return detach(lambda announcer: _watch(options, log, directory, reading, pid_file, announcer.say))
+
+
+def _announcer(options: argparse.Namespace) -> Callable[[int, str], None]:
+    """In the foreground a start that failed is told at the console, unless the log is there."""
+
+    def say(status: int, text: str) -> None:
+        if status and not options.log_console:
+            to_error(f"{text}\n")
+
+    return say
 
 
 def _watch(

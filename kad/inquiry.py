@@ -292,7 +292,7 @@ class Inquiries:
         """Tell whoever asked for it; empty: it is applied."""
         waiting, self._reloaders = self._reloaders, []
         for conversation in waiting:
-            error = f"the reload is refused, the running configuration stays: {refused}"
+            error = f"the reload is refused, the running configuration stays:\n{refused.rstrip()}"
             self._reply(conversation, {"ok": False, "error": error} if refused else {"ok": True})
 
     def _configuration(self) -> Plain:

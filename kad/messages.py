@@ -145,6 +145,37 @@ class Slice(Message, frozen=True, kw_only=True):
     name: str
 
 
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with the files, or worth a note."""
+
+    severity: str
+    """error, warning or note."""
+    place: str
+    """FILE:LINE:COLUMN, or the file alone."""
+    text: str
+    """The sentence, without a place; by it a finding is the same one in two files."""
+    proposal: str = ""
+    quote: tuple[str, ...] = ()
+    """The line of the file, and a caret below it."""
+    refuses: bool = False
+    """It refuses a reload unless the running file has it too."""
+
+    @property
+    def summary(self) -> str:
+        """On one line."""
+        return f"{self.place}: {self.severity}: {self.text}" + (f" ({self.proposal})" if self.proposal else "")
+
+    @property
+    def whole(self) -> str:
+        """On a line, with the quoted source and the proposal indented below it."""
+        more = (*self.quote, self.proposal) if self.proposal else self.quote
+        return "".join(f"{line}\n" for line in (f"{self.place}: {self.severity}: {self.text}", *map(_indented, more)))
+
+
+def _indented(line: str) -> str:
+    return f"    {line}"
+
+
 class Analyzed(Message, frozen=True, kw_only=True):
     """Analyzer to parent, after all slices: what the file says and what is wrong with it."""
 
@@ -155,10 +186,12 @@ class Analyzed(Message, frozen=True, kw_only=True):
     """Not 0: a first start ends with this status."""
     watchdog: bytes
     """msgpack of kad.config.daemon.WatchdogSlice."""
-    diagnostics: tuple[str, ...]
-    """Each whole, for the log."""
-    refusals: tuple[str, ...]
-    """Errors and warnings that refuse a reload unless the running file had them too; without places."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """The sentences of what refuses a reload unless the running file has it too."""
+        return tuple(finding.text for finding in self.findings if finding.refuses)
 
 
 class RouterState(Message, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,16 +17,19 @@ from kad.family import KINDS, Birth, Member
 from kad.installation import Installation
 from kad.linux.channel import Channel, ChannelLost
 from kad.linux.memory import read_memory_file
+from kad.linux.own_files import Foreign, replace_findings
 from kad.linux.process import processor_time
+from kad.log import Level
 from kad.messages import Analyzed, BadFrame
 from kad.reload_schedule import ReloadSchedule
-from kad.rollout import Configuration, Rollout, Stage, refusals
+from kad.rollout import Configuration, Refusal, Rollout, Stage, refusal, refusals
 from kad.scheduling import Scheduling, of_slice
 from kad.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase, describe
 
 if TYPE_CHECKING:
     from kad.watchdog import Watchdog
 
+_LEVELS = {"error": Level.ERROR, "warning": Level.WARNING, "note": Level.NOTICE}
 _PREPARE_PATIENCE = 120.0
 """Seconds that the children have to understand a new configuration; one that hangs is replaced much sooner."""
 _ANALYZE_PATIENCE = 60.0
@@ -36,11 +38,6 @@ _ANALYZE_WORK = 0.1
 """Seconds of a processor that count as work: on a busy host a large file takes minutes."""
 _ANALYZE_LONGEST = 600.0
 """Seconds after which it is given up, whatever it does."""
-
-
-def with_places(reasons: Iterable[str], diagnostics: Sequence[str]) -> list[str]:
-    """What refuses a reload, with FILE:LINE:COLUMN where a diagnostic says the same."""
-    return [next((text for text in diagnostics if f": {reason}" in text), reason) for reason in reasons]
 
 
 @dataclass
@@ -160,7 +157,7 @@ class Reload:
         self._watchdog.inquiries.tell_systemd(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         if hindrance := self.hindrance():
             self._analyzed = None
-            self._end("refused", hindrance)
+            self._end("refused", Refusal(reasons=(hindrance,)))
             return
         self.analyze()
 
@@ -216,8 +213,9 @@ class Reload:
         return None
 
     def _judge(self, analyzed: Analyzed | None, slices: dict[str, int], status: int) -> None:
-        for text in analyzed.diagnostics if analyzed else ():
-            self._log.warning(text)
+        findings = analyzed.findings if analyzed else ()
+        for finding in findings:
+            self._log.write(_LEVELS[finding.severity], finding.whole)
         if analyzed is None:
             # A status below zero is a signal.
             reasons = [f"the analyzer {describe(status if status >= 0 else 128 - status)}, see the log"]
@@ -236,10 +234,13 @@ class Reload:
         for descriptor in slices.values():
             os.close(descriptor)
         if self.current is not None:
-            self._end("refused", "; ".join(with_places(reasons, analyzed.diagnostics if analyzed else ())))
+            self._end("refused", refusal(reasons, findings))
+        elif analyzed is None:
+            self._watchdog.stop(EXIT_SOFTWARE, reasons[0])
         else:
-            status = analyzed.fatal if analyzed else EXIT_SOFTWARE
-            self._watchdog.stop(status, "\n".join(analyzed.diagnostics) if analyzed else reasons[0])
+            errors = [finding for finding in findings if finding.severity == "error"]
+            summary = f"the configuration cannot be used: {len(errors)} error{'s' * (len(errors) != 1)}"
+            self._watchdog.stop(analyzed.fatal, summary, "".join(finding.whole for finding in findings))
 
     def _accept(self, analyzed: Analyzed, slices: dict[str, int]) -> None:
         words = msgspec.msgpack.decode(analyzed.watchdog, type=WatchdogSlice)
@@ -365,7 +366,7 @@ class Reload:
                 self._watchdog.send(member, messages.Abandon(generation=rollout.configuration.generation))
         for descriptor in rollout.configuration.slices.values():
             os.close(descriptor)
-        self._end("refused", reason)
+        self._end("refused", Refusal(reasons=(reason,)))
 
     def _be_ready(self) -> None:
         watchdog = self._watchdog
@@ -374,7 +375,7 @@ class Reload:
             watchdog.left_behind.dismiss(self.current.slices)
         watchdog.left_behind.remember()
         if self.current is None or self.current.generation > 1:
-            self._end("applied", "")
+            self._end("applied", Refusal())
             self._reschedule()
             return
         self._log.info("Startup complete")
@@ -395,31 +396,31 @@ class Reload:
         path = self.words.reload_check_log
         if path is None:
             return
-        lines = [*(self._analyzed.diagnostics if self._analyzed else ()), verdict]
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        findings = "".join(finding.whole for finding in self._analyzed.findings) if self._analyzed else ""
         try:
-            with os.fdopen(os.open(path, flags, 0o600), "w") as file:
-                file.write("".join(f"{line}\n" for line in lines))
+            replace_findings(path, f"{findings}{verdict}\n")
+        except Foreign as foreign:
+            self._log.warning(f"reload_check_config: {foreign}")
         except OSError as error:
             self._log.warning(f"reload_check_config {path}: {error.strerror}")
 
-    def _end(self, outcome: str, reason: str) -> None:
+    def _end(self, outcome: str, refusal: Refusal) -> None:
         self.last = {
             "when": time.time(),
             "outcome": outcome,
-            "reason": reason,
-            "diagnostics": list(self._analyzed.diagnostics) if self._analyzed else [],
+            "reason": refusal.text,
+            "diagnostics": [finding.summary for finding in self._analyzed.findings] if self._analyzed else [],
         }
-        because = f": {reason}" if reason else ""
-        self._write_findings(f"the reload is {outcome}{because}")
+        because = f": {refusal.text}" if refusal.text else ""
+        self._write_findings(f"the reload is {outcome}" + (f": {refusal.brief}" if refusal.brief else ""))
         self._watchdog.journal.note("reload", "reload", f"the reload is {outcome}{because}")
         if outcome == "applied":
             self._log.info("Reload complete")
         else:
-            self._log.error(f"Reload refused, the running configuration stays: {reason}")
+            self._log.error(f"Reload refused, the running configuration stays: {refusal.brief}")
         self._watchdog.inquiries.tell_systemd("READY=1")
         if not self._again:
-            self._watchdog.inquiries.reload_ended(reason if outcome == "refused" else "")
+            self._watchdog.inquiries.reload_ended(refusal.lines if outcome == "refused" else "")
         self._ask_again()
 
     def _ask_again(self) -> None:

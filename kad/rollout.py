@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from kad.config.daemon import WatchdogSlice
+from kad.messages import Finding
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,41 @@ def refusals(
     if not news and runs_something and not has_work:
         return ["nothing is configured that could run"]
     return news
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a reload is refused."""
+
+    findings: tuple[Finding, ...] = ()
+    """Those that the running files do not have."""
+    reasons: tuple[str, ...] = ()
+    """Everything else."""
+
+    @property
+    def text(self) -> str:
+        """On one line, for the dump and the journal."""
+        return "; ".join([*(each.summary for each in self.findings), *self.reasons])
+
+    @property
+    def lines(self) -> str:
+        """For whoever asked: each finding with its source."""
+        return "".join([*(each.whole for each in self.findings), *(f"{reason}\n" for reason in self.reasons)])
+
+    @property
+    def brief(self) -> str:
+        """For a log that has the findings already."""
+        count = len(self.findings)
+        new = [f"{count} new finding{'s' * (count > 1)}, see above"] if count else []
+        return "; ".join([*new, *self.reasons])
+
+
+def refusal(reasons: Iterable[str], findings: Sequence[Finding]) -> Refusal:
+    """The reasons, those with a finding as that finding."""
+    wanted = set(reasons)
+    found = tuple(each for each in findings if each.refuses and each.text in wanted)
+    told = {each.text for each in found}
+    return Refusal(found, tuple(reason for reason in reasons if reason not in told))
 
 
 class Stage(Enum):

@@ -474,8 +474,11 @@ class Watchdog:
 
     # the end
 
-    def stop(self, status: int, reason: str) -> None:
-        """Let all children leave in order, then end with this status."""
+    def stop(self, status: int, reason: str, told: str = "") -> None:
+        """Let all children leave in order, then end with this status.
+
+        `told`: lines for whoever waits for the start, before the reason.
+        """
         if self.stopping:
             return
         self.stopping = True
@@ -483,7 +486,7 @@ class Watchdog:
         if reason:
             self.log.error(reason)
             if self.reload.current is None:
-                self.options.say_started(status, reason)
+                self.options.say_started(status, f"{told}kad: {reason}")
         self.log.info("Stopping")
         self.inquiries.tell_systemd("STOPPING=1")
         self.reload.cancel_analysis()

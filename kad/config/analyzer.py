@@ -27,7 +27,7 @@ from kad.config.preprocess import Preprocessor
 from kad.config.printing import print_back
 from kad.config.processes import placement
 from kad.config.programs import Programs
-from kad.config.render import render, summary, to_json
+from kad.config.render import render, to_finding, to_json
 from kad.config.root import ScriptGlobals, to_watchdog
 from kad.config.sessions import checkable, to_bfd
 from kad.config.tree import Complaint, Diagnostic, Place, Report
@@ -151,8 +151,7 @@ def to_message(analysis: Analysis) -> Analyzed:
         exit_code=analysis.exit_code,
         fatal=status if analysis.fatal else 0,
         watchdog=msgspec.msgpack.encode(analysis.watchdog),
-        diagnostics=tuple(summary(one) for one in found),
-        refusals=tuple(one.text for one in found if one.severity != "note" and not one.about_host),
+        findings=tuple(map(to_finding, found)),
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 from kad.config.tree import Diagnostic, Place
+from kad.messages import Finding
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _WIDEST = 160
 """Characters of a line that are quoted."""
 
@@ -16,15 +19,26 @@ def where(place: Place) -> str:
     return f"{place.file}:{place.line}:{place.column}" if place.line else place.file
 
 
-def summary(found: Diagnostic) -> str:
-    """One finding on one line, for a log."""
-    proposal = f" ({found.proposal})" if found.proposal else ""
-    return f"{where(found.place)}: {found.severity}: {found.text}{proposal}".encode(errors="replace").decode()
+def to_finding(found: Diagnostic) -> Finding:
+    """For the log and for whoever asked: text that every terminal can show."""
+    return Finding(
+        severity=found.severity,
+        place=_shown(where(found.place)),
+        text=_shown(found.text),
+        proposal=_shown(found.proposal),
+        quote=_quote(found),
+        refuses=found.severity != "note" and not found.about_host,
+    )
+
+
+def _shown(text: str) -> str:
+    """Without control characters and halves of surrogates; as long as before, so that a caret stays in place."""
+    return _CONTROL.sub("?", text.encode(errors="replace").decode())
 
 
 def render(diagnostics: Iterable[Diagnostic]) -> str:
     """Each finding, one after the other; empty when there is none."""
-    return "".join(_one(diagnostic) for diagnostic in diagnostics)
+    return "".join(to_finding(diagnostic).whole for diagnostic in diagnostics)
 
 
 def to_json(diagnostics: Iterable[Diagnostic]) -> str:
@@ -45,13 +59,11 @@ def to_json(diagnostics: Iterable[Diagnostic]) -> str:
     return json.dumps(found, indent=2) + "\n"
 
 
-def _one(found: Diagnostic) -> str:
-    lines = [f"{where(found.place)}: {found.severity}: {found.text}"]
-    if found.source.strip():
-        source = found.source.expandtabs(4)
-        caret = len(found.source[: found.place.column - 1].expandtabs(4))
-        start = max(0, caret - _WIDEST // 2) if len(source) > _WIDEST else 0
-        lines += [f"    {source[start : start + _WIDEST]}", f"    {' ' * (caret - start)}^"]
-    if found.proposal:
-        lines.append(f"    {found.proposal}")
-    return "\n".join(lines).encode(errors="replace").decode() + "\n"
+def _quote(found: Diagnostic) -> tuple[str, ...]:
+    """The line, or the part of it around the place, and a caret below it."""
+    if not found.source.strip():
+        return ()
+    source = found.source.expandtabs(4)
+    caret = len(found.source[: found.place.column - 1].expandtabs(4))
+    start = max(0, caret - _WIDEST // 2) if len(source) > _WIDEST else 0
+    return _shown(source[start : start + _WIDEST]), f"{' ' * (caret - start)}^"

@@ -16,6 +16,10 @@ def have_standard_streams() -> None:
     os.close(descriptor)
 
 
+_MOST = 60_000
+"""Bytes."""
+
+
 class Announcer:
     """The daemon's one word to whoever started it."""
 
@@ -25,7 +29,8 @@ class Announcer:
     def say(self, status: int, text: str) -> None:
         """0 when configured, else the exit status and why."""
         if self._descriptor is not None:
-            os.write(self._descriptor, f"{status} {text}".encode()[:4096])
+            # A pipe takes so much without a wait.
+            os.write(self._descriptor, f"{status} {text}".encode(errors="replace")[:_MOST])
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -61,6 +66,6 @@ def detach(run: Callable[[Announcer], int]) -> int:
         word += part
     status_text, _, text = word.decode(errors="replace").partition(" ")
     if text:
-        to_error(f"kad: {text}\n")
+        to_error(f"{text}\n")
     # Nothing said: the daemon died before it could.
     return int(status_text) if status_text.isdecimal() else 70

@@ -49,6 +49,17 @@ def append_findings(path: str, text: str, configuration: Iterable[str]) -> None:
         file.write(text)
 
 
+def replace_findings(path: str, text: str) -> None:
+    """Findings in place of what was found before; nobody waits for a reader. Raises Foreign and OSError."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o600), "r+b", buffering=0) as file:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            if not holds_findings(_content(file.fileno())):
+                raise Foreign(f"{path} holds more than findings: nothing is written into it")
+            file.truncate()
+        file.write(text.encode(errors="replace"))
+
+
 def check_pid_file(path: str) -> None:
     """Raises Foreign where the file exists and is no pid file."""
     _check(path, lambda text: not text.strip(" \t\n\0") or text.strip().isdecimal(), "is not a pid file")

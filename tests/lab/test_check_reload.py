@@ -103,7 +103,7 @@ def test_a_file_that_would_be_refused(pair: Pair, broken: str) -> None:
     daemon.wait_log("Startup complete")
     told = check(daemon, broken)
     assert told.returncode == 2
-    assert told.stdout.startswith("the reload would be refused: ")
+    assert told.stdout.startswith("the reload would be refused:\n    ")
     assert "other.conf" in told.stderr
     begin = daemon.reload(broken)
     daemon.wait_log("Reload refused", since=begin)

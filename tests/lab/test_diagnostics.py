@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.lab.lab import Lab, Node
-from tests.lab.texts import router
+from tests.lab.texts import FAST, router
 
 pytestmark = pytest.mark.lab
 
@@ -60,6 +60,55 @@ def test_an_error_ends_the_first_start_with_keepalived_s_exit_code(pair: Pair) -
     assert daemon.wait_exit() == 2
     assert "keepalived.conf:8:" in daemon.log
     assert a.processes() == {}
+
+
+TWO_ERRORS = WRONG.replace("    advert_int ", "    advert_int x")
+
+
+def told(file: str) -> list[str]:
+    """Each finding of TWO_ERRORS, a line each, with its source."""
+    lines = TWO_ERRORS.splitlines()
+    return [
+        f"{file}:9:5: warning: prioriti is no keyword in vrrp_instance; the line is ignored",
+        f"    {lines[8]}",
+        "        ^",
+        "    did you mean priority?",
+        f"{file}:11:16: warning: advert_int: x{FAST:g} is not a number of seconds; the default (1) holds",
+        f"    {lines[10]}",
+        "                   ^",
+    ]
+
+
+def test_each_finding_is_told_once_by_a_refused_reload(pair: Pair) -> None:
+    lab, a, _ = pair
+    daemon = lab.start_kad(a, router())
+    lab.wait_holder("10.77.0.100", a, seconds=5)
+    daemon.rewrite(TWO_ERRORS)
+    asked = daemon.ask("--reload")
+    found = told("/etc/keepalived/keepalived.conf")
+    head = "kad: the reload is refused, the running configuration stays:"
+    assert (asked.returncode, asked.stderr.splitlines()) == (1, [head, *found])
+    refused = daemon.wait_log("Reload refused, the running configuration stays: 2 new findings, see above$")
+    log = [line.text.partition("]: ")[2] for line in daemon.lines]
+    assert [log.count(line) for line in found[::4]] == [1, 1]
+    at = log.index(found[0])
+    assert log[at : at + len(found)] == found
+    assert refused.text.endswith(log[at + len(found)])
+
+
+def test_each_finding_is_told_once_by_a_start_that_fails(node: Node) -> None:
+    node.write("kad.conf", TWO_ERRORS.replace("virtual_router_id 51", "virtual_router_id"))
+    words = ("-f", "/etc/keepalived/kad.conf", "--runtime-dir", "/run/kad")
+    detached = node.kad(*words)
+    assert detached.returncode == 2
+    in_foreground = node.kad("-n", *words)
+    assert (in_foreground.returncode, in_foreground.stderr) == (2, detached.stderr)
+    logged = node.kad("-n", "-l", *words)
+    found = told("/etc/keepalived/kad.conf")
+    for said in (detached, logged):
+        for line in (*found[::4], "virtual_router_id needs <INTEGER 1..255>"):
+            assert said.stderr.count(line) == 1, (line, said.stderr)
+    assert detached.stderr.endswith("\nkad: the configuration cannot be used: 2 errors\n")
 
 
 def test_a_missing_file_ends_the_first_start(pair: Pair) -> None:

@@ -25,8 +25,7 @@ def samples() -> Iterator[messages.Message]:
         "routers": (earlier,),
         "ending": Killed(9),
         "environment": {"KAD_STATE": "MASTER"},
-        "diagnostics": ("a", "b"),
-        "refusals": ("c",),
+        "findings": (messages.Finding(severity="note", place="/a:1:1", text="b", quote=("c", "^"), refuses=True),),
     }
     plain: dict[object, object] = {int: 7, str: "ä", float: 1.5, bool: True, bytes: b"\0\xff"}
     plain |= {int | None: 8, float | None: 2.5, str | None: "ß"}

@@ -44,7 +44,7 @@ def test_a_finding_for_an_editor() -> None:
 def test_what_the_parent_hears() -> None:
     message = to_message(judged(TEXT))
     assert (message.exit_code, message.fatal) == (5, 2)
-    assert message.diagnostics[2] == (
+    assert message.findings[2].summary == (
         f"{FILE}:5:3: warning: prioritty is no keyword in vrrp_instance; the line is ignored (did you mean priority?)"
     )
     assert message.refusals == (
@@ -83,3 +83,10 @@ def test_every_word_is_in_the_overview_and_on_the_reference_page() -> None:
         for word in layout.words:
             assert f"    {word}" in listed
             assert f"| `{word}" in page
+
+
+def test_nothing_in_a_file_steers_a_terminal() -> None:
+    text = "vrrp_instance \x1b[31mA {\n\tprio\x07rity\x9b 5 \0\n}\n"
+    for shown in (render(judged(text).diagnostics), *(one.summary for one in to_message(judged(text)).findings)):
+        assert not {"\x1b", "\x07", "\x9b", "\0", "\t"} & set(shown)
+    assert "        prio?rity? 5\n        ^\n" in render(judged(text.replace(" \0", "")).diagnostics)
