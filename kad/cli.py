@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kad import VERSION, configtest, control, status
+from kad import VERSION, configtest, control, escaping, status
 from kad.command_line import Parser, file_name, not_empty, octal, one_of, seconds
 from kad.configtest import Reading
 from kad.control import ControlError, Silent
@@ -256,14 +256,14 @@ def _ask(options: argparse.Namespace) -> int:
     except ControlError as error:
         to_error(f"kad: {error}\n")
         return status.UNKNOWN if options.status else EXIT_FATAL
-    to_output(dump_text.decode() + "\n")
+    to_output(escaping.in_json(dump_text.decode()) + "\n")
     return EXIT_OK
 
 
 def _status(directory: Path) -> int:
     """Raises ControlError where no daemon is to be found, or it refuses."""
     try:
-        dump = control.ask(directory, {"verb": "status"}, timeout=control.STATUS_SECONDS)["dump"]
+        dump = escaping.everywhere(control.ask(directory, {"verb": "status"}, timeout=control.STATUS_SECONDS)["dump"])
     except Silent as silent:
         text, exit_status = status.critical(str(silent))
     else:
@@ -293,8 +293,8 @@ def _why(directory: Path, instance: str) -> int:
     """Raises ControlError."""
     from kad.why import Unknown, Why
 
-    dump = control.ask(directory, {"verb": "dump"})["dump"]
-    events = control.ask(directory, {"verb": "dump", "section": "events"})["dump"]
+    dump = escaping.everywhere(control.ask(directory, {"verb": "dump"})["dump"])
+    events = escaping.everywhere(control.ask(directory, {"verb": "dump", "section": "events"})["dump"])
     try:
         why = Why(dump, events)
         for name in [instance] if instance else why.names:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kad import messages
+from kad import escaping, messages
 from kad.control import ControlError
 from kad.linux.own_files import Foreign, append_findings
 from kad.output import to_error, to_output
@@ -69,7 +69,7 @@ def test(reading: Reading, log: str, form: str) -> int:
         (to_output if form == "json" else to_error)(text)
         return analysis.exit_code
     try:
-        append_findings(log, text, analysis.files)
+        append_findings(log, escaping.lines(text), analysis.files)
     except Foreign as foreign:
         to_error(f"kad: {foreign}\nTo test a file, write kad -t FILE.\n")
         return EXIT_FATAL

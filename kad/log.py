@@ -9,10 +9,13 @@ import time
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from kad import escaping
 from kad.output import to_error
 
 _LARGEST_LINE = 4000
 """Below PIPE_BUF, so that a line is written whole or not at all."""
+_CONTINUED = "    "
+"""Stands before each further line of a text."""
 FACILITIES = {"user": 1, "daemon": 3, **{f"local{number}": 16 + number for number in range(8)}}
 
 
@@ -68,8 +71,12 @@ class Logger:
             self.write(Level.DEBUG, text)
 
     def write(self, level: Level, text: str) -> None:
-        """One line or several; never blocks, never raises."""
-        for line in text.splitlines() or [""]:
+        """One line or several; never blocks, never raises.
+
+        What others wrote may be in the text: nothing of it commands a terminal, and no line but the first stands at
+        the margin, where it could pass for one of kad's own.
+        """
+        for line in f"\n{_CONTINUED}".join(escaping.lines(text).rstrip("\n").split("\n")).split("\n"):
             if self.destination.console:
                 self._write_descriptor(2, line)
             if self.destination.file is not None:
@@ -83,7 +90,7 @@ class Logger:
         poll.register(descriptor, select.POLLOUT)
         now = time.time()
         stamp = time.strftime("%a %b %e %H:%M:%S", time.localtime(now)) + f".{int(now * 1e6) % 1000000:06d}"
-        data = f"{stamp} {self.ident}[{os.getpid()}]: {line}\n".encode(errors="replace")[:_LARGEST_LINE]
+        data = f"{stamp} {self.ident}[{os.getpid()}]: {line}".encode(errors="replace")[:_LARGEST_LINE] + b"\n"
         try:
             if any(events & select.POLLOUT for _, events in poll.poll(0)):
                 os.write(descriptor, data)
@@ -115,7 +122,7 @@ class Logger:
                 connection.setblocking(False)
                 connection.connect("/dev/log")
                 self._syslog = connection
-            self._syslog.send(data.encode(errors="replace"))
+            self._syslog.send(data.encode(errors="replace")[:_LARGEST_LINE])
         except OSError:
             if self._syslog is not None:
                 self._syslog.close()

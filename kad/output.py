@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from typing import TextIO
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""All but tab and newline: a word from outside must not steer a terminal."""
+from kad import escaping
 
 
 class OutputLost(Exception):
@@ -24,7 +22,7 @@ def to_output(text: str) -> None:
 def to_error(text: str) -> None:
     """Print to standard error, control characters as \\xNN; never raises."""
     with contextlib.suppress(OutputLost):
-        _write(sys.stderr, _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text))
+        _write(sys.stderr, escaping.lines(text))
 
 
 def _write(stream: TextIO | None, text: str) -> None:

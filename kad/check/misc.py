@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 
+from kad import escaping
 from kad.check.attempt import Ended, Outcome
 from kad.check.keywords import MiscCheck
 from kad.messages import Message, Notified, Notify
@@ -22,7 +23,7 @@ _SHOWN = 200
 def judge(check: MiscCheck, answer: Notified) -> Outcome:
     """What the end of the program means."""
     lines = answer.output.strip().splitlines()
-    said = f"{answer.ending}" + (f": {lines[-1][:_SHOWN]}" if lines else "")
+    said = f"{answer.ending}" + (f": {escaping.one_line(lines[-1][:_SHOWN])}" if lines else "")
     match answer.ending:
         case NotStarted(reason, transient):
             return Outcome(False, f"the program could not be run: {reason}", is_void=transient)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from kad import escaping
 from kad.messages import FifoLine
 from kad.model.program_end import NotStarted, ProgramEnd
 from kad.run.keywords import Program
@@ -52,7 +53,8 @@ class Backlog:
 
     def add(self, line: FifoLine) -> FifoLine | None:
         """One more line, and which one had to go for it; a newline inside the text would make it two."""
-        self._lines.append(Waiting(line, f"{' '.join(line.text.splitlines())}\n".encode(errors="replace")))
+        text = escaping.one_line(" ".join(line.text.splitlines()))
+        self._lines.append(Waiting(line, f"{text}\n".encode(errors="replace")))
         self._count[line.subject] += 1
         # The latest of each subject stays, however many there are.
         if len(self._lines) > max(self._limit, len(self._count)):
@@ -216,7 +218,7 @@ class Reader:
         self._failures = 0 if lived >= SETTLED else self._failures + 1
         pause = min(2.0 ** (self._failures - 1), LONGEST_PAUSE) if self._failures else 0.0
         self.phase = Pausing(now + pause)
-        said = f": {output.strip()}" if output.strip() else ""
+        said = f": {' | '.join(output.strip().splitlines())}" if output.strip() else ""
         how = str(ending) if isinstance(ending, NotStarted) else f"ended ({how_it_ended(ending)}) after {lived:.1f} s"
         again = f"again in {pause:g} s" if pause else "again now"
         return [Report(f"FIFO script {self._name()} {how}{said}; {again}")]

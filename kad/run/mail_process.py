@@ -14,7 +14,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, getaddresses, localtime, make_msgid, parseaddr
 from typing import NoReturn
 
-from kad import VERSION
+from kad import VERSION, escaping
 from kad.linux import privilege
 from kad.linux.process import set_title
 from kad.run.keywords import Mailing
@@ -61,12 +61,12 @@ def compose(mailing: Mailing, letter: Letter) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
     message["Date"] = format_datetime(localtime())
     message["From"] = mailing.sender
-    message["Subject"] = letter.subject
+    message["Subject"] = escaping.one_line(letter.subject)
     message["X-Mailer"] = f"Keepalived (kad {VERSION})"
     message["To"] = ", ".join(mailing.recipients)
     message["Message-ID"] = make_msgid(domain=mailing.helo)
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter.body)
+    message.set_content(escaping.lines(letter.body))
     return message
 
 

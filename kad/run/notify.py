@@ -217,7 +217,7 @@ def _complaint(program: str, ending: ProgramEnd, output: str) -> list[Action]:
         return []
     if isinstance(ending, NotStarted):
         return [Report(f"{program} {ending}")]
-    said = f": {output.strip()}" if output else ""
+    said = f": {' | '.join(output.strip().splitlines())}" if output.strip() else ""
     return [Report(f"{program} failed ({how_it_ended(ending)}){said}")]
 
 

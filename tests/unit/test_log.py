@@ -51,7 +51,7 @@ def test_a_line_says_when_who_and_what() -> None:
         rf"\w{{3}} \w{{3}} [ \d]\d \d\d:\d\d:\d\d\.\d{{6}} Keepalived\[{os.getpid()}\]: \(VI_1\) Entering MASTER STATE",
         lines[0],
     )
-    assert lines[1].endswith(": and why")
+    assert lines[1].endswith(":     and why")
 
 
 def test_the_log_file_is_no_link(tmp_path: Path) -> None:
