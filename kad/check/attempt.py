@@ -20,6 +20,12 @@ class Outcome(NamedTuple):
     """Nothing was learned of the server: this host could not make the attempt."""
 
 
+class Computation(NamedTuple):
+    """What is said next, or the outcome, is still to be computed, which may take long: outside of the loop."""
+
+    compute: Callable[[], bytes | Outcome]
+
+
 Ended = Callable[[Outcome], None]
 """Told once, and never by the call that begins the attempt."""
 
@@ -48,8 +54,8 @@ class Conversation(Protocol):
     def begin(self) -> bytes:
         """What is said first; empty where the server speaks first."""
 
-    def hear(self, data: bytes) -> bytes | Outcome:
-        """The server spoke: what is said next, or the outcome."""
+    def hear(self, data: bytes) -> bytes | Outcome | Computation:
+        """The server spoke: what is said next, or the outcome; nothing else is called while a Computation runs."""
 
-    def end(self) -> Outcome:
+    def end(self) -> Outcome | Computation:
         """The server has closed the connection, or let it fall (then `hear` is not called again)."""

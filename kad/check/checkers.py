@@ -6,6 +6,7 @@ import functools
 
 from kad.check import dns, ping, udp
 from kad.check.attempt import Attempt, Ended
+from kad.check.background import Background
 from kad.check.http import HttpConversation
 from kad.check.keywords import (
     BfdCheck,
@@ -37,7 +38,7 @@ class Checkers:
         self._courier = courier
         self._sockets = Sockets()
         mux.watch(self._sockets.fileno(), self.serve, "checking servers")
-        self._stream = functools.partial(StreamAttempt, mux.now, self._sockets)
+        self._stream = functools.partial(StreamAttempt, mux.now, self._sockets, background=Background(mux))
         self.contexts = Contexts()
 
     def begin(self, check: Question, url: int, ended: Ended) -> Attempt:

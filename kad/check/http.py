@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import time
 
 import httptools
 
-from kad.check.attempt import Outcome
+from kad.check.attempt import Computation, Outcome
 from kad.check.keywords import Regex, Url
-from kad.linux.pcre2 import BadPattern, Pattern, SearchFailed
+from kad.linux.pcre2 import BadPattern, OutOfTime, Pattern, SearchFailed
 
 AGENT = "KeepAliveClient"
 LARGEST_HEAD = 65536
@@ -17,6 +18,10 @@ LARGEST_BODY = 64 << 20
 """Bytes of a body that digest or regex look at."""
 ENOUGH = 256 << 10
 """Bytes of a body that nobody looks at: then the status alone decides."""
+LONGEST_SEARCH = 0.2
+"""Seconds of a processor that a regex gets for a body, outside of the loop."""
+_SHORT_SEARCH = 0.005
+"""Seconds that it gets in the loop."""
 _WINDOW = 1 << 20
 _SHOWN = 40
 """Bytes of an answer that a failure shows."""
@@ -69,26 +74,40 @@ class Search:
         self._window = bytearray()
         self._passed = 0
         """Bytes in front of the window."""
+        self._position = 0
+        """Where the search of the window goes on."""
+        self._spent = 0.0
+        """Seconds of a processor, outside of the loop."""
         self._found: int | None = None
         self._begin = b""
 
+    @property
+    def is_due(self) -> bool:
+        """The window is full: look() before more comes."""
+        return self._found is None and len(self._window) >= _WINDOW
+
     def feed(self, data: bytes) -> None:
-        """Raises SearchFailed."""
         if len(self._begin) < _SHOWN:
             self._begin += data[: _SHOWN - len(self._begin)]
         if self._found is not None:
             return
         self._window += data
-        while len(self._window) >= _WINDOW and self._found is None:
-            self._look(is_end=False)
-            half = _WINDOW // 2
-            del self._window[:half]
-            self._passed += half
 
-    def judge(self) -> tuple[bool, str]:
-        """The body has ended: whether it is as wanted, and what was found. Raises SearchFailed."""
+    def look(self, *, is_short: bool) -> None:
+        """Search the window, and keep its second half, in which something may have begun.
+
+        Raises SearchFailed and OutOfTime; the next call goes on where that one stopped.
+        """
+        self._search(is_end=False, is_short=is_short)
+        half = _WINDOW // 2
+        del self._window[:half]
+        self._passed += half
+        self._position = 0
+
+    def judge(self, *, is_short: bool) -> tuple[bool, str]:
+        """The body has ended: whether it is as wanted, and what was found. Raises SearchFailed, OutOfTime."""
         if self._found is None:
-            self._look(is_end=True)
+            self._search(is_end=True, is_short=is_short)
         regex, found = self._regex, self._found
         is_there = found is not None and (regex.last is None or found <= regex.last)
         if is_there is not regex.no_match:
@@ -99,11 +118,26 @@ class Search:
         said = f'regex "{regex.pattern}" ' + (f"matches{place}" if place else "does not match")
         return False, f"{said}; the body begins {_text(self._begin)}"
 
-    def _look(self, *, is_end: bool) -> None:
-        start = max(0, self._regex.first - self._passed)
+    def _search(self, *, is_end: bool, is_short: bool) -> None:
+        start = max(self._position, self._regex.first - self._passed)
         if start > len(self._window):
             return
-        found = self._pattern.search(bytes(self._window), start, is_begin=self._passed == 0, is_end=is_end)
+        begun = time.thread_time()
+        try:
+            found = self._pattern.search(
+                bytes(self._window),
+                start,
+                is_begin=self._passed == 0,
+                is_end=is_end,
+                seconds=_SHORT_SEARCH if is_short else LONGEST_SEARCH - self._spent,
+                is_short=is_short,
+            )
+        except OutOfTime as stopped:
+            self._position = stopped.position
+            raise
+        finally:
+            if not is_short:
+                self._spent += time.thread_time() - begun
         self._found = None if found is None else found + self._passed
 
 
@@ -147,14 +181,16 @@ class HttpConversation:
     def begin(self) -> bytes:
         return request(self._url, self._protocol)
 
-    def hear(self, data: bytes) -> bytes | Outcome:
-        said = self._take(data)
+    def hear(self, data: bytes) -> bytes | Outcome | Computation:
+        return self._concluded(self._take(data))
+
+    def _concluded(self, said: bytes | Outcome | Computation) -> bytes | Outcome | Computation:
         if isinstance(said, Outcome):
             self._part()
             return self._with_request(said)
         return said
 
-    def _take(self, data: bytes) -> bytes | Outcome:
+    def _take(self, data: bytes) -> bytes | Outcome | Computation:
         if not self._in_body:
             self._head += len(data)
         if len(self._begin) < _SHOWN:
@@ -169,20 +205,43 @@ class HttpConversation:
                 return Outcome(False, f"not an HTTP response, it begins {_text(self._begin)}: {error}")
         if self._failure:
             return Outcome(False, self._failure)
-        if self._is_done:
-            return self._judge()
+        if self._is_done or (self._search is not None and self._search.is_due):
+            return self._search_on(is_short=True)
         if not self._in_body and self._head > LARGEST_HEAD:
             return Outcome(False, f"the head of the HTTP response is longer than {LARGEST_HEAD} bytes")
         if not self._looks and self._length > ENOUGH:
-            return self._judge()
+            return self._judge(is_short=True)
         return b""
 
-    def end(self) -> Outcome:
-        self._part()
+    def end(self) -> Outcome | Computation:
         if not self._in_body:
-            said = "in the middle of its head" if self._head else "without an HTTP response"
-            return self._with_request(Outcome(False, f"the connection was closed {said}"))
-        return self._with_request(self._judge())
+            place = "in the middle of its head" if self._head else "without an HTTP response"
+            self._part()
+            return self._with_request(Outcome(False, f"the connection was closed {place}"))
+        self._is_done = True
+        said = self._concluded(self._search_on(is_short=True))
+        assert not isinstance(said, bytes)
+        return said
+
+    def _search_on(self, *, is_short: bool) -> bytes | Outcome | Computation:
+        """Search what has come; where that takes more than some milliseconds, the rest of it is a computation."""
+        try:
+            while self._search is not None and self._search.is_due:
+                self._search.look(is_short=is_short)
+            return self._judge(is_short=is_short) if self._is_done else b""
+        except SearchFailed as error:
+            return Outcome(False, f"HTTP status {self._status}, regex: {error}")
+        except OutOfTime:
+            return Computation(self._search_long)
+
+    def _search_long(self) -> bytes | Outcome:
+        """Runs in another thread, while nothing else of this conversation does."""
+        said = self._concluded(self._search_on(is_short=False))
+        if not isinstance(said, Computation):
+            return said
+        assert self._url.regex is not None
+        text = f'HTTP status {self._status}, regex "{self._url.regex.pattern}" costs too much on this body: given up'
+        return self._with_request(Outcome(False, f"{text} after {LONGEST_SEARCH:g} s of a processor"))
 
     def _with_request(self, outcome: Outcome) -> Outcome:
         """A failure says what was asked for: path and Host decide what a server answers."""
@@ -193,13 +252,14 @@ class HttpConversation:
 
     def _part(self) -> None:
         """The parser knows whom it tells: two that know one another would stay until the collector comes."""
-        del self._parser
+        vars(self).pop("_parser", None)
 
     @property
     def _looks(self) -> bool:
         return self._digest is not None or self._search is not None
 
-    def _judge(self) -> Outcome:
+    def _judge(self, *, is_short: bool) -> Outcome:
+        """Raises SearchFailed, OutOfTime."""
         reason = f"HTTP status {self._status}"
         if self._announced is not None and self._length < self._announced and self._url.method != "HEAD":
             reason += f", {self._length} of {self._announced} bytes"
@@ -209,10 +269,7 @@ class HttpConversation:
                 return Outcome(False, f"{reason}, digest {found}, wanted: {self._url.digest}")
             reason += ", digest matches"
         if self._search is not None:
-            try:
-                ok, said = self._search.judge()
-            except SearchFailed as error:
-                return Outcome(False, f"{reason}, regex: {error}")
+            ok, said = self._search.judge(is_short=is_short)
             return Outcome(ok, f"{reason}, {said}")
         return Outcome(True, reason)
 
@@ -244,10 +301,7 @@ class HttpConversation:
         if self._digest is not None:
             self._digest.update(data)
         if self._search is not None:
-            try:
-                self._search.feed(data)
-            except SearchFailed as error:
-                self._failure = f"HTTP status {self._status}, regex: {error}"
+            self._search.feed(data)
         if self._looks and self._length > LARGEST_BODY:
             self._failure = f"HTTP status {self._status}, the body is longer than {LARGEST_BODY >> 20} MB"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from kad.check.attempt import Conversation, Ended, Outcome
+from kad.check.attempt import Computation, Conversation, Ended, Outcome
+from kad.check.background import Background, Task
 from kad.check.keywords import Connection
 from kad.check.tcp import proxy_header
 from kad.check.tls import Layer, TlsFailed
 from kad.linux import check_socket
-from kad.linux.sockets import FAILED, READABLE, WRITABLE, Sockets
+from kad.linux.sockets import FAILED, ONCE, READABLE, WRITABLE, Sockets
 
 _CHUNK = 65536
 
@@ -19,6 +20,7 @@ class StreamAttempt:
     """Without a conversation it has succeeded when it is connected."""
 
     __slots__ = (
+        "_background",
         "_connection",
         "_conversation",
         "_ended",
@@ -27,6 +29,7 @@ class StreamAttempt:
         "_out",
         "_socket",
         "_sockets",
+        "_task",
         "_tls",
         "_wanted",
         "deadline",
@@ -40,14 +43,18 @@ class StreamAttempt:
         ended: Ended,
         conversation: Conversation | None = None,
         tls: Layer | None = None,
+        background: Background | None = None,
     ) -> None:
-        """Raises Unreachable, Exhausted."""
+        """Raises Unreachable, Exhausted. Without `background` what is to be computed is computed at once."""
         self._now = now
         self._sockets = sockets
         self._connection = connection
         self._ended = ended
         self._conversation = conversation
         self._tls = tls
+        self._background = background
+        self._task: Task[bytes | Outcome] | None = None
+        """While something is computed."""
         self._out = b""
         self._is_connected = False
         self._socket = check_socket.stream(connection, no_delay=tls is not None)
@@ -56,6 +63,11 @@ class StreamAttempt:
         sockets.add(self._socket.fileno(), WRITABLE, self._ready)
 
     def expire(self) -> None:
+        if self._task is not None:
+            # One that still waits for the thread behind others says nothing of the server.
+            reason = f"the body could not be searched within {self._connection.timeout:g} s"
+            self._end(Outcome(False, reason, is_void=not self._task.has_begun))
+            return
         if not self._is_connected:
             missing = "no connection"
         elif self._tls is not None and not self._tls.is_ready:
@@ -69,6 +81,9 @@ class StreamAttempt:
         if self.deadline is None:
             return
         self.deadline = None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
         self._sockets.forget(self._socket.fileno())
         self._socket.close()
 
@@ -83,7 +98,7 @@ class StreamAttempt:
         self._ended(outcome)
 
     def _ready(self, events: int) -> None:
-        if self.deadline is None:
+        if self.deadline is None or self._task is not None:
             return
         if not self._is_connected:
             self._connected(events)
@@ -168,9 +183,15 @@ class StreamAttempt:
 
     def _hear(self, data: bytes, *, ended: bool) -> None:
         assert self._conversation is not None
-        said: bytes | Outcome = self._conversation.hear(data) if data else b""
-        if ended and not isinstance(said, Outcome):
+        self._go_on(self._conversation.hear(data) if data else b"", ended=ended)
+
+    def _go_on(self, said: bytes | Outcome | Computation, *, ended: bool) -> None:
+        if ended and isinstance(said, bytes):
+            assert self._conversation is not None
             said = self._conversation.end()
+        if isinstance(said, Computation):
+            self._compute(said, ended=ended)
+            return
         if isinstance(said, Outcome):
             self._part()
             self._end(said)
@@ -181,6 +202,23 @@ class StreamAttempt:
         elif self._tls is not None:
             self._out += self._tls.outgoing()
         self._flush()
+
+    def _compute(self, computation: Computation, *, ended: bool) -> None:
+        """Nothing is read meanwhile."""
+        if self._background is None:
+            self._go_on(computation.compute(), ended=ended)
+            return
+
+        def computed(said: bytes | Outcome) -> None:
+            self._task = None
+            self._step()
+            self._wanted = READABLE
+            self._sockets.change(self._socket.fileno(), READABLE)
+            self._go_on(said, ended=ended)
+
+        self._wanted = ONCE
+        self._sockets.change(self._socket.fileno(), ONCE)
+        self._task = self._background.begin(computation.compute, computed)
 
     def _say(self, data: bytes) -> None:
         if self._tls is None:

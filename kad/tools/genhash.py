@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-from kad.check.attempt import Outcome
+from kad.check.attempt import Computation, Outcome
 from kad.check.http import HttpConversation
 from kad.check.keywords import Connection, Tls, Url
 from kad.check.stream import StreamAttempt
@@ -74,7 +74,7 @@ class _Recorder(HttpConversation):
         self._keep = keep
         self.heard = bytearray()
 
-    def hear(self, data: bytes) -> bytes | Outcome:
+    def hear(self, data: bytes) -> bytes | Outcome | Computation:
         if self._keep:
             self.heard += data
         return super().hear(data)

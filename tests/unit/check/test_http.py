@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import time
 import weakref
 
 import pytest
 
-from kad.check.attempt import Outcome
+from kad.check.attempt import Computation, Outcome
 from kad.check.http import ENOUGH, LARGEST_HEAD, HttpConversation, request
 from kad.check.keywords import Regex, Url
 from tests.unit.check.servers import page
@@ -25,11 +26,19 @@ def outcome(url: Url, *pieces: bytes, protocol: str = "1.1", closed: bool = True
     conversation = HttpConversation(url, protocol)
     conversation.begin()
     for piece in pieces:
-        said = conversation.hear(piece)
+        said = computed(conversation.hear(piece))
         if isinstance(said, Outcome):
             return said
         assert said == b""
-    return conversation.end() if closed else None
+    if not closed:
+        return None
+    ended = computed(conversation.end())
+    assert isinstance(ended, Outcome)
+    return ended
+
+
+def computed(said: bytes | Outcome | Computation) -> bytes | Outcome:
+    return said.compute() if isinstance(said, Computation) else said
 
 
 @pytest.mark.parametrize(
@@ -270,6 +279,37 @@ def test_the_end_of_a_window_is_not_the_end_of_the_body() -> None:
 def test_a_regex_that_would_take_for_ever_is_given_up() -> None:
     found = outcome(changed(regex=Regex(pattern="(a+)+$")), page(b"a" * 60 + b"b"))
     assert found == Outcome(False, "HTTP status 200, regex: match limit exceeded (GET /, Host h)")
+
+
+LINES = (b"ab" * 50 + b"\n") * 640
+COSTLY = "[ab]*[abx]*[aby]*[abz]*[cd]"
+"""Some 100,000 steps at each of 64,000 bytes: none reaches the limit of PCRE2, all together take minutes."""
+
+
+def test_a_regex_that_costs_little_at_each_of_many_bytes_is_given_up_outside_of_the_loop() -> None:
+    conversation = HttpConversation(changed(regex=Regex(pattern=COSTLY)), "1.1")
+    begun = time.thread_time()
+    said = conversation.hear(page(LINES))
+    in_loop = time.thread_time() - begun
+    assert isinstance(said, Computation)
+    begun = time.thread_time()
+    reason = (
+        f'HTTP status 200, regex "{COSTLY}" costs too much on this body: '
+        "given up after 0.2 s of a processor (GET /, Host h)"
+    )
+    assert said.compute() == Outcome(False, reason)
+    outside = time.thread_time() - begun
+    assert in_loop < 0.1
+    assert 0.15 < outside < 2
+
+
+def test_a_regex_of_which_much_is_to_be_searched_is_found_outside_of_the_loop() -> None:
+    """It takes longer than the loop gives, and less than there is."""
+    pattern = COSTLY
+    conversation = HttpConversation(changed(regex=Regex(pattern=pattern)), "1.1")
+    said = conversation.hear(page((b"ab" * 25 + b"\n") * 6 + b"c"))
+    assert isinstance(said, Computation)
+    assert said.compute() == Outcome(True, "HTTP status 200, regex matches")
 
 
 def test_a_regex_that_cannot_be_understood_is_left_out_as_keepalived_does() -> None:

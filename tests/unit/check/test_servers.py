@@ -377,6 +377,30 @@ def test_others_are_served_while_some_flood(stage: Stage, servers: Servers) -> N
     assert servers.asked[good] > (time.monotonic() - began) / SOON.delay_loop / 2
 
 
+def test_others_are_served_while_a_regex_is_searched_that_costs_too_much(stage: Stage, servers: Servers) -> None:
+    body = (b"ab" * 50 + b"\n") * 640
+    costly = [servers.tcp(http(page(body))) for _ in range(5)]
+    good = servers.tcp(http(page(b"well")))
+    regex = Regex(pattern="[ab]*[abx]*[aby]*[abz]*[cd]")
+    hard = [web(port, Url(path="/", host="h", regex=regex), timeout=20.0) for port in costly]
+    easy = web(good, Url(path="/", host="h", regex=Regex(pattern="w.ll")), timeout=1.0)
+    stage.configure(server(easy, port=1), *(server(check, port=number) for number, check in enumerate(hard, 2)))
+    longest, last = 0.0, time.thread_time()
+
+    def turned() -> bool:
+        nonlocal longest, last
+        now = time.thread_time()
+        longest, last = max(longest, now - last), now
+        return all(stage.health(number).known for number in range(2, 7))
+
+    stage.until(turned, 40)
+    assert not any(stage.health(number).healthy for number in range(2, 7))
+    assert "costs too much on this body" in stage.health(2).checks[0].reason
+    assert (stage.health(1).healthy, stage.health(1).known) == (True, True)
+    # The searches took 1 s of a processor, and no turn of the loop more than a fraction of one.
+    assert longest < 0.25
+
+
 # Programs.
 
 
