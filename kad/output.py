@@ -20,7 +20,7 @@ def to_output(text: str) -> None:
 
 
 def to_error(text: str) -> None:
-    """Print to standard error, control characters as \\xNN; never raises."""
+    """Print to standard error, escaped as `kad.escaping.lines` does; never raises."""
     with contextlib.suppress(OutputLost):
         _write(sys.stderr, escaping.lines(text))
 
