@@ -47,6 +47,8 @@ class Watched:
         self.up: bool | None = None
         """What everybody was told; None: nothing yet."""
         self.since = time.time()
+        self.added_at = 0.0
+        """Monotonic seconds."""
         self.sent = 0
         self.received = 0
 
@@ -97,6 +99,7 @@ class Room:
                 self._remove(name)
             elif watched.session.instance != wanted[name]:
                 self._feed(watched, Reconfigured(wanted[name]))
+                self._wait_in_vain(watched)
         for name, instance in wanted.items():
             if name not in self._watched:
                 self._add(instance)
@@ -142,7 +145,8 @@ class Room:
             self._tell(watched, up=watched.up, again=True)
         else:
             self._say_of(watched)
-            self._mux.at(self._mux.now() + instance.idle_tx * instance.multiplier, lambda: self._give_up(watched))
+            watched.added_at = self._mux.now()
+            self._wait_in_vain(watched)
 
     def _open(self, watched: Watched) -> None:
         """Without a socket the session stays down, and it is tried again with each packet that is due."""
@@ -297,8 +301,15 @@ class Room:
                     if told:
                         self._tell(watched, up=new is State.UP)
 
-    def _give_up(self, watched: Watched) -> None:
+    def _wait_in_vain(self, watched: Watched) -> None:
         """A session that was never up is down after as many packets as end one that is."""
+        if watched.up is None:
+            self._mux.at(_given_up_at(watched), lambda: self._give_up(watched))
+
+    def _give_up(self, watched: Watched) -> None:
+        # Later than that moment where a reload has moved it.
+        if self._mux.now() < _given_up_at(watched):
+            return
         if watched.up is None and self._watched.get(watched.session.instance.name) is watched:
             self._tell(watched, up=False)
 
@@ -347,6 +358,11 @@ class Room:
             self._complained = {one: when for one, when in self._complained.items() if now - when < _COMPLAINT_EVERY}
             self._complained[text] = now
             self._log.warning(text)
+
+
+def _given_up_at(watched: Watched) -> float:
+    instance = watched.session.instance
+    return watched.added_at + instance.idle_tx * instance.multiplier
 
 
 def _is_same_path(old: BfdInstance, new: BfdInstance) -> bool:

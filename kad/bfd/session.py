@@ -100,9 +100,12 @@ class Session:
         self._chance = chance
         self._polls = False
         self._started = False
+        self._agreed: BfdInstance | None = None
+        """What the neighbour knows of the intervals until it answers the poll that a reload began."""
         self._send_at: float | None = None
         self._expires_at: float | None = None
         self._spoke_at = 0.0
+        self._heard_at = 0.0
 
     @property
     def deadline(self) -> float | None:
@@ -114,12 +117,15 @@ class Session:
     def interval(self) -> float:
         """Seconds between our packets, before they are spread."""
         is_fast = self.state is State.UP and self.neighbor.state is State.UP
-        return max(self.instance.min_tx if is_fast else self.instance.idle_tx, self.neighbor.min_rx)
+        agreed = self._agreed or self.instance
+        min_tx = min(self.instance.min_tx, agreed.min_tx)
+        return max(min_tx if is_fast else self.instance.idle_tx, self.neighbor.min_rx)
 
     @property
     def detection_time(self) -> float:
         """Seconds of silence that end the session (RFC 5880 6.8.4)."""
-        return self.neighbor.multiplier * max(self.instance.min_rx, self.neighbor.min_tx)
+        agreed = self._agreed or self.instance
+        return self.neighbor.multiplier * max(self.instance.min_rx, agreed.min_rx, self.neighbor.min_tx)
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """The actions are to be done in their order."""
@@ -130,7 +136,7 @@ class Session:
                 return []
             case Resumed(neighbor):
                 self.state, self.neighbor, self.reason = State.UP, neighbor, f"{self.instance.neighbor} answers"
-                self._expires_at = now + self.detection_time
+                self._heard(now)
                 return []
             case Received(control):
                 return self._receive(control, now) if self._started else []
@@ -163,8 +169,12 @@ class Session:
             self._send_at = now
         elif self.interval != before:
             self._send_at = min(self._send_at, self._spoke_at + self._spread())
-        self._expires_at = now + self.detection_time
+        self._heard(now)
         return actions
+
+    def _heard(self, now: float) -> None:
+        self._heard_at = now
+        self._expires_at = now + self.detection_time
 
     def _learn(self, control: Control) -> None:
         known = self.neighbor
@@ -182,7 +192,7 @@ class Session:
             demand=Flag.DEMAND in control.flags,
         )
         if Flag.FINAL in control.flags:
-            self._polls = False
+            self._polls, self._agreed = False, None
 
     def _judge(self) -> list[Action]:
         """RFC 5880 6.8.6, the table at its end."""
@@ -204,13 +214,13 @@ class Session:
 
     def _enter(self, new: State, reason: str) -> list[Action]:
         old, self.state, self.reason = self.state, new, reason
-        self.diagnostic = Diagnostic.NONE
+        self.diagnostic, self._agreed = Diagnostic.NONE, None
         self._polls = new is State.UP and self.instance.min_tx != self.instance.idle_tx
         return [ChangeState(old, new, reason)]
 
     def _fall(self, diagnostic: Diagnostic, reason: str, *, told: bool = True) -> list[Action]:
         old, self.state, self.reason = self.state, State.DOWN, reason
-        self.diagnostic, self._polls = diagnostic, False
+        self.diagnostic, self._polls, self._agreed = diagnostic, False, None
         return [ChangeState(old, State.DOWN, reason, told)]
 
     def _late(self, now: float) -> list[Action]:
@@ -237,14 +247,18 @@ class Session:
         return self._fall(Diagnostic.EXPIRED, f"no packet from {self.instance.neighbor} for {_seconds(silence)}")
 
     def _reconfigure(self, instance: BfdInstance, now: float) -> list[Action]:
-        """The neighbour is asked to note the new intervals before they count (RFC 5880 6.8.3)."""
+        """The neighbour is asked to note the new intervals before longer silences count (RFC 5880 6.8.3)."""
+        before = self.interval
         old, self.instance = self.instance, instance
         if self.state is State.UP and (old.min_tx, old.min_rx) != (instance.min_tx, instance.min_rx):
             self._polls = True
+            self._agreed = self._agreed or old
         if self._send_at is None and self._may_speak:
             self._send_at = now
-        elif self._send_at is not None:
-            self._send_at = min(self._send_at, now + self._spread())
+        elif self._send_at is not None and self._send_at > now and self.interval != before:
+            self._send_at = max(now, self._spoke_at + self._spread())
+        if self._expires_at is not None:
+            self._expires_at = self._heard_at + self.detection_time
         return []
 
     def _stop(self) -> list[Action]:

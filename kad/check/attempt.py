@@ -40,6 +40,9 @@ class Attempt(Protocol):
     def expire(self) -> None:
         """The deadline has come."""
 
+    def allow(self, timeout: float) -> None:
+        """A reload gives each step another number of seconds, counted from where it began."""
+
     def cancel(self) -> None:
         """Let go of everything; the outcome is not told."""
 

@@ -39,5 +39,8 @@ def begin(mux: Mux, check: DnsCheck, ended: Ended) -> Exchange:
     timeout = check.connection.timeout
     sock = check_socket.datagram(check.connection)
     send(sock, query(check, number))
-    silence = Outcome(False, f"no DNS response within {timeout:g} s")
+
+    def silence(seconds: float) -> Outcome:
+        return Outcome(False, f"no DNS response within {seconds:g} s")
+
     return Exchange(mux, sock, timeout, lambda data: judge(data, number), silence, ended)

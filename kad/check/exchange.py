@@ -14,9 +14,9 @@ _MOST_AT_ONCE = 16
 
 
 class Exchange:
-    """`judge` says what a datagram means; None: it is not for us."""
+    """`judge` says what a datagram means (None: it is not for us), `silence` what so many seconds without one mean."""
 
-    __slots__ = ("_ended", "_judge", "_mux", "_silence", "_socket", "deadline")
+    __slots__ = ("_began", "_ended", "_judge", "_mux", "_silence", "_socket", "_timeout", "deadline")
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class Exchange:
         sock: socket.socket,
         timeout: float,
         judge: Callable[[bytes], Outcome | None],
-        silence: Outcome,
+        silence: Callable[[float], Outcome],
         ended: Ended,
     ) -> None:
         self._mux = mux
@@ -32,11 +32,18 @@ class Exchange:
         self._judge = judge
         self._silence = silence
         self._ended = ended
-        self.deadline: float | None = mux.now() + timeout
+        self._began = mux.now()
+        self._timeout = timeout
+        self.deadline: float | None = self._began + timeout
         mux.watch(sock.fileno(), self._readable, "checking servers")
 
     def expire(self) -> None:
-        self._end(self._silence)
+        self._end(self._silence(self._timeout))
+
+    def allow(self, timeout: float) -> None:
+        self._timeout = timeout
+        if self.deadline is not None:
+            self.deadline = self._began + timeout
 
     def cancel(self) -> None:
         if self.deadline is not None:

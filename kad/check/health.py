@@ -52,6 +52,12 @@ class Reconfigured(msgspec.Struct, frozen=True):
     spread: float
 
 
+class Retimed(msgspec.Struct, frozen=True):
+    """Only the times and counts of the check changed: what waits counts from where it began."""
+
+    timing: Timing
+
+
 class Suspended(msgspec.Struct, frozen=True):
     """Nobody wants to know: no attempts until Started comes again, and the last verdict stands."""
 
@@ -82,7 +88,7 @@ class AttemptFailed(msgspec.Struct, frozen=True):
     reason: str
 
 
-Event = Started | Resumed | AttemptEnded | AttemptVoid | DeadlineReached | Reconfigured | Suspended
+Event = Started | Resumed | AttemptEnded | AttemptVoid | DeadlineReached | Reconfigured | Retimed | Suspended
 Action = StartAttempt | CancelAttempt | Verdict | AttemptFailed
 
 
@@ -96,6 +102,11 @@ class Waiting(msgspec.Struct, frozen=True):
     """The next attempt begins at this moment."""
 
     until: float
+    since: float
+    spread: float | None = None
+    """The place of the first attempt within the warmup; None: it is not the first."""
+    began: float | None = None
+    """When the last attempt did; None: none has ended."""
 
 
 class Attempting(msgspec.Struct, frozen=True):
@@ -115,7 +126,7 @@ class Health:
     all of them from the first; only a whole pass makes the server healthy again.
     """
 
-    __slots__ = ("_failed", "_url", "has_run", "healthy", "phase", "reason", "timing", "tries", "weight")
+    __slots__ = ("_failed", "_failure", "_url", "has_run", "healthy", "phase", "reason", "timing", "tries", "weight")
 
     def __init__(self, timing: Timing) -> None:
         self.timing = timing
@@ -130,6 +141,8 @@ class Health:
         self._url = 0
         self._failed = False
         """The present url failed, and has to become good before the others are asked for."""
+        self._failure = AttemptEnded(False, "not checked yet")
+        """The last of `tries`."""
 
     @property
     def deadline(self) -> float | None:
@@ -143,26 +156,28 @@ class Health:
                 return self._ended(event, now) if isinstance(self.phase, Attempting) else []
             case AttemptVoid():
                 if isinstance(self.phase, Attempting):
-                    self.phase = Waiting(now + FIRST)
+                    self.phase = Waiting(now + FIRST, now)
             case DeadlineReached():
                 due = self.phase.until
                 return self._start(now) if due is not None and now >= due else []
             case Started(spread):
                 if isinstance(self.phase, Idle):
-                    self.phase = Waiting(self._first(spread, now))
+                    self.phase = self._first(spread, now)
             case Resumed():
                 self.healthy, self.reason, self.weight = event.healthy, event.reason, event.weight
                 self.has_run = True
             case Reconfigured(timing, spread):
                 return self._reconfigure(timing, spread, now)
+            case Retimed(timing):
+                return self._retime(timing, now)
             case Suspended():
                 was_attempting = isinstance(self.phase, Attempting)
                 self.phase = Idle()
                 return [CancelAttempt()] if was_attempting else []
         return []
 
-    def _first(self, spread: float, now: float) -> float:
-        return now + FIRST + spread * self.timing.warmup
+    def _first(self, spread: float, now: float) -> Waiting:
+        return Waiting(now + FIRST + spread * self.timing.warmup, now, spread)
 
     def _start(self, now: float) -> list[Action]:
         self.phase = Attempting(now)
@@ -172,18 +187,31 @@ class Health:
         self.timing = timing
         self._url, self._failed, self.tries = 0, False, 0
         match self.phase:
-            case Waiting(until):
-                self.phase = Waiting(min(until, self._first(spread, now)))
+            case Waiting() as waiting:
+                self.phase = min(waiting, self._first(spread, now), key=lambda one: one.until)
             case Attempting():
-                self.phase = Waiting(self._first(spread, now))
+                self.phase = self._first(spread, now)
                 return [CancelAttempt()]
         return []
+
+    def _retime(self, timing: Timing, now: float) -> list[Action]:
+        """The failures so far count under the new `retry`; enough of them decide now."""
+        self.timing = timing
+        actions = self._give_up() if self.tries > timing.retry else []
+        if isinstance(self.phase, Waiting):
+            self.phase = msgspec.structs.replace(self.phase, until=max(self._until(self.phase), now))
+        return actions
+
+    def _until(self, waiting: Waiting) -> float:
+        if waiting.spread is not None:
+            return self._first(waiting.spread, waiting.since).until
+        return waiting.until if waiting.began is None else self._next(waiting.began, waiting.since)
 
     def _ended(self, event: AttemptEnded, now: float) -> list[Action]:
         assert isinstance(self.phase, Attempting)
         began = self.phase.since
         actions = self._good(event) if event.ok else self._bad(event)
-        self.phase = Waiting(self._next(began, now))
+        self.phase = Waiting(self._next(began, now), now, None, began)
         return actions
 
     def _good(self, event: AttemptEnded) -> list[Action]:
@@ -205,14 +233,18 @@ class Health:
             self.reason = event.reason
         if self.healthy or (self.timing.urls and not self._failed):
             self.tries += 1
-            if self.tries > self.timing.retry:
-                self._failed = True
-                retries, self.tries = self.tries - 1, 0
-                if self.healthy:
-                    return self._conclude(False, event, retries)
+            self._failure = event
+            if self.tries > self.timing.retry and (concluded := self._give_up()):
+                return concluded
         else:
             self._failed = True
         return [AttemptFailed(event.reason)] if self.timing.log_all_failures else []
+
+    def _give_up(self) -> list[Action]:
+        """More attempts failed than `retry`; a verdict where that is news."""
+        self._failed = True
+        retries, self.tries = self.tries - 1, 0
+        return self._conclude(False, self._failure, retries) if self.healthy else []
 
     def _conclude(self, healthy: bool, event: AttemptEnded, retries: int = 0) -> list[Action]:
         known = self.has_run and (self.healthy, self.weight) == (healthy, event.weight)

@@ -101,6 +101,9 @@ class MiscAttempt:
         """A runner that was replaced knows nothing of the order."""
         self._end(Outcome(False, "the process that ran the program was replaced", is_void=True))
 
+    def allow(self, timeout: float) -> None:
+        """Another time is another question: the runner has its order."""
+
     def cancel(self) -> None:
         self.deadline = None
         self._courier.forget(self)

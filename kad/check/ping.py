@@ -17,4 +17,7 @@ def begin(mux: Mux, check: PingCheck, ended: Ended) -> Exchange:
     def judge(data: bytes) -> Outcome | None:
         return Outcome(True, "echo") if echo.is_reply(data) else None
 
-    return Exchange(mux, echo.socket, timeout, judge, Outcome(False, f"no echo within {timeout:g} s"), ended)
+    def silence(seconds: float) -> Outcome:
+        return Outcome(False, f"no echo within {seconds:g} s")
+
+    return Exchange(mux, echo.socket, timeout, judge, silence, ended)

@@ -19,6 +19,7 @@ from kad.check.health import (
     Event,
     Reconfigured,
     Resumed,
+    Retimed,
     StartAttempt,
     Started,
     Suspended,
@@ -194,8 +195,13 @@ class Room:
         followed = _predecessor(check, server, before)
         if followed is not None and self._orphans.pop(followed.check, None) is not None:
             del self._probes[followed.check]
-            followed.check = check
-            self._feed(followed, Reconfigured(check.timing, spread))
+            old, followed.check = followed.check, check
+            if _is_same_question(old, check):
+                if followed.attempt is not None and not isinstance(check, MiscCheck):
+                    followed.attempt.allow(check.connection.timeout)
+                self._feed(followed, Retimed(check.timing))
+            else:
+                self._feed(followed, Reconfigured(check.timing, spread))
             return followed
         probe = Probe(check, spread)
         earlier = followed.state() if followed is not None else _earlier_state(check, self._earlier.get(server.key))
@@ -447,6 +453,14 @@ class Room:
 
 def _key(server: CheckedServer) -> str:
     return f"{server.service}/{server.address} {server.port}"
+
+
+def _is_same_question(old: Question, new: Question) -> bool:
+    """Whether nothing but times and counts differs; the time of a program is part of the order to run it."""
+    if not isinstance(old, MiscCheck) and not isinstance(new, MiscCheck):
+        connection = msgspec.structs.replace(old.connection, timeout=new.connection.timeout)
+        old = msgspec.structs.replace(old, connection=connection)
+    return msgspec.structs.replace(old, timing=new.timing) == new
 
 
 def _predecessor(check: Question, server: Server, before: Server | None) -> Probe | None:

@@ -29,7 +29,9 @@ class StreamAttempt:
         "_out",
         "_socket",
         "_sockets",
+        "_step_began",
         "_task",
+        "_timeout",
         "_tls",
         "_wanted",
         "deadline",
@@ -58,14 +60,16 @@ class StreamAttempt:
         self._out = b""
         self._is_connected = False
         self._socket = check_socket.stream(connection, no_delay=tls is not None)
-        self.deadline: float | None = now() + connection.timeout
+        self._timeout = connection.timeout
+        self._step_began = now()
+        self.deadline: float | None = self._step_began + self._timeout
         self._wanted = WRITABLE
         sockets.add(self._socket.fileno(), WRITABLE, self._ready)
 
     def expire(self) -> None:
         if self._task is not None:
             # One that still waits for the thread behind others says nothing of the server.
-            reason = f"the body could not be searched within {self._connection.timeout:g} s"
+            reason = f"the body could not be searched within {self._timeout:g} s"
             self._end(Outcome(False, reason, is_void=not self._task.has_begun))
             return
         if not self._is_connected:
@@ -75,7 +79,12 @@ class StreamAttempt:
         else:
             assert self._conversation is not None
             missing = f"no {self._conversation.awaited.removeprefix('the ')}"
-        self._end(Outcome(False, f"{missing} within {self._connection.timeout:g} s"))
+        self._end(Outcome(False, f"{missing} within {self._timeout:g} s"))
+
+    def allow(self, timeout: float) -> None:
+        self._timeout = timeout
+        if self.deadline is not None:
+            self.deadline = self._step_began + timeout
 
     def cancel(self) -> None:
         if self.deadline is None:
@@ -136,7 +145,8 @@ class StreamAttempt:
 
     def _step(self) -> None:
         """The next step has its own time."""
-        self.deadline = self._now() + self._connection.timeout
+        self._step_began = self._now()
+        self.deadline = self._step_began + self._timeout
 
     def _flush(self) -> None:
         try:

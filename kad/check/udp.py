@@ -42,6 +42,10 @@ def begin(mux: Mux, check: UdpCheck, ended: Ended) -> Exchange:
     timeout = check.connection.timeout
     sock = check_socket.datagram(check.connection)
     send(sock, check.payload)
-    missing = Outcome(False, f"no reply within {timeout:g} s")
-    silence = missing if check.require_reply else Outcome(True, f"nothing refused within {timeout:g} s")
+
+    def silence(seconds: float) -> Outcome:
+        if check.require_reply:
+            return Outcome(False, f"no reply within {seconds:g} s")
+        return Outcome(True, f"nothing refused within {seconds:g} s")
+
     return Exchange(mux, sock, timeout, lambda data: judge(check, data), silence, ended)

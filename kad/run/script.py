@@ -121,8 +121,9 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The next run starts at this moment."""
+    """The next run starts at this moment; the interval counts from `since`, when the last one did."""
 
+    since: float
     until: float
 
 
@@ -209,7 +210,7 @@ class ScriptCheck:
             self._first = True
             return self._judge(NotStarted(self.script.impossible), "")
         if self.script.program.probe is not None:
-            self.phase = Waiting(now + self.script.interval)
+            self.phase = Waiting(now, now + self.script.interval)
             return [AskProbe()]
         self.phase = Running(since=now, until=now + self.script.timeout)
         return [StartProgram(self.script.program)]
@@ -228,14 +229,14 @@ class ScriptCheck:
     def _ended(self, ending: ProgramEnd, output: str, now: float) -> list[Action]:
         match self.phase:
             case Running(since, _):
-                self.phase = Waiting(self._next_start(since, now))
+                self.phase = Waiting(since, self._next_start(since, now))
                 return self._judge(ending, output)
             case Ending(stopped=True):
                 self.phase = Idle()
             case Ending(changed=True):
                 return self._start(now)
             case Ending(since, _):
-                self.phase = Waiting(self._next_start(since, now))
+                self.phase = Waiting(since, self._next_start(since, now))
                 self.output = output
         return []
 
@@ -272,15 +273,26 @@ class ScriptCheck:
             self._first = True
             self.last_ending = None
             return self._restart(now)
-        if (old.rise, old.fall) != (script.rise, script.fall):
-            self.counter = self._full if self.value == 1 else 0
-            if self.value is None:
-                self.counter = script.rise - 1
         match self.phase:
-            case Waiting(until):
-                self.phase = Waiting(min(until, now + script.interval))
-            case Running(since, _):
-                self.phase = Running(since, since + script.timeout)
+            case Waiting(since, _):
+                self.phase = Waiting(since, max(now, since + script.interval))
+            case Running(since, until):
+                # Not from `since`: where this process slept, the time began anew.
+                self.phase = Running(since, until - old.timeout + script.timeout)
+        return self._count_anew(old) if (old.rise, old.fall) != (script.rise, script.fall) else []
+
+    def _count_anew(self, old: VrrpScript) -> list[Action]:
+        """The results since the last change count under the new rise and fall; enough of them decide now."""
+        rise, fall = self.script.rise, self.script.fall
+        if self.value is None:
+            self.counter = rise - 1
+        elif self.value:
+            failures = old.rise + old.fall - 1 - self.counter
+            self.counter = self._full - failures
+            if failures >= fall:
+                return self._count(False, "failed", self.reason, self.output)
+        elif self.counter >= rise:
+            return self._count(True, "succeeded", self.reason, self.output)
         return []
 
     def _restart(self, now: float) -> list[Action]:

@@ -214,7 +214,17 @@ class ProcessQuorum:
         self.number: int | None = None
         self.value: int | None = None
         self.reason = "not counted yet"
-        self.deadline: float | None = None
+        self._since: float | None = None
+        """When the number left or entered the quorum, which does not count yet; None: nothing waits."""
+        self._grew = False
+        """Then."""
+
+    @property
+    def deadline(self) -> float | None:
+        """Monotonic seconds."""
+        if self._since is None:
+            return None
+        return self._since + (self.tracked.fork_delay if self._grew else self.tracked.terminate_delay)
 
     def handle(self, event: Counted | Reconfigured | DeadlineReached, now: float) -> list[Observe]:
         """Observe, where the value changes."""
@@ -223,7 +233,8 @@ class ProcessQuorum:
                 return self._count(number, now)
             case Reconfigured(tracked):
                 self.tracked = tracked
-                return self._settle()
+                waits = self.deadline is not None and self.deadline > now and self._wanted() != self.value
+                return [] if waits else self._settle()
             case DeadlineReached():
                 return self._settle() if self.deadline is not None and now >= self.deadline else []
 
@@ -236,22 +247,19 @@ class ProcessQuorum:
         if before is None:
             return self._settle()
         if self._wanted() == self.value:
-            self.deadline = None
+            self._since = None
             return []
-        if self.deadline is not None:
+        if self._since is not None:
             return []
-        delay = self.tracked.fork_delay if number > before else self.tracked.terminate_delay
-        if delay:
-            self.deadline = now + delay
-            return []
-        return self._settle()
+        self._since, self._grew = now, number > before
+        return self._settle() if self.deadline == now else []
 
     def _wanted(self) -> int:
         number, most = self.number or 0, self.tracked.quorum_max
         return int(number >= self.tracked.quorum and (most is None or number <= most))
 
     def _settle(self) -> list[Observe]:
-        self.deadline = None
+        self._since = None
         if self.number is None or self._wanted() == self.value:
             return []
         self.value = self._wanted()

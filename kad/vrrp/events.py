@@ -93,6 +93,8 @@ class PriorityChanged(msgspec.Struct, frozen=True):
 
     priority: int
     reason: str
+    reloaded: bool = False
+    """By a reload: a BACKUP counts with it from where its wait began, not from the next advert on."""
 
 
 class FaultsChanged(msgspec.Struct, frozen=True):

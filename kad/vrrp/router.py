@@ -36,8 +36,8 @@ from kad.vrrp.events import (
     Woken,
 )
 from kad.vrrp.keywords import VrrpInstance
-from kad.vrrp.phases import Backup, Leaving, Master, Pulse, Waiting
-from kad.vrrp.split import CLAIMS_FOR
+from kad.vrrp.phases import Backup, Leaving, Master, Pulse, Wait, Waiting
+from kad.vrrp.split import Contest
 
 
 def skew_time(version: int, priority: int, master_advertisement_interval: float) -> float:
@@ -161,8 +161,10 @@ class Router:
                 actions = self._doubt(gap, now)
             case CaughtUp():
                 actions = self._stop_doubting()
-            case PriorityChanged(priority, reason):
+            case PriorityChanged(priority, reason, reloaded):
                 actions = self._take_priority(priority, reason, now)
+                if reloaded and isinstance(self.phase, Backup):
+                    self._count_anew(self.phase, now)
             case FaultsChanged(faults, pending):
                 actions = self._take_faults(faults, pending, now)
             case Reconfigured(configuration):
@@ -223,7 +225,7 @@ class Router:
 
     def _obeyed(self) -> Backup | None:
         phase, master = self.phase, self.master
-        if not isinstance(phase, Backup) or phase.preempt_at is not None or master is None:
+        if not isinstance(phase, Backup) or phase.lower_since is not None or master is None:
             return None
         if master.priority == GIVING_UP or (self.configuration.preempt and master.priority < self.priority):
             return None
@@ -283,6 +285,7 @@ class Router:
             master_down_at=now if owner else now + self.master_down_interval,
             heard_at=now,
             expects="priority 255" if owner else "anyone",
+            wait=Wait.NOTHING if owner else Wait.MASTER_DOWN,
             wants_master=owner,
         )
         return actions
@@ -329,14 +332,12 @@ class Router:
         configuration = self.configuration
         in_time = now - event.spoke_at < configuration.down_timer_adverts * configuration.advertisement_interval
         if before is State.MASTER and in_time and not self.faults:
-            refresh = configuration.announcing.master_refresh
-            elsewhere = configuration.announcing.elsewhere
-            again_at = event.entered_at + configuration.announcing.master_delay
             self.phase = Master(
                 advert_at=now + configuration.advertisement_interval,
-                announce_again_at=again_at if again_at > now else None,
-                refresh_at=now + refresh if refresh else None,
-                elsewhere_at=now + elsewhere if elsewhere else None,
+                entered_at=event.entered_at,
+                announces_again=event.entered_at + configuration.announcing.master_delay > now,
+                refreshed_at=now,
+                elsewhere_at=now,
             )
             return [SendAdvert(self.priority), HoldAddresses()]
         if before is State.BACKUP and not self.faults:
@@ -396,9 +397,9 @@ class Router:
 
     def _judge_as_backup(self, backup: Backup, advert: Advertisement, now: float) -> list[Action]:
         if advert.priority == GIVING_UP:
+            backup.heard_at, backup.wait = now, Wait.SKEW
             backup.master_down_at = now + self.skew_time
-            backup.heard_at = now
-            backup.preempt_at = None
+            backup.lower_since = None
             self.master = advert
             return [Complain("info", f"Backup received priority 0 advertisement from {advert.source}")]
         if not self._submits_to(backup, advert, now):
@@ -408,7 +409,7 @@ class Router:
         if self.configuration.version == 3:
             self.master_advertisement_interval = advert.interval
         self.master = advert
-        backup.heard_at = now
+        backup.heard_at, backup.wait = now, Wait.MASTER_DOWN
         backup.expects = advert.source
         backup.wants_master = False
         backup.master_down_at = now + self.master_down_interval
@@ -416,16 +417,14 @@ class Router:
 
     def _submits_to(self, backup: Backup, advert: Advertisement, now: float) -> bool:
         """RFC 9568 6.4.2 (440), with keepalived's preempt_delay counted from the first advert of a lower priority."""
-        if advert.priority >= self.priority:
-            backup.preempt_at = None
-            return True
-        if not self.configuration.preempt:
+        if advert.priority >= self.priority or not self.configuration.preempt:
+            backup.lower_since = None
             return True
         if not self.configuration.preempt_delay:
             return False
-        if backup.preempt_at is None:
-            backup.preempt_at = now + self.configuration.preempt_delay
-        return now < backup.preempt_at
+        if backup.lower_since is None:
+            backup.lower_since = now
+        return now < backup.lower_since + self.configuration.preempt_delay
 
     def _fall_due(self, now: float) -> list[Action]:
         match self.phase:
@@ -457,7 +456,6 @@ class Router:
     # MASTER
 
     def _become_master(self, reason: str, now: float) -> list[Action]:
-        announcing = self.configuration.announcing
         self.master_advertisement_interval = self.configuration.advertisement_interval
         restored = self._be_owner_again(reason) if self.lowered else []
         take = self._take_over()
@@ -465,11 +463,11 @@ class Router:
         self.master = None
         self.phase = Master(
             advert_at=now + self.configuration.advertisement_interval,
-            announce_again_at=now + announcing.master_delay if announcing.master_delay else None,
-            refresh_at=now + announcing.master_refresh if announcing.master_refresh else None,
-            elsewhere_at=now + announcing.elsewhere if announcing.elsewhere else None,
+            entered_at=now,
+            refreshed_at=now,
+            elsewhere_at=now,
         )
-        return [*restored, *take, Announce(announcing.master_repeat), *entered]
+        return [*restored, *take, Announce(self.configuration.announcing.master_repeat), *entered]
 
     def _take_over(self) -> list[Action]:
         """Advert, then addresses (RFC 9568 6.4.2); the other way round where packets follow the advert at once.
@@ -547,7 +545,7 @@ class Router:
         """What keepalived does: MASTER again after skew_time, unless another router speaks before."""
         report = self._end_split("this router yields")
         entered = self._enter(State.BACKUP, reason)
-        self.phase = Backup(master_down_at=now + self.skew_time, heard_at=now, expects="anyone")
+        self.phase = Backup(master_down_at=now + self.skew_time, heard_at=now, expects="anyone", wait=Wait.SKEW)
         return [*self._give_up(), *entered, *report]
 
     def _assert_against(self, master: Master, advert: Advertisement, now: float) -> list[Action]:
@@ -555,9 +553,7 @@ class Router:
         if not self.configuration.lower_prio_no_advert:
             actions.append(SendAdvert(self.priority))
         actions += self._announce_against(master, now)
-        patience = 3.0 * max(advert.interval, self.configuration.advertisement_interval)
-        split = master.note_other(advert.source, now, patience)
-        split.advertised(advert.source, now, patience)
+        split = master.note_other(advert.source, now, advert.interval)
         if split.adverts == 2:
             actions.append(Complain("warning", f"{advert.source} is MASTER too"))
         return [*actions, TellLowerPriority(advert)]
@@ -575,20 +571,20 @@ class Router:
         if not isinstance(master, Master) or master.slept:
             return []
         said: list[Action] = []
-        if master.defence.at is None:
+        if master.defence.claimed_at is None:
             said = [Complain("warning", f"{by} claims {address} too; unless it takes over, it is announced again")]
-        master.defence.claimed(now, self.configuration.advertisement_interval)
-        master.note_other(by, now, CLAIMS_FOR)
+        master.defence.claimed(now)
+        master.note_other(by, now)
         return said
 
     def _contend(self, master: Master, advert: Advertisement, now: float) -> list[Action]:
         """Another owner with a lower address should yield; when it does not hear that, this one does."""
-        longer = max(advert.interval, self.configuration.advertisement_interval)
-        if master.contest_until is None or now > master.contest_until + 3 * longer:
-            master.contest_until = now + 1.1 * longer
+        interval = self.configuration.advertisement_interval
+        if master.contest is None or master.contest.is_forgotten(interval, now):
+            master.contest = Contest(now, advert.interval)
             twice: list[Action] = [SendAdvert(OWNER), SendAdvert(OWNER)]
             return [*twice, Complain("warning", f"{advert.source} has priority {OWNER} too, which only one may have")]
-        if now < master.contest_until:
+        if now < master.contest.until(interval):
             return []
         self.lowered, self.priority = True, OWNER - 1
         reason = f"{advert.source} insists on priority {OWNER}"
@@ -606,7 +602,7 @@ class Router:
             master.advert_at += interval
             if master.advert_at <= now:
                 master.advert_at = now + interval
-        return [*actions, *master.announce_due(self.configuration.announcing, now)]
+        return [*actions, *master.announce_due(self.configuration, now)]
 
     # any state
 
@@ -634,18 +630,10 @@ class Router:
             self.master_advertisement_interval = configuration.advertisement_interval
         match self.phase:
             case Backup() as backup:
-                gave_up = self.master is not None and self.master.priority == GIVING_UP
-                patience = self.skew_time if gave_up else self.master_down_interval
-                backup.master_down_at = max(backup.heard_at + patience, now)
+                self._count_anew(backup, now)
                 return []
             case Master() as master:
-                master.advert_at = min(master.advert_at, now + configuration.advertisement_interval)
-                refresh = configuration.announcing.master_refresh
-                if refresh != old.announcing.master_refresh:
-                    master.refresh_at = now + refresh if refresh else None
-                elsewhere = configuration.announcing.elsewhere
-                if elsewhere != old.announcing.elsewhere:
-                    master.elsewhere_at = now + elsewhere if elsewhere else None
+                master.reconfigure(old, configuration, now)
                 if _place_of_addresses(old) != _place_of_addresses(configuration):
                     return [HoldAddresses(), Announce(configuration.announcing.master_repeat)]
                 if (old.routes, old.rules) != (configuration.routes, configuration.rules):
@@ -654,12 +642,17 @@ class Router:
             case _:
                 return []
 
+    def _count_anew(self, backup: Backup, now: float) -> None:
+        """The silence counts from where it began; one that has lasted long enough by now is over."""
+        waits = {Wait.NOTHING: 0.0, Wait.MASTER_DOWN: self.master_down_interval, Wait.SKEW: self.skew_time}
+        backup.master_down_at = max(backup.heard_at + waits[backup.wait], now)
+
     def _earliest(self) -> float | None:
         match self.phase:
             case Backup(master_down_at=at) | Leaving(until=at):
                 return at
             case Master() as master:
-                master.look_ahead()
+                master.look_ahead(self.configuration)
                 return min(master.advert_at, master.others_at)
             case _:
                 return None

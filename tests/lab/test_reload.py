@@ -13,7 +13,7 @@ from tests.lab.texts import BOTH, global_defs, instance, router
 
 pytestmark = pytest.mark.lab
 
-VIP, MORE = "10.77.0.100", "10.77.0.101"
+VIP, MORE, THIRD, FOURTH = "10.77.0.100", "10.77.0.101", "10.77.0.102", "10.77.0.103"
 Pair = tuple[Lab, Node, Node]
 
 
@@ -130,3 +130,54 @@ def test_a_reload_of_the_same_text_changes_nothing_but_the_generation(pair: Pair
         name: each["pid"] for name, each in before["processes"].items()
     }
     assert lab.moves(VIP, begin) == []
+
+
+def waiting(*, first: float, second: float, refresh: float, interval: float) -> str:
+    """preempt_delay of the routers 51 and 52, garp_master_refresh of 53, the interval of the script of 54."""
+    script = (
+        f'vrrp_script asked {{\n script "/usr/bin/test -e /etc/keepalived/well"\n interval {interval}\n user root\n}}\n'
+    )
+    return (
+        global_defs()
+        + script
+        + instance("longest", vrid=51, priority=150, advert_int=0.3, addresses=(VIP,), more=f"preempt_delay {first}")
+        + instance("shortest", vrid=52, priority=150, advert_int=0.3, addresses=(MORE,), more=f"preempt_delay {second}")
+        + instance(
+            "announces",
+            vrid=53,
+            priority=150,
+            advert_int=0.3,
+            addresses=(THIRD,),
+            more=f"garp_master_refresh {refresh}",
+        )
+        + instance(
+            "asks", vrid=54, priority=150, advert_int=0.3, addresses=(FOURTH,), more="track_script {\n asked\n }"
+        )
+    )
+
+
+def test_what_waits_waits_as_long_as_the_reload_says(pair: Pair) -> None:
+    lab, a, b = pair
+    a.write("well", "")
+    others = "".join(
+        instance(f"VI_{vrid}", vrid=vrid, priority=100, advert_int=0.3, addresses=(vip,))
+        for vrid, vip in ((51, VIP), (52, MORE), (54, FOURTH))
+    )
+    master(lab, "kad", b, global_defs() + others)
+    lab.wait_holder(FOURTH, b, seconds=5)
+    daemon = lab.start_kad(a, waiting(first=300, second=2, refresh=300, interval=300))
+    daemon.wait_log(r"\(asks\) Entering MASTER STATE")
+    daemon.wait_log(r"\(announces\) Entering MASTER STATE")
+    (begin,) = {line.time for line in daemon.logged(r"\(longest\) Entering BACKUP STATE")}
+    daemon.reload(waiting(first=2, second=300, refresh=4, interval=300))
+    lab.wait_holder(VIP, a, seconds=5)
+    # preempt_delay from the first lower advert on, then three intervals and 106/256 of one.
+    assert 2.9 < daemon.wait_log(r"\(longest\) Entering MASTER STATE").time - begin < 4.5
+    lab.stays(MORE, b, 0.1)
+    entered = daemon.wait_log(r"\(announces\) Entering MASTER STATE").time
+    refreshed = lab.wire.wait_announcements(1, node="a", address=THIRD, seconds=6, since=entered + 3)[0]
+    assert 3.9 < refreshed.time - entered < 5.5
+    (a.files / "etc" / "well").unlink()
+    daemon.reload(waiting(first=2, second=300, refresh=4, interval=3))
+    lab.wait_holder(FOURTH, b, seconds=2)
+    assert lab.moves(MORE, begin) == []

@@ -150,7 +150,7 @@ def no_second_announcement(patch: Patch) -> None:
     def spoiled(self: Router, reason: str, now: float) -> list[Action]:
         actions = original(self, reason, now)
         assert isinstance(self.phase, Master)
-        self.phase.announce_again_at = None
+        self.phase.announces_again = False
         return actions
 
     patch.setattr(Router, "_become_master", spoiled)

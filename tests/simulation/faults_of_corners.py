@@ -26,7 +26,7 @@ def preempt_delay_begins_at_boot(patch: Patch) -> None:
     def spoiled(self: Router, reason: str, now: float) -> list[Action]:
         actions = original(self, reason, now)
         if isinstance(self.phase, Backup) and self.configuration.preempt_delay:
-            self.phase.preempt_at = now + self.configuration.preempt_delay
+            self.phase.lower_since = now
         return actions
 
     patch.setattr(Router, "_leave_waiting", spoiled)
@@ -37,9 +37,9 @@ def preempt_delay_runs_on(patch: Patch) -> None:
     original = Router._submits_to
 
     def spoiled(self: Router, backup: Backup, advert: Advertisement, now: float) -> bool:
-        begun = backup.preempt_at
+        begun = backup.lower_since
         submits = original(self, backup, advert, now)
-        backup.preempt_at = begun if begun is not None else backup.preempt_at
+        backup.lower_since = begun if begun is not None else backup.lower_since
         return submits
 
     patch.setattr(Router, "_submits_to", spoiled)

@@ -93,6 +93,8 @@ class Room:
         self._slice = VrrpSlice()
         self._prepared: VrrpSlice | None = None
         self._surroundings = Surroundings(())
+        self._born_at = mux.now()
+        """The startup delay counts from here: from the first configuration on."""
         self._starts_at: float | None = None
         self._free_slots = list(range(SLOTS))
         self._earlier: dict[str, Earlier] = {}
@@ -155,6 +157,8 @@ class Room:
         before = {instance.name: instance for instance in self.instances}
         goes_on = successions([instance.configuration for instance in self.instances], new.instances)
         first = generation == 1 and not self._earlier
+        if first:
+            self._born_at = self._mux.now()
         devices = [device for configuration in new.instances for device in configuration.devices]
         self._devices.want(devices)
         kept = frozenset(goes_on.values())
@@ -180,12 +184,8 @@ class Room:
         self._deeds.then(partial(self._telling.follow, new, generation))
         self._course.follow(settled)
         self._conversations.log_unknown = new.log_unknown_vrids
-        delay = max(new.startup_delay, new.delay_after_boot - time.clock_gettime(time.CLOCK_BOOTTIME))
-        if first and delay > 0:
-            self._conversations.deaf = True
-            self._starts_at = self._mux.now() + delay
-            self._log.info(f"Delaying startup for {delay:.6g} seconds")
-            self._mux.at(self._starts_at, self._end_startup_delay)
+        if first or self._starts_at is not None:
+            self._delay_startup(new)
         self._promote()
         self._link_states.follow(new.link_delays, new.polled_links)
         self._conversations.arrange(self.network, self.instances)
@@ -194,7 +194,7 @@ class Room:
         self._foresee()
         for instance in self.instances:
             if instance.router.state is not State.INIT:
-                self._judge_again([instance])
+                self._judge_again([instance], reloaded=True)
             elif self._starts_at is None:
                 self._start(instance)
             self._course.keep_pace()
@@ -220,7 +220,24 @@ class Room:
             faults = {member.name: verdicts[member.name].faults | member.own_faults for member in members}
             group.foresee(faults, {name for name, verdict in verdicts.items() if verdict.pending})
 
+    def _delay_startup(self, new: VrrpSlice) -> None:
+        """The delays count from the start of this process and from the boot, also when a reload changes them."""
+        now = self._mux.now()
+        booted_at = now - time.clock_gettime(time.CLOCK_BOOTTIME)
+        starts_at = max(self._born_at + new.startup_delay, booted_at + new.delay_after_boot)
+        if starts_at > now:
+            self._conversations.deaf = True
+            self._starts_at = starts_at
+            self._log.info(f"Delaying startup for {starts_at - now:.6g} seconds")
+            self._mux.at(starts_at, self._end_startup_delay)
+        else:
+            self._conversations.deaf = False
+            self._starts_at = None
+
     def _end_startup_delay(self) -> None:
+        if self._starts_at is None or self._starts_at > self._mux.now():
+            # A reload has moved that moment.
+            return
         self._starts_at = None
         self._conversations.deaf = False
         self._foresee()
@@ -493,7 +510,7 @@ class Room:
     def _judge(self, instance: Instance) -> Verdict:
         return self._tracking.judge(instance.configuration)
 
-    def _judge_again(self, instances: Iterable[Instance]) -> None:
+    def _judge_again(self, instances: Iterable[Instance], *, reloaded: bool = False) -> None:
         for instance in instances:
             if instance.router.state is State.INIT and self._starts_at is not None:
                 continue
@@ -501,7 +518,8 @@ class Room:
             old, instance.verdict = instance.verdict, verdict
             if verdict.priority != instance.router.priority:
                 news_of_it = [each for each in verdict.contributions if old is None or each not in old.contributions]
-                self._course.tell(instance, PriorityChanged(verdict.priority, "; ".join(news_of_it)))
+                change = PriorityChanged(verdict.priority, "; ".join(news_of_it), reloaded)
+                self._course.tell(instance, change)
                 instance.expect_anew()
                 self._deeds.then(partial(self._say_state, instance))
             self._course.tell(instance, FaultsChanged(verdict.faults | instance.own_faults, verdict.pending))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
+from math import inf
 from typing import NamedTuple
 
 from kad.linux.batch import Datagram
@@ -23,16 +24,24 @@ _AT_ONCE = 256
 _STACKED = ("macvlan", "ipvlan")
 """Kinds of interfaces whose frames leave by the one below."""
 
-Lane = tuple[object, bool]
+LaneKey = tuple[object, bool]
 """Messages that wait for one another: those of an interface or a garp_group, of one kind (IPv6 or not)."""
 
 
 class Queued(NamedTuple):
-    """A message that waits for its turn, and the seconds of silence that follow it."""
+    """A message that waits for its turn; the configuration says how long the next one waits for it."""
 
     instance: Instance
-    frame: Datagram
-    pause: float
+    announcement: Announcement
+
+
+class Lane:
+    """Messages in the order in which they leave, and the last one that left."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Queued] = deque()
+        self.sent: Queued | None = None
+        self.sent_at = -inf
 
 
 class Announcing:
@@ -44,11 +53,27 @@ class Announcing:
         self._frames = frames
         self._network = network
         self._groups: dict[str, GarpGroup] = {}
-        self._paced: dict[Lane, deque[Queued]] = {}
+        self._lanes: dict[LaneKey, Lane] = {}
 
     def take_turns(self, groups: Iterable[GarpGroup]) -> None:
-        """These interfaces share their pace."""
+        """These interfaces share their pace; what waits goes on at the pace that is configured now."""
         self._groups = {name: group for group in groups for name in group.interfaces}
+        lanes, self._lanes = self._lanes, {}
+        for lane in lanes.values():
+            if lane.sent is not None:
+                key, pause = self._pace_of(*lane.sent)
+                if pause:
+                    following = self._lanes.setdefault(key, Lane())
+                    if lane.sent_at > following.sent_at:
+                        following.sent, following.sent_at = lane.sent, lane.sent_at
+        for queued in (each for lane in lanes.values() for each in lane.waiting if _is_wanted(each)):
+            key, pause = self._pace_of(*queued)
+            if pause:
+                self._lanes.setdefault(key, Lane()).waiting.append(queued)
+            else:
+                self._frames.send([queued.announcement.frame])
+        for key, lane in self._lanes.items():
+            self._mux.at(self._due_at(lane), partial(self._send_next, key))
 
     def announce(self, instance: Instance, layout: Layout, action: Announce) -> Iterator[None]:
         """One message for every address, then the remaining rounds, as keepalived orders them."""
@@ -64,9 +89,9 @@ class Announcing:
                 if not round_:
                     kind = "unsolicited neighbour advertisements" if each.ipv6 else "gratuitous ARPs"
                     self._log.debug(f"({instance.name}) Sending/queueing {kind} on {each.link.name} for {each.address}")
-                lane, pause = self._pace_of(instance, each)
+                key, pause = self._pace_of(instance, each)
                 if pause:
-                    self._queue(lane, Queued(instance, each.frame, pause))
+                    self._queue(key, Queued(instance, each))
                 else:
                     at_once.append(each.frame)
         for start in range(0, len(at_once), _AT_ONCE):
@@ -88,7 +113,8 @@ class Announcing:
             return False
         return configuration.announcing.elsewhere_all or link.kind in _STACKED
 
-    def _pace_of(self, instance: Instance, each: Announcement) -> tuple[Lane, float]:
+    def _pace_of(self, instance: Instance, each: Announcement) -> tuple[LaneKey, float]:
+        """Who waits with it, and the seconds of silence that follow it; 0: nobody waits."""
         name = self._network.lowest(each.link, _STACKED).name
         pace = self._groups.get(name)
         if pace is not None:
@@ -96,21 +122,37 @@ class Announcing:
         announcing = instance.configuration.announcing
         return (name, each.ipv6), announcing.gna_interval if each.ipv6 else announcing.garp_interval
 
-    def _queue(self, lane: Lane, queued: Queued) -> None:
-        waiting = self._paced.get(lane)
-        if waiting is None:
-            self._paced[lane] = deque([queued])
-            self._send_next(lane)
+    def _queue(self, key: LaneKey, queued: Queued) -> None:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane()
+            lane.waiting.append(queued)
+            self._send_next(key)
         else:
-            waiting.append(queued)
+            lane.waiting.append(queued)
 
-    def _send_next(self, lane: Lane) -> None:
-        waiting = self._paced[lane]
-        while waiting:
-            queued = waiting.popleft()
+    def _due_at(self, lane: Lane) -> float:
+        return self._mux.now() if lane.sent is None else lane.sent_at + self._pace_of(*lane.sent)[1]
+
+    def _send_next(self, key: LaneKey) -> None:
+        lane = self._lanes.get(key)
+        if lane is None or self._due_at(lane) > self._mux.now():
+            # A reload has moved that moment.
+            return
+        while lane.waiting:
+            queued = lane.waiting.popleft()
             # Whoever is no longer MASTER must not draw the traffic back to this host.
             if queued.instance.router.holds_addresses:
-                self._frames.send([queued.frame])
-                self._mux.at(self._mux.now() + queued.pause, partial(self._send_next, lane))
+                self._frames.send([queued.announcement.frame])
+                lane.sent, lane.sent_at = queued, self._mux.now()
+                self._mux.at(self._due_at(lane), partial(self._send_next, key))
                 return
-        del self._paced[lane]
+        del self._lanes[key]
+
+
+def _is_wanted(queued: Queued) -> bool:
+    """Whether the instance still has the address."""
+    addresses = queued.instance.addresses
+    return queued.instance.router.holds_addresses and any(
+        each.address == queued.announcement.address for each in addresses
+    )

@@ -19,11 +19,12 @@ _BY_NETLINK_ALONE = ("macvlan", "ipvlan")
 
 
 class _Steady:
-    """What counts for an interface with delays, and when the other state will."""
+    """What counts for an interface with delays, and since when it has been the other."""
 
     def __init__(self, up: bool) -> None:
         self.up = up
-        self.due: float | None = None
+        self.other_since: float | None = None
+        """Since when the interface is what does not count yet; None: it is what counts."""
 
 
 class LinkStates:
@@ -60,8 +61,10 @@ class LinkStates:
         for name in self._polled:
             self._ask(name)
         self._steady = {name: steady for name, steady in self._steady.items() if name in self._delays}
-        for name in self._delays:
+        for name, delay in self._delays.items():
             self.told(name)
+            if name in self._steady:
+                self._wait(name, self._steady[name], delay)
         if self._polled and not self._polls:
             self._polls = True
             self._at(self._mux.now() + _EACH, self._poll)
@@ -92,21 +95,27 @@ class LinkStates:
         raw = self._raw(link)
         steady = self._steady.setdefault(name, _Steady(raw))
         if raw == steady.up:
-            steady.due = None
-        elif steady.due is None:
-            seconds = delay.down if steady.up else delay.up
-            if not seconds:
+            steady.other_since = None
+        elif steady.other_since is None:
+            if not _of(delay, steady):
                 steady.up = raw
                 return
-            steady.due = self._mux.now() + seconds
-            self._log.info(f"{name} is {_word(raw)}, which counts in {seconds:g} s")
-            self._at(steady.due, partial(self._settle, name))
+            steady.other_since = self._mux.now()
+            self._log.info(f"{name} is {_word(raw)}, which counts in {_of(delay, steady):g} s")
+            self._wait(name, steady, delay)
+
+    def _wait(self, name: str, steady: _Steady, delay: links.InterfaceDelay) -> None:
+        if steady.other_since is not None:
+            self._at(steady.other_since + _of(delay, steady), partial(self._settle, name))
 
     def _settle(self, name: str) -> None:
-        steady = self._steady.get(name)
-        if steady is None or steady.due is None or steady.due > self._mux.now():
+        steady, delay = self._steady.get(name), self._delays.get(name)
+        if steady is None or delay is None or steady.other_since is None:
             return
-        steady.up, steady.due = not steady.up, None
+        if steady.other_since + _of(delay, steady) > self._mux.now():
+            # A reload, or a change back and forth, has moved that moment.
+            return
+        steady.up, steady.other_since = not steady.up, None
         self._log.info(f"{name} counts as {_word(steady.up)} now")
         self._changed({name})
 
@@ -145,6 +154,11 @@ class LinkStates:
             self._weigh(name)
         if changed:
             self._changed(changed)
+
+
+def _of(delay: links.InterfaceDelay, steady: _Steady) -> float:
+    """Seconds for which the other state must last."""
+    return delay.down if steady.up else delay.up
 
 
 def _word(up: bool) -> str:

@@ -35,7 +35,7 @@ def problems_of(
             detail = "; ".join(sorted(router.faults)) or instance.reason
             yield Problem(kind=ProblemKind.FAULT, object=name, detail=detail, since=instance.since)
     if (split := instance.split) is not None:
-        yield _of_split(name, split, clocks)
+        yield _of_split(name, split, instance.configuration.advertisement_interval, clocks)
     for refusal in instance.refusals.current():
         yield Problem(
             kind=ProblemKind.ADVERTS_REFUSED,
@@ -54,10 +54,10 @@ def problems_of(
         yield Problem(kind=ProblemKind.KERNEL_REFUSED, object=name, detail=f"{address}: {reason}")
 
 
-def _of_split(name: str, split: Split, clocks: Clocks) -> Problem:
-    """Another MASTER by its adverts, or a host that was seen to announce an address."""
+def _of_split(name: str, split: Split, interval: float, clocks: Clocks) -> Problem:
+    """Another MASTER by its adverts, or a host that was seen to announce an address; `interval` is that of our own."""
     since = clocks.to_unix(split.since)
-    if split.adverts > 1 and clocks.monotonic < split.advertises_until:
+    if split.adverts > 1 and clocks.monotonic < split.advertises_until(interval):
         return Problem(kind=ProblemKind.TWO_MASTERS, object=name, peer=split.advertiser, since=since)
     return Problem(kind=ProblemKind.ADDRESS_CLAIMED, object=name, peer=split.other, since=since)
 

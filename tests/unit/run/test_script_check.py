@@ -271,9 +271,9 @@ def test_other_keywords_change_without_a_new_start_and_keep_the_result() -> None
     check = ScriptCheck(configured(interval=60.0, timeout=60.0, fall=1))
     assert values(check, [0]) == [1]
     play(check, (2.0, Reconfigured(configured(interval=5.0, timeout=5.0, fall=2)), []))
-    assert check.deadline == 7.0
-    check.handle(DeadlineReached(), 7.0)
-    check.handle(ProgramEnded(Exited(1), ""), 7.1)
+    assert check.deadline == 5.0
+    check.handle(DeadlineReached(), 5.0)
+    check.handle(ProgramEnded(Exited(1), ""), 5.1)
     assert check.value == 1, "fall is 2 now"
 
 

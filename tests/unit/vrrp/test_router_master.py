@@ -170,9 +170,8 @@ class TestAnnouncing:
     def test_on_other_interfaces_at_another_distance_after_a_reload(self) -> None:
         play = self.taken_over(Announcing(master_delay=0.0, elsewhere=1.25)) >> At(3.9)
         play = play >> Reconfigured(instance(announcing=Announcing(master_delay=0.0, elsewhere=0.5)))
-        play = play >> Due(4.4) >> DeadlineReached() << Announce(1, elsewhere=True)
-        play = play >> Due(4.609375) >> DeadlineReached() << SendAdvert(100)
-        play = play >> Due(4.9) >> DeadlineReached() << Announce(1, elsewhere=True)
+        play = play >> Due(4.109375) >> DeadlineReached() << Announce(1, elsewhere=True)
+        play = play >> Due(4.609375) >> DeadlineReached() << SendAdvert(100) << Announce(1, elsewhere=True)
         play = play >> Reconfigured(instance(announcing=Announcing(master_delay=0.0)))
         assert play >> Due(5.609375)
 
