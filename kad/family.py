@@ -83,7 +83,9 @@ KINDS = {
             "kad.vrrp.process:Room",
             "Keepalived_vrrp",
             (Capability.NET_ADMIN, Capability.NET_RAW),
-            frozenset({messages.HostBefore.KIND, messages.Observation.KIND, messages.Notified.KIND}),
+            frozenset(
+                kind.KIND for kind in (messages.HostBefore, messages.Observation, messages.Notified, messages.IpvsState)
+            ),
             "vrrp.pid",
             leaves=1,
             keeps="kad.linux.packet_sockets:PacketSockets.open",

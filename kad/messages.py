@@ -470,6 +470,16 @@ class IpvsLeft(Message, frozen=True, kw_only=True):
     """msgpack of its IpvsMemory; empty where that is not known."""
 
 
+class IpvsState(Message, frozen=True, kw_only=True):
+    """ipvs to vrrp: whether the kernel's IPVS can be used; until the first one nothing is known against it."""
+
+    KIND: ClassVar[int] = 37
+    IS_STATE: ClassVar[bool] = True
+    usable: bool
+    reason: str = ""
+    """Why not."""
+
+
 class BfdKept(Message, frozen=True, kw_only=True):
     """bfd to its next life: with this a session goes on, and the neighbour notices nothing."""
 

@@ -34,6 +34,7 @@ from kad.config.tree import Complaint, Diagnostic, Place, Report
 from kad.ipvs.keywords import IpvsSlice, RealServer, VirtualServer
 from kad.ipvs.keywords.lines import ServerName
 from kad.ipvs.keywords.prerequisites import Prerequisites
+from kad.ipvs.keywords.required import ServedAddresses
 from kad.ipvs.keywords.served import to_marking, to_sync_daemon, to_timeouts
 from kad.ipvs.keywords.service import ServiceGroupBlock
 from kad.ipvs.keywords.services import Services
@@ -46,7 +47,7 @@ from kad.track.file import TrackedFile
 from kad.track.items import Weight
 from kad.track.keywords import to_file, to_process
 from kad.track.process import TrackedProcess
-from kad.vrrp.keywords import VrrpSlice
+from kad.vrrp.keywords import VrrpInstance, VrrpSlice
 from kad.vrrp.keywords.names import Names
 from kad.vrrp.keywords.routers import Routers
 from kad.vrrp.keywords.routing import Route, Rule
@@ -212,6 +213,8 @@ def _slices(
     mailing = to_mailing(mail, watchdog.router_id, scope)
     services, checker = _services(file, defaults, programs, weights, sessions, mailing is not None, scope)
     programs.conclude()
+    if options.checker and defaults.ipvs.ipvs_required is not False:
+        vrrp = _requiring_ipvs(vrrp, services)
     slices: dict[str, msgspec.Struct] = {}
     runner = _runner(
         vrrp if options.vrrp else VrrpSlice(),
@@ -253,6 +256,18 @@ def _slices(
     ):
         slices["runner"] = runner
     return watchdog, slices
+
+
+def _requiring_ipvs(vrrp: VrrpSlice, services: Sequence[VirtualServer]) -> VrrpSlice:
+    """With the address of a virtual server that each instance has."""
+    served = ServedAddresses(services)
+
+    def with_served(instance: VrrpInstance) -> VrrpInstance:
+        addresses = (*instance.virtual_addresses, *instance.excluded_addresses)
+        address = served.first_of(each.address for each in addresses)
+        return msgspec.structs.replace(instance, served_address=address) if address else instance
+
+    return msgspec.structs.replace(vrrp, instances=tuple(with_served(each) for each in vrrp.instances))
 
 
 def _polled(file: File, vrrp: VrrpSlice) -> list[str]:

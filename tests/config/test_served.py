@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from kad.check.keywords import CheckerSlice
+from kad.config.analyzer import Options, analyze
 from kad.ipvs.keywords import IpvsSlice, Member, RealServer, SyncDaemon, Timeouts, VirtualServer
 from kad.ipvs.table import FLAG_1, FLAG_2, FLAG_3, ONE_PACKET
-from tests.config.hosts import judged, said
+from kad.vrrp.keywords import VrrpSlice
+from tests.config.hosts import FILE, a_host, judged, said
 
 GROUPS = """
 virtual_server_group web {
@@ -206,3 +208,33 @@ def test_a_sync_daemon_that_follows_nobody_is_told() -> None:
     text = f"global_defs {{\nlvs_sync_daemon eth1 NOBODY\n}}\n{block(WORDS)}"
     told = "note 2 lvs_sync_daemon follows NOBODY, which is no vrrp_instance that runs: it stays backup"
     assert told in said(judged(text))
+
+
+ROUTER = """vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    virtual_ipaddress {
+        192.0.2.77
+    }
+    virtual_ipaddress_excluded {
+        192.0.2.45
+    }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "address"),
+    [
+        ("", Options(), "192.0.2.45"),
+        ("global_defs {\n ipvs_required yes\n}\n", Options(), "192.0.2.45"),
+        ("global_defs {\n ipvs_required no\n}\n", Options(), ""),
+        ("", Options(checker=False), ""),
+    ],
+    ids=["default", "yes", "no", "VRRP alone"],
+)
+def test_an_instance_knows_which_of_its_addresses_ipvs_must_serve(words: str, options: Options, address: str) -> None:
+    text = words + GROUPS + block(WORDS, "group web") + ROUTER
+    slices = analyze(FILE, a_host(text), options).slices
+    [instance] = msgspec.msgpack.decode(slices["vrrp"], type=VrrpSlice).instances
+    assert instance.served_address == address

@@ -18,7 +18,10 @@ from tests.lab.texts import global_defs, instance
 INTERVAL = 0.5
 TAKEOVER = 3 * INTERVAL + INTERVAL * 156 / 256
 CHILDREN = ("vrrp", "vrrp", "runner", "ipvs", "checker")
-BALANCED = """virtual_server 10.77.0.100 80 {
+BALANCED = """global_defs {
+    ipvs_required no
+}
+virtual_server 10.77.0.100 80 {
     lb_algo rr
     lb_kind NAT
     protocol TCP

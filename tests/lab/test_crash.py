@@ -356,7 +356,10 @@ def test_a_runner_and_a_vrrp_process_that_are_killed_together(pair: Pair) -> Non
     assert not daemon.logged("Entering", since=moment)
 
 
-BALANCED = """virtual_server 10.77.0.100 80 {
+BALANCED = """global_defs {
+    ipvs_required no
+}
+virtual_server 10.77.0.100 80 {
     lb_algo rr
     lb_kind NAT
     protocol TCP

@@ -20,7 +20,10 @@ VIP = "10.77.0.100"
 Pair = tuple[Lab, Node, Node]
 NET_BIND_SERVICE = 1 << 10
 NET_ADMIN, NET_RAW, IPC_LOCK, SYS_NICE = 1 << 12, 1 << 13, 1 << 14, 1 << 23
-BALANCED = f"""virtual_server {VIP} 80 {{
+BALANCED = f"""global_defs {{
+    ipvs_required no
+}}
+virtual_server {VIP} 80 {{
     lb_algo rr
     lb_kind NAT
     protocol TCP

@@ -297,11 +297,11 @@ def test_processes_come_and_go_with_their_work(pair: Pair) -> None:
     balanced = f"virtual_server {VIP} 80 {{\n {words}\n real_server 10.77.0.50 80 {{\n }}\n}}\n"
     daemon = lab.start_kad(a, router())
     settle(lab, daemon, a)
-    begin = reload_and_wait(daemon, router() + balanced)
+    begin = reload_and_wait(daemon, global_defs("ipvs_required no") + instance() + balanced)
     assert sorted(daemon.family().values()) == ["kad", "kad: checker", "kad: ipvs", "kad: runner", "kad: vrrp"]
     reload_and_wait(daemon, router())
     lab.hub.until(lambda: sorted(daemon.family().values()) == ["kad", "kad: runner", "kad: vrrp"], 3, "they leave")
-    reload_and_wait(daemon, balanced)
+    reload_and_wait(daemon, "global_defs {\n ipvs_required no\n}\n" + balanced)
     lab.wait_holder(VIP, seconds=3)
     lab.wire.wait_advert(node="a", priority=0, seconds=1, since=begin)
     lab.hub.until(lambda: "kad: vrrp" not in daemon.family().values(), 3, "vrrp leaves")

@@ -122,6 +122,14 @@ class IpvsGlobals(Block, frozen=True, kw_only=True):
         SyncDaemon | None,
         keyword(sync_daemon(), "connections are copied to the backup", default="off", missing=Complaint.GENERAL),
     ] = None
+    ipvs_required: Annotated[
+        bool | None,
+        keyword(
+            boolean(),
+            "FAULT of an instance with an address of a virtual server while the kernel has no IPVS; no: MASTER",
+            default="true",
+        ),
+    ] = None
     nftables_ipvs: Annotated[
         str | None,
         keyword(optional(text("TABLE", longest=255), "keepalived_ipvs"), "groups become firewall marks", default="off"),

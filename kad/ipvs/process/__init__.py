@@ -37,7 +37,17 @@ from kad.ipvs.table import DestinationKey, ServiceKey
 from kad.ipvs.telling import Occasion, Telling
 from kad.linux.refused import Refused
 from kad.log import Logger
-from kad.messages import Draining, DrainWanted, IpvsLeft, IpvsMemory, Message, QuorumState, RouterState, ServerHealth
+from kad.messages import (
+    Draining,
+    DrainWanted,
+    IpvsLeft,
+    IpvsMemory,
+    IpvsState,
+    Message,
+    QuorumState,
+    RouterState,
+    ServerHealth,
+)
 from kad.messages import Event as Happened
 from kad.model.problem import Problem, ProblemKind
 from kad.mux import Mux
@@ -60,6 +70,8 @@ class Room:
         """What was said of each virtual server that ever was without its quorum."""
         self._memory = IpvsMemory()
         self._remembered: IpvsMemory | None = None
+        self._state: IpvsState | None = None
+        """As it was last said."""
         self._beat = mux.sign_of_life("looking at virtual servers")
         self._telling = Telling(say, time.time, time.monotonic_ns)
         self._programming = Programming(mux, log, self._note)
@@ -92,6 +104,7 @@ class Room:
         changed += self._take_up(wanted.virtual_servers, follows=follows)
         self._arrange(wanted.virtual_servers)
         self._programming.begin()
+        self._tell_state()
         if wanted.flush:
             self._flush()
         self._settle(changed)
@@ -205,10 +218,19 @@ class Room:
 
     def _settle_settings(self) -> None:
         """What is not in the table itself; also when the table is there at last."""
+        self._tell_state()
         self._packet_marks.check()
         self._daemons.follow(self._slice.sync_daemon)
         self._timeouts.follow(self._slice.timeouts, self._memory.timeouts)
         self._remember()
+
+    def _tell_state(self) -> None:
+        """Instances with an address of a virtual server wait for IPVS."""
+        failure = self._programming.failure
+        state = IpvsState(usable=not failure, reason=failure)
+        if state != self._state:
+            self._state = state
+            self._say(state)
 
     def _remember(self) -> None:
         """What the next life must know."""
@@ -313,6 +335,8 @@ class Room:
         for state in self._quorums.values():
             self._say(state)
         self._say(self._memory)
+        if self._state is not None:
+            self._say(self._state)
         self._drains.tell_all()
 
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
@@ -373,7 +397,7 @@ class Room:
         for number, (name, service) in enumerate(self._services.items()):
             self._breathe(number)
             said = self._quorums.get(name)
-            refusal = self._programming.refusal(self._keys[name])
+            refusal = self._programming.refused_request(self._keys[name])
             found += problems_of(service, refusal, said if said is not None and not said.up else None)
         return found
 

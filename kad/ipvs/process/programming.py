@@ -49,7 +49,7 @@ class Programming:
         """What only an earlier configuration named, by service."""
         self._dirty: dict[ServiceKey, None] = {}
         self._pumping = False
-        self._refused: dict[ServiceKey, str] = {}
+        self._refused: dict[ServiceKey, Refused] = {}
         """What was said of a service that the kernel does not take."""
         self._comparing: list[ServiceKey] = []
         self._found: list[Command] = []
@@ -66,7 +66,15 @@ class Programming:
 
     def refusal(self, keys: Iterable[ServiceKey]) -> str:
         """Why the kernel does not have one of them as it is wanted; empty when it does."""
-        return next((self._refused[key] for key in keys if key in self._refused), "")
+        refused = self._refused_of(keys)
+        return f"IPVS refuses {refused}" if refused is not None else ""
+
+    def refused_request(self, keys: Iterable[ServiceKey]) -> str:
+        """What the kernel does not do for one of them, and why; empty when it does."""
+        return str(self._refused_of(keys) or "")
+
+    def _refused_of(self, keys: Iterable[ServiceKey]) -> Refused | None:
+        return next((self._refused[key] for key in keys if key in self._refused), None)
 
     def begin(self) -> None:
         """Open the table, or try again later."""
@@ -174,10 +182,10 @@ class Programming:
                 if self._refused.pop(key, None):
                     self._log.notice(f"IPVS has {key} now as it is wanted")
                 continue
-            text = str(Refused(f"IPVS refuses to {describe(found.command)}", found.errno))
-            if self._refused.get(key) != text:
-                self._refused[key] = text
-                self._log.error(text)
+            refused, before = Refused(f"to {describe(found.command)}", found.errno), self._refused.get(key)
+            if before is None or (before.what, before.errno) != (refused.what, refused.errno):
+                self._refused[key] = refused
+                self._log.error(f"IPVS refuses {refused}")
 
     # comparison
 

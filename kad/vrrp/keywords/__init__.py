@@ -164,6 +164,9 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True):
     auth_hmac: AuthHmac | None = None
     virtual_addresses: tuple[VirtualAddress, ...] = ()
     excluded_addresses: tuple[VirtualAddress, ...] = ()
+    served_address: str = ""
+    """One of them that is the address of a virtual server: without IPVS the instance is in FAULT. Empty: none is, or
+    ipvs_required says no."""
     routes: tuple[RoutingEntry, ...] = ()
     """virtual_routes, there while it is MASTER."""
     rules: tuple[RoutingEntry, ...] = ()

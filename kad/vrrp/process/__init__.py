@@ -16,7 +16,7 @@ from kad.linux.frame import FrameSender
 from kad.linux.network import AddressChanged, LinkChanged, Network
 from kad.linux.packet_sockets import PacketSockets
 from kad.log import Logger
-from kad.messages import Earlier, HostBefore, Message, Observation, Resume
+from kad.messages import Earlier, HostBefore, IpvsState, Message, Observation, Resume
 from kad.model.problem import Problem
 from kad.mux import Mux
 from kad.page import SLOTS
@@ -59,7 +59,7 @@ from kad.vrrp.process.promotion import Promotion
 from kad.vrrp.process.refused_adverts import RefusedAdverts
 from kad.vrrp.process.routing import Routing
 from kad.vrrp.process.snapshot import plain_groups, plain_instances, plain_interfaces
-from kad.vrrp.process.standing import Ground, ground, standing
+from kad.vrrp.process.standing import Ground, ground, standing, without_ipvs
 from kad.vrrp.process.statics import Statics
 from kad.vrrp.process.surroundings import Surroundings
 from kad.vrrp.process.telling import Telling
@@ -98,6 +98,8 @@ class Room:
         self._starts_at: float | None = None
         self._free_slots = list(range(SLOTS))
         self._earlier: dict[str, Earlier] = {}
+        self._ipvs: IpvsState | None = None
+        """None: nothing is known yet."""
         self._leaving: asyncio.Future[None] | None = None
         hearing: list[float | None] = []
         self._course = Course(mux, log, hearing, self._end_of_turn)
@@ -364,6 +366,8 @@ class Room:
                 self._tracking.learn(message)
                 self._judge_again(self._surroundings.tracking.of([(message.kind, message.name)]))
                 self._course.finish()
+            case IpvsState():
+                self._take_ipvs(message)
             case HostBefore():
                 self._host_memory.remember(message)
             case Resume(routers=routers):
@@ -372,6 +376,14 @@ class Room:
                 self._earlier = {earlier.state.name: earlier for earlier in lives}
             case _:
                 pass
+
+    def _take_ipvs(self, state: IpvsState) -> None:
+        """Nothing is known of it before the first one: no takeover waits for the ipvs process."""
+        self._ipvs = state
+        concerned = [instance for instance in self.instances if instance.configuration.served_address]
+        self._look_at(_interfaces_of(concerned))
+        self._judge_again(concerned)
+        self._course.finish()
 
     # the network
 
@@ -454,6 +466,7 @@ class Room:
         is_up = self._link_states.is_up
         faults |= lacking(self.network, self._surroundings.needs.get(instance, ()), is_up)
         faults |= self._statics.faults(instance.name, self.network, is_up)
+        faults |= without_ipvs(instance.configuration, self._ipvs)
         instance.own_faults = faults | {instance.hopeless} if instance.hopeless else faults
         if self._conversations.equip(instance, source):
             self._course.tell(instance, SourceChanged(source_number(source)))

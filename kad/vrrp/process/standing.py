@@ -8,7 +8,8 @@ from typing import NamedTuple
 from kad.linux.address import IFA_F_DADFAILED, IFA_F_OPTIMISTIC, IFA_F_TENTATIVE, Address
 from kad.linux.link import Link
 from kad.linux.network import Network
-from kad.model.fault import of_address, of_link
+from kad.messages import IpvsState
+from kad.model.fault import Fault, of_address, of_link
 from kad.vrrp.keywords import VrrpInstance
 
 _LINK_SCOPE = 253
@@ -87,3 +88,11 @@ def standing(
     elif configuration.track_source and not has(source):
         faults.add(of_address(name, f"source address {source} is not on this host"))
     return frozenset(faults), source
+
+
+def without_ipvs(configuration: VrrpInstance, state: IpvsState | None) -> frozenset[str]:
+    """Why an instance with an address of a virtual server cannot take part; None: nothing is known of IPVS yet."""
+    if state is None or state.usable or not configuration.served_address:
+        return frozenset()
+    text = f"virtual_server {configuration.served_address} is not served: {state.reason}"
+    return frozenset({Fault(text, "ipvs", "ipvs")})

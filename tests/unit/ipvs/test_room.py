@@ -22,7 +22,8 @@ from kad.ipvs.table import (
     TimeoutSettings,
 )
 from kad.linux.refused import Refused
-from kad.messages import DrainAnswered, Draining, DrainWanted, IpvsLeft, IpvsMemory, QuorumState, RouterState
+from kad.messages import DrainAnswered, Draining, DrainWanted, IpvsLeft, IpvsMemory, IpvsState, QuorumState, RouterState
+from kad.model.problem import ProblemKind, Severity
 from tests.unit.ipvs.room import WEB, A, B, Kernel, Stage, web
 
 FOREIGN = ServiceKey(4, "TCP", "198.51.100.1", 9)
@@ -345,3 +346,46 @@ def test_of_a_daemon_that_was_killed_nothing_is_left_where_no_virtual_server_is_
     after.mux.run()
     assert set(kernel.table) == {FOREIGN}
     assert kernel.running == {}
+
+
+def test_whether_ipvs_is_there_is_said_when_it_changes_and_is_a_problem_while_it_is_not(
+    stage: Stage, kernel: Kernel
+) -> None:
+    kernel.is_there = False
+    stage.configure(web())
+    failure = "this kernel has no IPVS: the module ip_vs is neither loaded nor can it be"
+    assert stage.last(IpvsState) == IpvsState(usable=False, reason=failure)
+    assert [(each.kind, each.detail) for each in stage.room.problems()] == [(ProblemKind.NO_IPVS, failure)]
+    stage.mux.run(60.0)
+    kernel.is_there = True
+    stage.mux.run(10.0)
+    assert stage.last(IpvsState) == IpvsState(usable=True)
+    assert len([each for each in stage.said if isinstance(each, IpvsState)]) == 2
+    assert kernel.weights() == {"10.0.0.1": 1, "10.0.0.2": 1}
+    assert stage.room.problems() == []
+
+
+def test_a_lost_quorum_is_a_problem_and_a_graver_one_when_nothing_serves(stage: Stage) -> None:
+    stage.configure(web(quorum=2))
+    assert stage.room.problems() == []
+    stage.health(A, False)
+    [problem] = stage.room.problems()
+    assert (problem.kind, problem.severity, problem.object) == (
+        ProblemKind.QUORUM_LOST,
+        Severity.WARNING,
+        "virtual_server 192.0.2.9 80",
+    )
+    assert problem.detail.startswith("Lost quorum 2-0=2 > 1")
+    stage.health(B, False)
+    [problem] = stage.room.problems()
+    assert (problem.kind, problem.severity) == (ProblemKind.NOT_SERVED, Severity.CRITICAL)
+    stage.configure(web(quorum=2, sorry_server=SORRY))
+    [problem] = stage.room.problems()
+    assert problem.kind is ProblemKind.QUORUM_LOST
+
+
+def test_a_service_that_the_kernel_refuses_is_a_problem(stage: Stage) -> None:
+    stage.configure(web(scheduler="mh"))
+    [problem] = stage.room.problems()
+    assert problem.kind is ProblemKind.KERNEL_REFUSED
+    assert problem.detail == "to add the service [192.0.2.9]:tcp:80: No such file or directory"

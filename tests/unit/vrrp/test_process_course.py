@@ -11,6 +11,8 @@ import pytest
 from kad.linux.batch import Datagram, Unsent
 from kad.linux.link import Link
 from kad.linux.network import AddressChanged, LinkChanged
+from kad.messages import IpvsState
+from kad.model.fault import Cause
 from kad.vrrp.events import State
 from kad.vrrp.keywords import Announcing, VirtualAddress, VrrpInstance, VrrpSlice
 from kad.vrrp.process.instance import Instance
@@ -341,3 +343,43 @@ def test_only_the_interface_that_changed_is_looked_at(house: House, monkeypatch:
     house.tell(AddressChanged(address("10.77.1.1", 32, 1), gone=False))
     house.tell(AddressChanged(address("10.77.1.1", 32, 1), gone=True))
     assert looked == ["eth1"]
+
+
+class TestWithoutIpvs:
+    """An instance with an address of a virtual server."""
+
+    LACK = IpvsState(usable=False, reason="this kernel has no IPVS")
+
+    def test_no_takeover_waits_for_the_word_of_the_ipvs_process(self, house: House) -> None:
+        house.commit(router(served_address="10.77.1.1"))
+        house.run(4.0)
+        assert [each.router.state for each in house.instances] == [State.MASTER]
+
+    def test_it_is_in_fault_without_and_back_when_the_module_is_loaded_later(self, house: House) -> None:
+        house.commit(router(1, served_address="10.77.1.1"), router(2))
+        house.run(4.0)
+        house.room.receive(self.LACK)
+        house.run(0.1)
+        served, other = house.instances
+        assert (served.router.state, other.router.state) == (State.FAULT, State.MASTER)
+        assert served.reason == "virtual_server 10.77.1.1 is not served: this kernel has no IPVS"
+        assert served.causes == (Cause("ipvs", "ipvs"),)
+        house.room.receive(IpvsState(usable=True))
+        house.run(4.0)
+        assert served.router.state is State.MASTER
+        assert not other.router.faults
+
+    def test_what_was_known_before_the_configuration_counts(self, house: House) -> None:
+        """A process that is replaced is told first."""
+        house.room.receive(self.LACK)
+        house.commit(router(served_address="10.77.1.1"))
+        house.run(4.0)
+        assert [each.router.state for each in house.instances] == [State.FAULT]
+
+    def test_a_reload_without_that_need_ends_it(self, house: House) -> None:
+        house.room.receive(self.LACK)
+        house.commit(router(served_address="10.77.1.1"))
+        house.run(4.0)
+        house.commit(router())
+        house.run(4.0)
+        assert [each.router.state for each in house.instances] == [State.MASTER]
