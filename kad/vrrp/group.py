@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping
-from itertools import islice
+from math import inf
 
 import msgspec
 
@@ -31,17 +32,28 @@ Step = tuple[Router, Action]
 
 
 class SyncGroup:
-    """Takes the events of its members and makes the others follow, in the same call."""
+    """Takes the events of its members and makes the others follow, in the same call.
+
+    An event that changes nothing for the others costs the same whatever their number is: all members have such events
+    at the same moment when their MASTER speaks or dies.
+    """
 
     def __init__(self, name: str, members: Iterable[Router]) -> None:
         self.name = name
         self.members = list(members)
         self.state = State.INIT
+        self._states = Counter(member.state for member in self.members)
+        """How many members are in each state."""
+        self._awaited = 0
+        """Place of the member that was last found neither MASTER nor ready to be it."""
+        self._asserted_at = -inf
         self._own_faults: dict[str, frozenset[str]] = {}
         self._faulty: dict[str, None] = {}
         """Members that have faults of their own, or will have when they start, in the order in which they got them."""
+        self._named: list[str] = []
+        """Up to two of them, whose faults the others have as their own: one is enough for all but itself."""
         self._shared: list[str] | None = None
-        """Those of whose faults the others know: more than two need not be named. None: what they know is not known."""
+        """`_named` as the others know it; None: what they know is not known."""
         self._starts_whole = False
         """Every member will start, and none of them waits for a result or has a fault."""
         self._earlier: dict[str, State] = {}
@@ -69,17 +81,17 @@ class SyncGroup:
                 pass
         was_master = router.state is State.MASTER
         steps = self._begin(router) if isinstance(event, Started) else []
-        steps += [(router, action) for action in router.handle(event, now)]
+        steps += self._tell(router, event, now)
         match event:
             case Started() | FaultsChanged():
                 steps += self._share_faults(router, now)
             case Resumed():
                 steps += self._share_faults(router, now)
-                for member in [each for each in self.members if each.state is State.BACKUP][:1]:
-                    steps += self._demote_others(member, now)
+                if self._states[State.BACKUP] and self._states[State.MASTER]:
+                    backup = next(each for each in self.members if each.state is State.BACKUP)
+                    steps += self._demote_others(backup, now)
             case AdvertReceived() if any(isinstance(action, TellLowerPriority) for _, action in steps):
-                for member in self._others(router):
-                    steps += [(member, action) for action in member.handle(GroupAsserted(), now)]
+                steps += self._assert_others(router, now)
             case AdvertReceived(advert) if self._obeys(router, advert):
                 steps += self._demote_others(router, now)
             case DeadlineReached() if router.wants_master and self._all_can_be_master():
@@ -120,7 +132,9 @@ class SyncGroup:
 
     def remove(self, router: Router) -> None:
         """The member is gone from the configuration."""
-        self.members = [member for member in self.members if member is not router]
+        self.members.remove(router)
+        self._states[router.state] -= 1
+        self._earlier.pop(router.name, None)
         self._own_faults.pop(router.name, None)
         self._faulty.pop(router.name, None)
 
@@ -145,43 +159,79 @@ class SyncGroup:
     def _remember(self, router: Router, state: State) -> bool:
         """What the group was follows from what all of its members were; whether all of them are known now."""
         self._earlier[router.name] = state
-        complete = self._earlier.keys() >= {member.name for member in self.members}
+        complete = len(self._earlier) >= len(self.members)
         if complete and len(set(self._earlier.values())) == 1:
             self.state = state
         return complete
 
     def _faults_of_others(self, router: Router) -> frozenset[str]:
         """One of them is enough to name."""
-        others = (name for name in self._faulty if name != router.name)
-        return frozenset(f"sync group {self.name}: {name} is in FAULT" for name in islice(others, 1))
+        self._choose_named()
+        others = [name for name in self._named if name != router.name]
+        return frozenset(f"sync group {self.name}: {name} is in FAULT" for name in others[:1])
+
+    def _choose_named(self) -> None:
+        """Whoever is named stays it for as long as it can; who follows is the last one to have got a fault.
+
+        Where all get a fault, or lose it, in the same order, the others need not be told each time.
+        """
+        self._named = [name for name in self._named if name in self._faulty]
+        for name in reversed(self._faulty):
+            if len(self._named) == 2:
+                return
+            if name not in self._named:
+                self._named.append(name)
 
     def _share_faults(self, router: Router, now: float) -> list[Step]:
-        shared = list(islice(self._faulty, 2))
-        if shared == self._shared:
+        self._choose_named()
+        if self._named == self._shared:
             return []
-        self._shared = shared
+        self._shared = list(self._named)
         steps: list[Step] = []
         for member in self._others(router):
             if member.state is State.INIT and member.name not in self._own_faults:
                 continue
             faults = self._own_faults.get(member.name, frozenset()) | self._faults_of_others(member)
             if faults != member.faults:
-                steps += [(member, action) for action in member.handle(FaultsChanged(faults, member.pending), now)]
+                steps += self._tell(member, FaultsChanged(faults, member.pending), now)
         return steps
 
     def _all_can_be_master(self) -> bool:
-        return all(member.state is State.MASTER or member.wants_master for member in self.members)
+        """The one that was not ready is asked first: those before it need not be asked again until it is."""
+        for _ in self.members:
+            member = self.members[self._awaited % len(self.members)]
+            if member.state is not State.MASTER and not member.wants_master:
+                return False
+            self._awaited += 1
+        return True
 
     def _promote(self, first: Router, now: float) -> list[Step]:
         steps: list[Step] = []
         for member in (first, *self._others(first)):
             reason = f"sync group {self.name}: every member can be MASTER"
-            steps += [(member, action) for action in member.handle(Promoted(reason), now)]
+            steps += self._tell(member, Promoted(reason), now)
         return steps
 
+    def _assert_others(self, router: Router, now: float) -> list[Step]:
+        """Each member answers the lower adverts that it receives itself; the others are told once an interval."""
+        if now < self._asserted_at + router.configuration.advertisement_interval:
+            return []
+        self._asserted_at = now
+        return [step for member in self._others(router) for step in self._tell(member, GroupAsserted(), now)]
+
     def _demote_others(self, router: Router, now: float, event: Event | None = None) -> list[Step]:
+        if not self._states[State.MASTER]:
+            return []
         event = event or Demoted(self._reason_of_backup(router))
-        return [(member, action) for member in self._others(router) for action in member.handle(event, now)]
+        return [step for member in self._others(router) for step in self._tell(member, event, now)]
+
+    def _tell(self, member: Router, event: Event, now: float) -> list[Step]:
+        before = member.state
+        steps = [(member, action) for action in member.handle(event, now)]
+        if member.state is not before:
+            self._states[before] -= 1
+            self._states[member.state] += 1
+        return steps
 
     def _reason_of_backup(self, router: Router) -> str:
         return f"sync group {self.name}: {router.name} is BACKUP"
@@ -192,7 +242,7 @@ class SyncGroup:
     def _follow(self, router: Router) -> list[Step]:
         """The group is what all of its members are; on the way it stays what it was."""
         new = router.state
-        if new is self.state or new is State.INIT or any(member.state is not new for member in self.members):
+        if new is self.state or new is State.INIT or self._states[new] != len(self.members):
             return []
         old, self.state = self.state, new
         return [(router, ChangeGroupState(self.name, old, new, f"{router.name} is {new.value}"))]

@@ -29,6 +29,8 @@ _LEAST = 0.001
 _FAIR, _MOST = 0.5, 0.05
 """What was decided gets this part of what the rest of the turn took, up to so many seconds: where the adverts alone
 fill all the time there is, addresses would stay for minutes on a router that has given them up."""
+_SIGN_EACH = 512
+"""Actions of a group after which the page notes that this process gets on with it."""
 _COLLECT_AFTER = 60.0
 _COLLECT_ANYWAY_AFTER = 600.0
 _PAUSE = 0.02
@@ -103,7 +105,9 @@ class Course:
     def follow(self, steps: Iterable[tuple[Router, Action]]) -> None:
         """What the members of a group want done."""
         concerned: dict[int, Instance] = {}
-        for router, action in steps:
+        for number, (router, action) in enumerate(steps, start=1):
+            if number % _SIGN_EACH == 0:
+                self._alive()
             instance = concerned[id(router)] = self._by_router[id(router)]
             self._deeds.do(instance, action)
         self._agenda.watch_all(concerned.values())

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from ipaddress import ip_address
 from typing import Any
 
+import pytest
+
 from kad.vrrp.events import (
+    Action,
     AddressesRemoved,
     AdvertReceived,
     Announce,
     ChangeGroupState,
     Complain,
     DeadlineReached,
+    Event,
     FaultsChanged,
     HoldAddresses,
     ReleaseAddresses,
@@ -402,3 +407,89 @@ class TestResume:
         play = Play(Group(A={}, B={}), 11.0) >> ("A", Resumed(BACKUP, 0.0)) << ("A", ReleaseAddresses())
         assert play >> ("B", Resumed(BACKUP, 0.0)) << ("B", ReleaseAddresses())
         assert play.machine.states == [BACKUP, BACKUP, BACKUP]
+
+
+class TestManyMembers:
+    """What happens to each member at the same moment costs the others nothing: no quadratic work."""
+
+    MEMBERS = 200
+
+    @pytest.fixture
+    def calls(self, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+        """How often any member was asked anything, by kind of event; `ready` counts looks at who can be MASTER."""
+        counted: Counter[str] = Counter()
+        handle, wants_master = Router.handle, Router.wants_master.fget
+        assert wants_master is not None
+
+        def counting(self: Router, event: Event, now: float) -> list[Action]:
+            counted[type(event).__name__] += 1
+            return handle(self, event, now)
+
+        def looked(self: Router) -> bool:
+            counted["ready"] += 1
+            return wants_master(self)
+
+        monkeypatch.setattr(Router, "handle", counting)
+        monkeypatch.setattr(Router, "wants_master", property(looked))
+        return counted
+
+    def group(self) -> SyncGroup:
+        made = SyncGroup("G", [Router(instance(name=f"VI_{number}"), grouped=True) for number in range(self.MEMBERS)])
+        for member in made.members:
+            made.handle(member, Started(), 0.0)
+        return made
+
+    def master(self) -> SyncGroup:
+        made = self.group()
+        for member in made.members:
+            made.handle(member, DeadlineReached(), 3.609375)
+        assert made.state is MASTER
+        return made
+
+    def test_adverts_of_their_master(self, calls: Counter[str]) -> None:
+        group = self.group()
+        for member in group.members:
+            group.handle(member, AdvertReceived(advert(150)), 1.0)
+        assert calls == {"Started": 200, "AdvertReceived": 200}
+
+    def test_the_death_of_their_master(self, calls: Counter[str]) -> None:
+        self.master()
+        assert calls.pop("ready") < 5 * 200
+        assert calls == {"Started": 200, "DeadlineReached": 200, "Promoted": 200}
+
+    def test_a_higher_group(self, calls: Counter[str]) -> None:
+        group = self.master()
+        calls.clear()
+        for member in group.members:
+            group.handle(member, AdvertReceived(advert(150)), 5.0)
+        assert calls == {"AdvertReceived": 200, "Demoted": 199}
+        assert group.state is BACKUP
+
+    def test_a_lower_group(self, calls: Counter[str]) -> None:
+        group = self.master()
+        calls.clear()
+        for moment in (5.0, 5.5, 6.0):
+            for member in group.members:
+                group.handle(member, AdvertReceived(advert(50)), moment)
+        # Once an interval.
+        assert calls == {"AdvertReceived": 600, "GroupAsserted": 2 * 199}
+
+    def test_faults_of_all_that_come_and_go_in_one_order(self, calls: Counter[str]) -> None:
+        group = self.group()
+        calls.clear()
+        for member in group.members:
+            group.handle(member, FaultsChanged(DOWN), 1.0)
+        assert group.state is FAULT
+        assert calls["FaultsChanged"] < 3 * 200
+        calls.clear()
+        for member in group.members:
+            group.handle(member, FaultsChanged(NONE), 2.0)
+        assert group.state is BACKUP
+        assert calls["FaultsChanged"] < 5 * 200
+
+    def test_a_new_life(self, calls: Counter[str]) -> None:
+        group = SyncGroup("G", [Router(instance(name=f"VI_{number}"), grouped=True) for number in range(200)])
+        for member in group.members:
+            group.handle(member, Resumed(BACKUP, spoke_at=0.0), 1.0)
+        assert group.state is BACKUP
+        assert calls == {"Resumed": 200}
