@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from kad.check import dns
 from kad.check.attempt import Outcome
 from kad.check.checkers import Checkers, kind, phrase, target
 from kad.check.health import (
@@ -26,7 +27,7 @@ from kad.check.health import (
     Verdict,
 )
 from kad.check.http import why_not
-from kad.check.keywords import CheckedServer, CheckerSlice, HttpCheck, MiscCheck, Question
+from kad.check.keywords import CheckedServer, CheckerSlice, DnsCheck, HttpCheck, MiscCheck, Question
 from kad.check.locality import Locality
 from kad.check.misc import Courier
 from kad.check.needs import needed
@@ -100,6 +101,8 @@ class Room:
             wanted = msgspec.msgpack.decode(slice_bytes, type=CheckerSlice)
         except msgspec.DecodeError as error:
             raise ValueError(f"the checker's configuration cannot be read: {error}") from error
+        if any(isinstance(check, DnsCheck) for server in wanted.servers for check in server.checks):
+            dns.load()
         self._prepared = (generation, wanted, Contexts(wanted.credentials))
 
     def abandon(self) -> None:

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from kad.check import dns, udp
 from kad.check.attempt import Conversation, Outcome
 from kad.check.http import HttpConversation
-from kad.check.keywords import Connection, Regex, Timing, Tls, UdpCheck, Url
+from kad.check.keywords import Connection, DnsCheck, Regex, Timing, Tls, UdpCheck, Url
 from kad.check.smtp import SmtpConversation
 from kad.check.tls import Contexts, TlsFailed
 from kad.linux.icmp import Echo
 
+DNS = DnsCheck(connection=Connection(address="127.0.0.1"), timing=Timing(), question=b"\0\0\x06\0\x01", text=". SOA")
 URL = Url(path="/", host="h", digest="0" * 32, regex=Regex(pattern="a.c", options=("utf", "caseless")))
 CONTEXTS = Contexts()
 LINES = [
@@ -87,7 +88,10 @@ def test_tls(heard: list[bytes]) -> None:
 @given(data=st.binary(max_size=80), number=st.integers(0, 65535))
 @settings(deadline=None)
 def test_datagrams(data: bytes, number: int) -> None:
-    assert dns.judge(data, number) is None or data[:2] == number.to_bytes(2)
+    judge = dns.Judge(DNS, number)
+    assert judge.judge(data) is None or data[:2] == number.to_bytes(2)
+    assert judge.judge(number.to_bytes(2) + b"\x81\x80" + data) is None or DNS.question in data
+    assert not judge.silence(5.0).ok
     check = UdpCheck(
         connection=Connection(address="127.0.0.1"),
         timing=Timing(),

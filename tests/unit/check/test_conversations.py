@@ -72,23 +72,71 @@ def test_a_question_is_a_header_and_the_question() -> None:
     assert dns.query(QUESTION, 0x1234).hex() == "123401000001000000000000" + "076578616d706c65036f72670000010001"
 
 
+OTHER = "one to another question:"
+RECORDS = "one whose records answer another question:"
+ASKED = "076578616d706c65036f7267 00 0001 0001"
+WANTED = ", wanted: NOERROR (example.org A)"
+RECORD = "0001 0001 0000003c 0004 c0000201"
+
+
 @pytest.mark.parametrize(
-    ("header", "outcome"),
+    ("header", "rest", "outcome"),
     [
-        ("123481800001000100000000", Outcome(True, "DNS NOERROR")),
-        ("123484000001000000000000", Outcome(True, "DNS NOERROR")),
-        ("123481820001000000000000", Outcome(False, "DNS SERVFAIL")),
-        ("123481830001000000000000", Outcome(False, "DNS NXDOMAIN")),
-        ("123481850001000000000000", Outcome(False, "DNS REFUSED")),
-        ("12348189", None),
-        ("123481890001000000000000", Outcome(False, "DNS response code 9")),
-        ("123581800001000000000000", None),
-        ("123401000001000000000000", None),
-        ("", None),
+        ("1234 8180 0001 0001 0000 0000", f"{ASKED} c00c {RECORD}", Outcome(True, "DNS NOERROR")),
+        ("1234 8400 0001 0000 0000 0000", ASKED, Outcome(True, "DNS NOERROR")),
+        ("1234 8400 0001 0000 0000 0000", "074558414d504c45036f7247 00 0001 0001", Outcome(True, "DNS NOERROR")),
+        # A name that leads to another one, with and without its address.
+        ("1234 8180 0001 0001 0000 0000", f"{ASKED} c00c 0005 0001 0000003c 0002 c014", Outcome(True, "DNS NOERROR")),
+        # Cut off within a record, and said to be.
+        ("1234 8380 0001 0002 0000 0000", f"{ASKED} c00c 0001", Outcome(True, "DNS NOERROR")),
+        ("1234 8182 0001 0000 0000 0000", ASKED, Outcome(False, f"DNS SERVFAIL{WANTED}")),
+        ("1234 8183 0001 0000 0000 0000", ASKED, Outcome(False, f"DNS NXDOMAIN{WANTED}")),
+        ("1234 8185 0000 0000 0000 0000", "", Outcome(False, f"DNS REFUSED{WANTED}")),
+        ("1234 8189 0001 0000 0000 0000", ASKED, Outcome(False, f"DNS NOTAUTH{WANTED}")),
+        ("1235 8180 0001 0000 0000 0000", ASKED, None),
+        ("1234 0100 0001 0000 0000 0000", ASKED, None),
+        ("1234 8189", "", None),
+        ("", "", None),
     ],
 )
-def test_an_answer_has_the_number_and_no_error(header: str, outcome: Outcome | None) -> None:
-    assert dns.judge(bytes.fromhex(header), 0x1234) == outcome
+def test_an_answer_has_the_number_the_question_and_no_error(header: str, rest: str, outcome: Outcome | None) -> None:
+    assert dns.Judge(QUESTION, 0x1234).judge(bytes.fromhex(header + rest)) == outcome
+
+
+@pytest.mark.parametrize(
+    ("header", "rest", "said"),
+    [
+        ("1234 8180 0000 0000 0000 0000", "", "one to another question: none"),
+        (
+            "1234 8180 0001 0000 0000 0000",
+            "076578616d706c65036e6574 00 0001 0001",
+            f"{OTHER} example.net. A",
+        ),
+        (
+            "1234 8180 0001 0000 0000 0000",
+            "076578616d706c65036f7267 00 001c 0001",
+            f"{OTHER} example.org. AAAA",
+        ),
+        ("1234 8180 0002 0000 0000 0000", ASKED + ASKED, "one to another question: example.org. A, example.org. A"),
+        ("1234 a180 0001 0000 0000 0000", ASKED, "one to another question: example.org. A"),
+        ("1234 8183 0001 0000 0000 0000", "036f7468 00 0001 0001", "one to another question: oth. A"),
+        (
+            "1234 8180 0001 0001 0000 0000",
+            f"{ASKED} 036f7468 00 {RECORD}",
+            f"{RECORDS} oth.",
+        ),
+        ("1234 8180 0001 0001 0000 0000", f"{ASKED} c00c 0001", "one that is malformed"),
+        ("1234 8180 0001 0000 0000 0000", "c00c 0001 0001", "one that is malformed"),
+    ],
+)
+def test_what_answers_another_question_is_left_out_and_named_when_no_other_comes(
+    header: str, rest: str, said: str
+) -> None:
+    judge = dns.Judge(QUESTION, 0x1234)
+    assert judge.judge(bytes.fromhex(header + rest)) is None
+    silence = judge.silence(5.0)
+    assert not silence.ok
+    assert silence.reason.startswith(f"no DNS response within 5 s, but {said}")
 
 
 def demand(reply: bytes = b"", mask: bytes = b"", least: int = 0, most: int = 255) -> UdpCheck:
