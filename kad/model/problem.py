@@ -24,6 +24,8 @@ class ProblemKind(enum.StrEnum):
     """Another host has announced an address of a MASTER within the last minute; `peer` is its hardware address."""
     ADVERTS_REFUSED = "adverts_refused"
     """Adverts of a router on the link are discarded; `peer` is its address, `detail` the reason."""
+    MASTER_NO_PEER = "master_no_peer"
+    """The MASTER that a BACKUP follows is none of its unicast peers; `peer` is its address."""
     NOT_STARTED = "not_started"
     """An instance does not take part yet; `detail` is the cause."""
     FAULT = "fault"
@@ -51,6 +53,7 @@ class ProblemKind(enum.StrEnum):
 _WARNINGS = frozenset(
     {
         ProblemKind.ADDRESS_CLAIMED,
+        ProblemKind.MASTER_NO_PEER,
         ProblemKind.NOT_STARTED,
         ProblemKind.RELOAD_REFUSED,
         ProblemKind.QUORUM_LOST,
@@ -80,6 +83,8 @@ def describe(problem: Problem) -> str:
     """The problem as one sentence without a full stop, after the name of its object."""
     detail = problem.detail
     match problem.kind:
+        case ProblemKind.MASTER_NO_PEER:
+            return f"{problem.peer} is MASTER, and no unicast_peer: check_unicast_src refuses its adverts"
         case ProblemKind.TWO_MASTERS:
             return f"{problem.peer} is also MASTER"
         case ProblemKind.ADDRESS_CLAIMED:

@@ -62,6 +62,7 @@ class Finding(Enum):
     OWNER_IGNORES = "owner_ignores"
     ADDRESS_LIST = "addr_list_err"
     SOURCE_UNKNOWN = "source_unknown"
+    SOURCE_NO_PEER = "source_no_peer"
     PEER_TTL = "peer_ttl"
 
 
@@ -74,7 +75,13 @@ class Checksum(Enum):
 
 
 ACCEPTED_FINDINGS = frozenset(
-    {Finding.EXTENSION_ABSENT, Finding.EXTENSION_SKEW, Finding.INTERVAL_OTHER, Finding.ADDRESS_LIST}
+    {
+        Finding.EXTENSION_ABSENT,
+        Finding.EXTENSION_SKEW,
+        Finding.INTERVAL_OTHER,
+        Finding.ADDRESS_LIST,
+        Finding.SOURCE_NO_PEER,
+    }
 )
 """Said once, but the packet counts (keepalived accepts them too)."""
 _ORDER = {finding: place for place, finding in enumerate(Finding)}
@@ -362,4 +369,6 @@ def _examine_source(source: str, ttl: int, expected: Expectation) -> list[Findin
     for peer, lowest, highest in expected.peer_ttls:
         if peer == source:
             return [] if lowest <= ttl <= highest else [Finding.PEER_TTL]
-    return [] if source in expected.unicast_peers or not expected.check_source else [Finding.SOURCE_UNKNOWN]
+    if source in expected.unicast_peers:
+        return []
+    return [Finding.SOURCE_UNKNOWN if expected.check_source else Finding.SOURCE_NO_PEER]

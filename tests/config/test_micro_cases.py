@@ -192,14 +192,21 @@ CASES: list[tuple[str, int, list[str]]] = [
         instance("unicast_peer {\n192.0.2.2\n192.0.2.3\n}")
         + instance("unicast_peer {\n192.0.2.3\n}", name="B", vip="virtual_ipaddress { 192.0.2.10/24 }"),
         5,
-        ["error 14 B and A both use virtual_router_id 5 on eth0 -> give one of them another number"],
+        [
+            "note 6 A: adverts of every host count, also of one that is no peer -> add check_unicast_src",
+            "note 16 B: adverts of every host count, also of one that is no peer -> add check_unicast_src",
+            "error 14 B and A both use virtual_router_id 5 on eth0 -> give one of them another number",
+        ],
     ),
     (
         instance("unicast_peer {\n192.0.2.2\n}")
         + instance("unicast_peer {\n192.0.2.3\n}", name="B", vip="virtual_ipaddress { 192.0.2.10/24 }")
         + instance(name="C", vip="virtual_ipaddress { 192.0.2.11/24 }"),
         0,
-        [],
+        [
+            "note 6 A: adverts of every host count, also of one that is no peer -> add check_unicast_src",
+            "note 15 B: adverts of every host count, also of one that is no peer -> add check_unicast_src",
+        ],
     ),
     (instance("auth_hmac {\n}"), 5, []),
     (

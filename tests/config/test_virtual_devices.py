@@ -145,7 +145,7 @@ def test_a_foreign_interface_keeps_its_name() -> None:
             "9 A: strict mode sends from the virtual MAC; vmac_xmit_base is ignored",
         ),
         (
-            "use_vmac\nunicast_peer {\n192.0.2.3\n}",
+            "use_vmac\ncheck_unicast_src\nunicast_peer {\n192.0.2.3\n}",
             "6 A: with unicast_peer adverts leave by the interface -> add vmac_xmit_base",
         ),
     ],

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.daemons import Daemon
+from tests.lab.daemons import Daemon, Kad
 from tests.lab.lab import Lab, Node
 from tests.lab.test_ipv6 import speak_ipv6
 from tests.lab.texts import BOTH, global_defs, instance
@@ -113,6 +113,15 @@ def test_who_counts_and_what_each_peer_gets(pair: Pair, program: str) -> None:
         assert subject.hears(CHECKED, source=peer)
     if program == "kad":
         subject.daemon.wait_log(r"\(VI_2\) advert from 10.77.0.9 discarded: its sender is no configured peer")
+        subject.daemon.wait_log(
+            r"\(VI_1\) adverts of 10.77.0.9 count, which is no unicast_peer: check_unicast_src refuses"
+        )
+        # Its interval is 40 s: for so long it is MASTER.
+        assert subject.hears(PLAIN, source="10.77.0.9", interval=4000)
+        assert isinstance(subject.daemon, Kad)
+        status = subject.daemon.ask("--status")
+        assert "VI_1: 10.77.0.9 is MASTER, and no unicast_peer: check_unicast_src refuses its adverts" in status.stdout
+        assert status.returncode == 1
 
 
 def test_a_peer_has_to_be_as_near_as_it_is_said_to_be(pair: Pair) -> None:

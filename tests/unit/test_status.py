@@ -83,6 +83,7 @@ WORDS = {
     KINDS.TWO_MASTERS: (2, "VI_1: 10.0.0.2 is also MASTER"),
     KINDS.ADDRESS_CLAIMED: (1, "VI_1: 10.0.0.2 announces its addresses too"),
     KINDS.ADVERTS_REFUSED: (2, "VI_1: adverts of 10.0.0.2 are refused: X"),
+    KINDS.MASTER_NO_PEER: (1, "VI_1: 10.0.0.2 is MASTER, and no unicast_peer: check_unicast_src refuses its adverts"),
     KINDS.NOT_STARTED: (1, "VI_1: does not take part yet: X"),
     KINDS.FAULT: (2, "VI_1: in FAULT: X"),
     KINDS.KERNEL_REFUSED: (2, "VI_1: the kernel refuses X"),

@@ -363,6 +363,12 @@ class InstanceResolver:
             self._scope.report.warning(
                 place, f"{self._block.name}: {peer.address} is not of the family of the instance; it is ignored"
             )
+        if kept and not (said.check_unicast_src or self._defaults.vrrp_check_unicast_src):
+            self._scope.report.note(
+                self._scope.places.of(said, "unicast_peer"),
+                f"{self._block.name}: adverts of every host count, also of one that is no peer",
+                proposal="add check_unicast_src",
+            )
         if not kept and not said.unicast_fault_no_peer:
             word = asked[0] if peers is None else "unicast_peer"
             self._warn(

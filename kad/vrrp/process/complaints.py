@@ -98,6 +98,8 @@ def _explain_accepted(finding: Finding, instance: Instance, advert: Advertisemen
     if finding is Finding.ADDRESS_LIST:
         theirs = " ".join(str(ip_address(each)) for each in advert.addresses) or "none"
         return f"{advert.source} uses VRID {advert.virtual_router_id} with other addresses: {theirs}"
+    if finding is Finding.SOURCE_NO_PEER:
+        return f"adverts of {advert.source} count, which is no unicast_peer: check_unicast_src refuses them"
     if finding is Finding.EXTENSION_ABSENT:
         return f"{advert.source} does not sign its adverts; the mode of auth_hmac lets them pass"
     if finding is Finding.EXTENSION_SKEW:

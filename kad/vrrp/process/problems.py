@@ -34,6 +34,9 @@ def problems_of(
         case State.FAULT:
             detail = "; ".join(sorted(router.faults)) or instance.reason
             yield Problem(kind=ProblemKind.FAULT, object=name, detail=detail, since=instance.since)
+    peers = {peer.address for peer in instance.configuration.unicast_peers}
+    if router.state is State.BACKUP and peers and router.master is not None and router.master.source not in peers:
+        yield Problem(kind=ProblemKind.MASTER_NO_PEER, object=name, peer=router.master.source)
     if (split := instance.split) is not None:
         yield _of_split(name, split, instance.configuration.advertisement_interval, clocks)
     for refusal in instance.refusals.current():

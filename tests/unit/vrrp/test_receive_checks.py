@@ -55,13 +55,19 @@ def test_the_order_is_keepalived_s() -> None:
         "owner_ignores",
         "addr_list_err",
         "source_unknown",
+        "source_no_peer",
         "peer_ttl",
     ]
 
 
-def test_four_of_them_do_not_discard() -> None:
-    accepted = {Finding.EXTENSION_ABSENT, Finding.EXTENSION_SKEW, Finding.INTERVAL_OTHER, Finding.ADDRESS_LIST}
-    assert accepted == ACCEPTED_FINDINGS
+def test_five_of_them_do_not_discard() -> None:
+    assert {
+        Finding.EXTENSION_ABSENT,
+        Finding.EXTENSION_SKEW,
+        Finding.INTERVAL_OTHER,
+        Finding.ADDRESS_LIST,
+        Finding.SOURCE_NO_PEER,
+    } == ACCEPTED_FINDINGS
 
 
 class TestEachAlone:
@@ -210,7 +216,8 @@ class TestEachAlone:
     def test_the_sender_of_unicast(self) -> None:
         stranger = Packet(source="10.77.0.3", destination="10.77.0.1")
         assert findings(stranger, **PEERS) == (Finding.SOURCE_UNKNOWN,)
-        assert findings(stranger, **(PEERS | {"check_unicast_src": False})) == ()
+        assert findings(stranger, **(PEERS | {"check_unicast_src": False})) == (Finding.SOURCE_NO_PEER,)
+        assert findings(Packet(destination="10.77.0.1"), **(PEERS | {"check_unicast_src": False})) == ()
         assert findings(Packet(destination="10.77.0.1"), **PEERS) == ()
 
     @pytest.mark.parametrize(("ttl", "fits"), [(63, False), (64, True), (100, True), (200, True), (201, False)])
