@@ -194,8 +194,8 @@ CASES: list[tuple[str, int, list[str]]] = [
         5,
         [
             "note 6 A: adverts of every host count, also of one that is no peer -> add check_unicast_src",
-            "note 16 B: adverts of every host count, also of one that is no peer -> add check_unicast_src",
             "error 14 B and A both use virtual_router_id 5 on eth0 -> give one of them another number",
+            "note 16 B: adverts of every host count, also of one that is no peer -> add check_unicast_src",
         ],
     ),
     (
