@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from enum import IntEnum, IntFlag
+from enum import Enum, IntEnum, IntFlag
 from typing import NamedTuple
 
 VERSION = 1
@@ -46,8 +46,29 @@ class Flag(IntFlag):
     POLL = 0x20
 
 
+class Reason(Enum):
+    """Why a packet is discarded: the words of the log and the names of the counters."""
+
+    SOURCE = "it comes from no neighbour"
+    TTL = "its TTL is too low"
+    LENGTH = "it has another length than a control packet"
+    VERSION = "it is of another version than 1"
+    MULTIPLIER = "the detection multiplier is 0"
+    MULTIPOINT = "the multipoint bit is set"
+    AUTHENTICATED = "it is authenticated, and no session here is"
+    POLL_AND_FINAL = "it is poll and final at once"
+    NO_DISCRIMINATOR = "its discriminator is 0"
+    NOT_DOWN = "it knows no discriminator of this router, but is neither DOWN nor ADMIN_DOWN"
+    DIAGNOSTIC = "its diagnostic is unknown"
+    NO_SESSION = "it belongs to no session"
+
+
 class Discard(ValueError):
-    """The packet is none that a session may see; the text says why."""
+    """The packet is none that a session may see."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
 
 
 class Control(NamedTuple):
@@ -79,30 +100,30 @@ class Control(NamedTuple):
 def decode(data: bytes) -> Control:
     """What may be judged (RFC 5880 6.8.6); raises Discard."""
     if len(data) < LENGTH:
-        raise Discard(f"{len(data)} bytes are no control packet")
+        raise Discard(Reason.LENGTH)
     first, second, multiplier, length, mine, yours, min_tx, min_rx, _ = _LAYOUT.unpack_from(data)
     flags = Flag(second & 0x3F)
-    complaint = ""
+    reason: Reason | None = None
     if first >> 5 != VERSION:
-        complaint = f"version {first >> 5}"
+        reason = Reason.VERSION
     elif length != len(data):
-        complaint = f"it says that it has {length} bytes and has {len(data)}"
+        reason = Reason.LENGTH
     elif multiplier == 0:
-        complaint = "the detection multiplier is 0"
+        reason = Reason.MULTIPLIER
     elif Flag.MULTIPOINT in flags:
-        complaint = "the multipoint bit is set"
+        reason = Reason.MULTIPOINT
     elif Flag.AUTHENTICATED in flags:
-        complaint = "it is authenticated, and no session here is"
+        reason = Reason.AUTHENTICATED
     elif Flag.POLL in flags and Flag.FINAL in flags:
-        complaint = "it is poll and final at once"
+        reason = Reason.POLL_AND_FINAL
     elif mine == 0:
-        complaint = "its discriminator is 0"
+        reason = Reason.NO_DISCRIMINATOR
     elif yours == 0 and second >> 6 not in (State.DOWN, State.ADMIN_DOWN):
-        complaint = f"it knows no discriminator of ours, but is {State(second >> 6).name}"
+        reason = Reason.NOT_DOWN
     elif first & 0x1F > Diagnostic.REVERSE_DOWN:
-        complaint = f"diagnostic {first & 0x1F} is unknown"
-    if complaint:
-        raise Discard(complaint)
+        reason = Reason.DIAGNOSTIC
+    if reason is not None:
+        raise Discard(reason)
     return Control(
         state=State(second >> 6),
         diagnostic=Diagnostic(first & 0x1F),

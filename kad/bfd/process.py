@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import socket
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 
 import msgspec
 
 from kad.bfd.keywords import BfdInstance, BfdSlice
-from kad.bfd.packet import Discard, State, decode
+from kad.bfd.packet import Discard, Reason, State, decode
 from kad.bfd.session import (
     Action,
     ChangeState,
@@ -25,6 +27,7 @@ from kad.bfd.session import (
     Started,
     Stopped,
 )
+from kad.complaint_limit import ComplaintLimit
 from kad.linux import bfd_socket
 from kad.linux.bfd_socket import Arrived
 from kad.linux.refused import Refused
@@ -34,7 +37,8 @@ from kad.messages import BfdKept, Message, Observation
 from kad.model.problem import Problem
 from kad.mux import Mux
 
-_COMPLAINT_EVERY = 60.0
+_DRAINS = 32
+"""Reads of a socket, of 64 packets each, before anything expires."""
 _LAST_DISCRIMINATOR = 0xFFFFFFFF
 
 
@@ -74,8 +78,10 @@ class Room:
         self._listening: dict[tuple[int, int], socket.socket] = {}
         self._deadlines: Deadlines[Watched] = Deadlines()
         self._alarm = mux.alarm(self._fall_due)
-        self._discarded: dict[str, int] = {}
-        self._complained: dict[str, float] = {}
+        self._discarded: Counter[Reason] = Counter()
+        self._neighbors: dict[int, dict[str, int]] = {}
+        """By port: whose packets count, and the lowest TTL that they may have."""
+        self._complaints = ComplaintLimit()
 
     # configuration
 
@@ -93,7 +99,8 @@ class Room:
         """A session whose neighbour and addresses stay the same goes on."""
         assert self._prepared is not None
         wanted, self._prepared = {one.name: one for one in self._prepared.instances}, None
-        self._listen({(6 if ":" in one.neighbor else 4, one.port) for one in wanted.values()})
+        self._listen({(_family(one), one.port) for one in wanted.values()})
+        self._hear_only(wanted.values())
         for name, watched in list(self._watched.items()):
             if name not in wanted or not _is_same_path(watched.session.instance, wanted[name]):
                 self._remove(name)
@@ -119,7 +126,21 @@ class Room:
                 self._log.error(f"{refused}; sessions of this kind stay down")
                 continue
             self._listening[family, port] = sock
-            self._mux.watch(sock.fileno(), lambda sock=sock, port=port: self._hear(sock, port), "hearing of BFD")  # type: ignore[misc]
+            self._mux.watch(sock.fileno(), partial(self._read, sock, port), "hearing of BFD")
+
+    def _hear_only(self, wanted: Iterable[BfdInstance]) -> None:
+        """Source and TTL are looked at in the kernel, and again here, before anything else of a packet."""
+        self._neighbors = {}
+        families: dict[tuple[int, int], dict[str, int]] = {key: {} for key in self._listening}
+        for one in wanted:
+            for known in (self._neighbors.setdefault(one.port, {}), families.get((_family(one), one.port), {})):
+                address = one.neighbor.partition("%")[0]
+                known[address] = min(one.least_ttl, known.get(address, 255))
+        for key, neighbors in families.items():
+            try:
+                bfd_socket.hear_only(self._listening[key], neighbors)
+            except Refused as refused:
+                self._log.warning(f"{refused}: what is no BFD of a neighbour is discarded in this process")
 
     def _add(self, instance: BfdInstance) -> None:
         kept, earlier = self._kept.get(instance.name), self._earlier.get(instance.name)
@@ -156,7 +177,7 @@ class Room:
                 instance.neighbor, instance.port, instance.source, instance.ttl, self._chance
             )
         except Refused as refused:
-            self._complain(f"({instance.name}) {refused}")
+            self._complain((instance.name, refused.errno), f"({instance.name}) {refused}")
 
     def _remove(self, name: str) -> None:
         watched = self._watched.pop(name)
@@ -215,7 +236,7 @@ class Room:
             )
             if clear_statistics:
                 watched.sent = watched.received = 0
-        return {"sessions": sessions, "discarded": dict(self._discarded)}
+        return {"sessions": sessions, "discarded": {reason.value: times for reason, times in self._discarded.items()}}
 
     def problems(self) -> list[Problem]:
         """What this process watches is no problem of its own."""
@@ -232,23 +253,36 @@ class Room:
 
     # packets
 
-    def _hear(self, sock: socket.socket, port: int) -> None:
-        for arrived in bfd_socket.receive(sock):
+    def _read(self, sock: socket.socket, port: int) -> None:
+        self._hear(sock, port)
+
+    def _hear(self, sock: socket.socket, port: int) -> int:
+        """How many packets there were."""
+        packets = bfd_socket.receive(sock)
+        for arrived in packets:
             try:
                 self._take(arrived, port)
-            except Discard as reason:
-                text = str(reason)
-                self._discarded[text] = self._discarded.get(text, 0) + 1
-                self._complain(f"a BFD packet of {arrived.source} is discarded: {text}")
+            except Discard as discard:
+                self._discarded[discard.reason] += 1
+                # Sources that are no neighbours share one line: there may be any number of them.
+                known = arrived.source if arrived.source in self._neighbors.get(port, {}) else ""
+                text = f"a BFD packet of {arrived.source} is discarded: {discard}"
+                self._complain((known, discard.reason), text)
+        return len(packets)
 
     def _take(self, arrived: Arrived, port: int) -> None:
         """Raises Discard."""
+        least = self._neighbors.get(port, {}).get(arrived.source)
+        if least is None:
+            raise Discard(Reason.SOURCE)
+        if arrived.ttl is not None and arrived.ttl < least:
+            raise Discard(Reason.TTL)
         control = decode(arrived.data)
         watched = self._find(arrived, port, control.your_discriminator)
         if watched is None:
-            raise Discard("it belongs to no session")
+            raise Discard(Reason.NO_SESSION)
         if arrived.ttl is not None and arrived.ttl < watched.session.instance.least_ttl:
-            raise Discard(f"its TTL is {arrived.ttl}, less than {watched.session.instance.least_ttl}")
+            raise Discard(Reason.TTL)
         watched.received += 1
         self._feed(watched, Received(control))
 
@@ -268,7 +302,9 @@ class Room:
         now = self._mux.now()
         for sock, port in [(sock, port) for (_, port), sock in self._listening.items()]:
             # What has arrived while this process was busy is read before anything expires.
-            self._hear(sock, port)
+            for _ in range(_DRAINS):
+                if self._hear(sock, port) < bfd_socket.RECEIVES:
+                    break
         for watched in list(self._deadlines.due(now)):
             self._feed(watched, DeadlineReached(), now)
         self._alarm.set(self._deadlines.next())
@@ -293,7 +329,8 @@ class Room:
                     bfd_socket.send(watched.sock, control.encode())
                     watched.sent += 1
                 except Refused as refused:
-                    self._complain(f"({watched.session.instance.name}) {refused}")
+                    name = watched.session.instance.name
+                    self._complain((name, refused.errno), f"({name}) {refused}")
             case ChangeState(old, new, reason, told):
                 if State.UP in (old, new):
                     name = watched.session.instance.name
@@ -351,18 +388,18 @@ class Room:
             )
         )
 
-    def _complain(self, text: str) -> None:
-        """At most once a minute."""
-        now = self._mux.now()
-        if now - self._complained.get(text, -_COMPLAINT_EVERY) >= _COMPLAINT_EVERY:
-            self._complained = {one: when for one, when in self._complained.items() if now - when < _COMPLAINT_EVERY}
-            self._complained[text] = now
+    def _complain(self, cause: Hashable, text: str) -> None:
+        if self._complaints.is_due(cause, self._mux.now()):
             self._log.warning(text)
 
 
 def _given_up_at(watched: Watched) -> float:
     instance = watched.session.instance
     return watched.added_at + instance.idle_tx * instance.multiplier
+
+
+def _family(instance: BfdInstance) -> int:
+    return 6 if ":" in instance.neighbor else 4
 
 
 def _is_same_path(old: BfdInstance, new: BfdInstance) -> bool:

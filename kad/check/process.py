@@ -35,6 +35,7 @@ from kad.check.probe import Probe
 from kad.check.server import Server, is_news
 from kad.check.telling import Telling
 from kad.check.tls import Contexts
+from kad.complaint_limit import ComplaintLimit
 from kad.linux import privilege
 from kad.linux.check_socket import Exhausted, Unreachable, allow_descriptors
 from kad.log import Logger
@@ -51,7 +52,6 @@ _SPARE = 128
 """Descriptors for anything but attempts."""
 _SECOND_LOOK = 0.005
 """Seconds; an answer that came while this process was busy is read before its time counts as over."""
-_COMPLAINT_EVERY = 60.0
 _DAY = 86400.0
 _EXPIRY_WARNING = 14 * _DAY
 
@@ -91,7 +91,7 @@ class Room:
         self._most_open = 256
         self._answers_read = 0.0
         """The last moment up to which all answers over TCP are known to have been read."""
-        self._complained: dict[str, float] = {}
+        self._complaints = ComplaintLimit()
 
     # configuration
 
@@ -447,10 +447,7 @@ class Room:
 
     def _complain(self, text: str) -> None:
         """At most once a minute."""
-        now = self._mux.now()
-        if now - self._complained.get(text, -_COMPLAINT_EVERY) >= _COMPLAINT_EVERY:
-            self._complained = {one: when for one, when in self._complained.items() if now - when < _COMPLAINT_EVERY}
-            self._complained[text] = now
+        if self._complaints.is_due(text, self._mux.now()):
             self._log.warning(text)
 
 

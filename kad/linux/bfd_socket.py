@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from kad.linux import bpf
 from kad.linux.refused import Refused, closed_on_failure, refusing
 
 _IP_PKTINFO, _IPV6_RECVPKTINFO = 8, 49
@@ -14,7 +15,7 @@ _IP_TTL, _IP_RECVTTL = 2, 12
 _IPV6_RECVHOPLIMIT = 51
 _FIRST_PORT, _LAST_PORT = 49152, 65535
 _ATTEMPTS = 50
-_RECEIVES = 64
+RECEIVES = 64
 
 
 class Arrived(NamedTuple):
@@ -46,6 +47,17 @@ def listen(family: int, port: int) -> socket.socket:
     return sock
 
 
+def hear_only(sock: socket.socket, neighbors: Mapping[str, int]) -> None:
+    """Let the kernel drop what comes from anybody else, or with a lower TTL than that neighbour's packets have.
+
+    What it drops fills no buffer and wakes nobody. Raises Refused.
+    """
+    family = socket.AF_INET6 if sock.family == socket.AF_INET6 else socket.AF_INET
+    sources = {socket.inet_pton(family, address.partition("%")[0]): least for address, least in neighbors.items()}
+    with refusing("the filter of BFD"):
+        bpf.attach(sock, bpf.near_sources(sources))
+
+
 def speak(neighbor: str, port: int, source: str | None, ttl: int, chance: Callable[[], float]) -> socket.socket:
     """To one neighbour, from a port of 49152..65535 (RFC 5881 4). Raises Refused."""
     six = ":" in neighbor
@@ -62,9 +74,9 @@ def speak(neighbor: str, port: int, source: str | None, ttl: int, chance: Callab
 
 
 def receive(sock: socket.socket) -> list[Arrived]:
-    """What has arrived since."""
+    """What has arrived since, at most RECEIVES datagrams."""
     arrived: list[Arrived] = []
-    for _ in range(_RECEIVES):
+    for _ in range(RECEIVES):
         try:
             data, control, _, address = sock.recvmsg(512, 256)
         except BlockingIOError:

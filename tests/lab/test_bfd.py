@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import struct
 import time
 from typing import Any
 
@@ -100,3 +102,46 @@ def test_a_neighbour_that_never_answers_is_a_fault_and_ipv6_works_too(pair: Pair
     lab.start_kad(b, watching("fd00:77::1", priority=100, weight=0, more="source_ip fd00:77::2\n passive"))
     lab.wait_holder("10.77.0.100", a, seconds=8)
     lab.hub.until(lambda: session(first)["neighbor_state"] == "UP", 3, "both say so")
+
+
+def malformed(number: int) -> bytes:
+    """A control packet that differs from every other one, wrong in its version, length or state."""
+    wrong = ((0x40 + number % 8, 0xC0, 24), (0x20, 0xC0, 25 + number % 200), (0x20, number % 256 | 0x01, 24))[
+        number % 3
+    ]
+    body = struct.pack("!BBBBIIIII", wrong[0], wrong[1], 3, wrong[2], number + 1, number + 2, 50_000, 50_000, 0)
+    return body if number % 5 else body[: number % 24]
+
+
+def from_off_link(source: str, number: int) -> bytes:
+    """In an IP datagram that has been forwarded: no router lets a TTL of 255 pass."""
+    data = malformed(number)
+    udp = struct.pack("!HHHH", 49152, 3784, 8 + len(data), 0)
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 0, number & 0xFFFF, 0, 64, 17, 0)
+    return head + socket.inet_aton(source) + socket.inet_aton(A) + udp + data
+
+
+def test_a_flood_of_malformed_packets_from_off_link_takes_no_session_down(pair: Pair) -> None:
+    lab, a, b = pair
+    # A second of detection: a busy machine is no flood.
+    texts = [watching(B, priority=150, weight=0), watching(A, priority=100, weight=0)]
+    slow = [text.replace("rx 50", "rx 200").replace("tx 50", "tx 200").replace("plier 3", "plier 5") for text in texts]
+    first, second = lab.start_kad(a, slow[0]), lab.start_kad(b, slow[1])
+    both_up(lab, first, second)
+    lab.wait_holder("10.77.0.100", a, seconds=8)
+    lab.hub.until(lambda: session(first)["detection_time"] == pytest.approx(1.0), 3, "the fast intervals count")
+    stranger = lab.node("stranger", {"eth0": "10.77.0.66/24"})
+    begin = time.time()
+    with stranger.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as speaker:
+        for batch in range(200):
+            for number in range(batch * 40, batch * 40 + 40):
+                # Forged as the neighbour, and from any host.
+                source = B if number % 2 else f"198.51.{number >> 8 & 255}.{number & 255}"
+                speaker.sendto(from_off_link(source, number), (A, 0))
+            lab.hub.never(lambda: first.logged("Entering Down", begin), 0.02, "the session goes down")
+    assert is_up(first)
+    assert not first.logged("Entering (Down|FAULT|BACKUP) ", begin)
+    assert lab.holders("10.77.0.100") == {"a"}
+    # The kernel drops them: nothing of 8,000 packets reaches the process, or the log.
+    assert first.dump("bfd")["discarded"] == {}
+    assert not first.logged("a BFD packet of", begin)

@@ -26,15 +26,15 @@ def test_state_flags_and_diagnostic_stand_where_they_belong() -> None:
 @pytest.mark.parametrize(
     ("at", "value", "reason"),
     [
-        (0, 0x40, "version 2"),
-        (0, 0x29, "diagnostic 9 is unknown"),
+        (0, 0x40, "another version than 1"),
+        (0, 0x29, "its diagnostic is unknown"),
         (1, 0xC1, "the multipoint bit is set"),
         (1, 0xC4, "it is authenticated, and no session here is"),
         (1, 0xF0, "it is poll and final at once"),
         (2, 0, "the detection multiplier is 0"),
-        (3, 26, "it says that it has 26 bytes and has 24"),
+        (3, 26, "another length"),
         (7, 0, "its discriminator is 0"),
-        (11, 0, "it knows no discriminator of ours, but is UP"),
+        (11, 0, "it knows no discriminator of this router"),
     ],
 )
 def test_one_octet_makes_it_invalid(at: int, value: int, reason: str) -> None:

@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from kad.linux.bpf import Program, attach, one_of
+from kad.linux import bfd_socket
+from kad.linux.bpf import NETWORK_HEADER, Program, attach, near_sources, one_of
 
 
 def passes(steps: Program, packet: bytes) -> bool:
@@ -18,9 +19,14 @@ def passes(steps: Program, packet: bytes) -> bool:
         at += 1
         match code:
             case 0x20:
+                operand -= NETWORK_HEADER if operand >= NETWORK_HEADER else 0
                 if operand + 4 > len(packet):
                     return False
                 accumulator = int.from_bytes(packet[operand : operand + 4])
+            case 0x30:
+                accumulator = packet[operand - NETWORK_HEADER]
+            case 0x35:
+                at += when if accumulator >= operand else otherwise
             case 0x05:
                 at += operand
             case 0x15:
@@ -62,3 +68,48 @@ def test_the_kernel_takes_it() -> None:
         assert heard == [1, 500, 1000]
         with pytest.raises(BlockingIOError):
             ours.recv(10)
+
+
+def datagram(family: int, source: str, ttl: int) -> bytes:
+    """The IP header, before which a filter's offsets from the network header count."""
+    if family == 4:
+        return bytes(8) + bytes([ttl]) + bytes(3) + socket.inet_aton(source) + bytes(12)
+    return bytes(7) + bytes([ttl]) + socket.inet_pton(socket.AF_INET6, source) + bytes(24)
+
+
+FOUR = {"10.0.0.2": 255, "10.0.0.3": 250, "192.0.2.7": 0}
+SIX = {"fe80::2": 255, "fd00::2": 254, "fd00:0:0:1::2": 0}
+
+
+@pytest.mark.parametrize(("family", "known"), [(4, FOUR), (6, SIX)])
+def test_only_near_sources_pass(family: int, known: dict[str, int]) -> None:
+    inet = socket.AF_INET if family == 4 else socket.AF_INET6
+    steps = near_sources({socket.inet_pton(inet, source): least for source, least in known.items()})
+    for source, least in known.items():
+        for ttl in (0, 64, 249, 250, 253, 254, 255):
+            assert passes(steps, datagram(family, source, ttl)) is (ttl >= least), (source, ttl)
+    for other in ("10.0.0.4", "0.0.0.0") if family == 4 else ("fe80::3", "fd00:0:0:1::3", "::"):
+        assert not passes(steps, datagram(family, other, 255))
+
+
+def test_of_too_many_sources_the_lowest_ttl_counts_alone() -> None:
+    steps = near_sources({number.to_bytes(4): 250 for number in range(1, 2000)})
+    assert [passes(steps, datagram(4, "0.0.255.255", ttl)) for ttl in (249, 250)] == [False, True]
+
+
+@pytest.mark.parametrize(("family", "address"), [(4, "127.0.0.1"), (6, "::1")])
+def test_the_kernel_looks_at_source_and_ttl_of_udp(family: int, address: str) -> None:
+    with bfd_socket.listen(family, 0) as ours:
+        port = ours.getsockname()[1]
+        bfd_socket.hear_only(ours, {address: 255})
+        inet = socket.AF_INET if family == 4 else socket.AF_INET6
+        level, option = (socket.IPPROTO_IP, 2) if family == 4 else (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)
+        with socket.socket(inet, socket.SOCK_DGRAM) as theirs:
+            for ttl in (64, 254, 255):
+                theirs.setsockopt(level, option, ttl)
+                theirs.sendto(bytes([ttl]), (address, port))
+        assert [arrived.data for arrived in bfd_socket.receive(ours)] == [b"\xff"]
+        bfd_socket.hear_only(ours, {"192.0.2.1" if family == 4 else "2001:db8::1": 0})
+        with socket.socket(inet, socket.SOCK_DGRAM) as theirs:
+            theirs.sendto(b"x", (address, port))
+        assert bfd_socket.receive(ours) == []
