@@ -27,6 +27,8 @@ class Started(msgspec.Struct, frozen=True):
 
     faults: frozenset[str] = frozenset()
     pending: frozenset[str] = frozenset()
+    succeeds: bool = False
+    """In a reload, in the place of a MASTER of the same name that has just given up another VRID or interface."""
 
 
 class Resumed(msgspec.Struct, frozen=True):

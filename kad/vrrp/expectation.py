@@ -73,6 +73,26 @@ def message(instance: VrrpInstance, priority: int, source: str, destination: str
     return build_v3(instance.virtual_router_id, priority, addresses, interval, packed(source), covered)
 
 
+def advert_destinations(instance: VrrpInstance) -> tuple[str, ...]:
+    """Where its adverts go."""
+    if instance.unicast_peers:
+        return tuple(peer.address for peer in instance.unicast_peers)
+    return (instance.multicast_group,)
+
+
+def parted(old: VrrpInstance, new: VrrpInstance) -> tuple[str, ...]:
+    """Old destinations where adverts of the new configuration do not count for the same router."""
+    destinations = advert_destinations(old)
+    if _wire_identity(old) != _wire_identity(new):
+        return destinations
+    return tuple(each for each in destinations if each not in advert_destinations(new))
+
+
+def _wire_identity(instance: VrrpInstance) -> tuple[object, ...]:
+    """What another router demands of an advert, beside its destination."""
+    return (instance.version, instance.source_address, instance.authentication, instance.auth_hmac)
+
+
 Seal = AuthenticationHeader | HmacTrailer
 
 

@@ -62,9 +62,9 @@ class SyncGroup:
     def handle(self, router: Router, event: Event, now: float) -> list[Step]:
         """Decide for one member, then for the group; group changes follow the member's own."""
         match event:
-            case Started(faults, pending):
+            case Started(faults=faults):
                 self._know(router, faults)
-                event = Started(faults | self._faults_of_others(router), pending)
+                event = msgspec.structs.replace(event, faults=faults | self._faults_of_others(router))
             case FaultsChanged(faults, pending):
                 self._know(router, faults)
                 event = FaultsChanged(faults | self._faults_of_others(router), pending)

@@ -147,8 +147,8 @@ class Router:
                 actions = self._hear(advert, now)
             case DeadlineReached():
                 actions = self._fall_due(now)
-            case Started(faults, pending):
-                actions = self._start(faults, pending, now)
+            case Started():
+                actions = self._start(event, now)
             case Resumed():
                 actions = self._resume(event, now)
             case Stopped(release, handover_until):
@@ -264,10 +264,15 @@ class Router:
 
     # INIT, FAULT, STOP
 
-    def _start(self, faults: frozenset[str], pending: frozenset[str], now: float) -> list[Action]:
+    def _start(self, event: Started, now: float) -> list[Action]:
         """Whatever an earlier life left behind is released first."""
-        self.faults, self.pending = faults, pending
-        return [ReleaseAddresses(), *self._leave_waiting("init", now)]
+        self.faults, self.pending = event.faults, event.pending
+        actions = [ReleaseAddresses(), *self._leave_waiting("init", now)]
+        if event.succeeds and isinstance(self.phase, Backup) and self.phase.wait is Wait.MASTER_DOWN:
+            # As if the MASTER of what it is now had given up, as this router did with what it was.
+            self.phase.wait = Wait.SKEW
+            self._count_anew(self.phase, now)
+        return actions
 
     def _leave_waiting(self, reason: str, now: float, causes: tuple[Cause, ...] = ()) -> list[Action]:
         if self.faults:

@@ -31,12 +31,13 @@ from kad.vrrp.events import (
     Reconfigured,
     ReleaseAddresses,
     Resumed,
+    SendAdvert,
     SourceChanged,
     Started,
     State,
     Stopped,
 )
-from kad.vrrp.expectation import source_number, successions
+from kad.vrrp.expectation import parted, source_number, successions
 from kad.vrrp.group import Step, SyncGroup
 from kad.vrrp.keywords import VrrpInstance, VrrpSlice
 from kad.vrrp.process import news
@@ -100,6 +101,10 @@ class Room:
         self._earlier: dict[str, Earlier] = {}
         self._ipvs: IpvsState | None = None
         """None: nothing is known yet."""
+        self._parted: list[Instance] = []
+        """MASTERs that a reload made another router for some of those that they spoke to."""
+        self._succeeding: frozenset[str] = frozenset()
+        """Instances that begin in the place of a MASTER that had their name and another interface, VRID or family."""
         self._leaving: asyncio.Future[None] | None = None
         hearing: list[float | None] = []
         self._course = Course(mux, log, hearing, self._end_of_turn)
@@ -164,9 +169,10 @@ class Room:
         devices = [device for configuration in new.instances for device in configuration.devices]
         self._devices.want(devices)
         kept = frozenset(goes_on.values())
-        for name, instance in before.items():
-            if name not in kept:
-                self._remove(instance)
+        gone = [instance for name, instance in before.items() if name not in kept]
+        self._succeeding = frozenset(instance.name for instance in gone if instance.router.holds_addresses)
+        for instance in gone:
+            self._remove(instance)
         self._take_slots_of_earlier_lives()
         self.instances = [
             self._keep(before[goes_on[each.name]], each) if each.name in goes_on else self._add(each)
@@ -193,6 +199,7 @@ class Room:
         self._conversations.arrange(self.network, self.instances)
         self._refused_adverts.keep(self.instances)
         self._look_at(_interfaces_of(self.instances))
+        self._speak_anew()
         self._foresee()
         for instance in self.instances:
             if instance.router.state is not State.INIT:
@@ -275,6 +282,8 @@ class Room:
         if configuration == instance.configuration:
             return instance
         old = instance.configuration
+        if instance.router.holds_addresses:
+            self._part(instance, parted(old, configuration))
         if old.name != configuration.name:
             self._say(instance.state_message(deleted=True))
         self._conversations.forget(instance)
@@ -292,6 +301,19 @@ class Room:
             self._deeds.do(instance, HoldAddresses())
         self._deeds.then(partial(self._say_state, instance))
         return instance
+
+    def _part(self, instance: Instance, destinations: tuple[str, ...]) -> None:
+        """To routers that do not take a MASTER for the same one any more it says farewell, as it was."""
+        if destinations and self._conversations.part_from(instance, destinations):
+            instance.counters["pri_zero_sent"] += 1
+            self._parted.append(instance)
+
+    def _speak_anew(self) -> None:
+        """Whoever understands what was reloaded does not wait for its skew_time."""
+        parted, self._parted = self._parted, []
+        for instance in parted:
+            if instance.router.holds_addresses:
+                self._deeds.do(instance, SendAdvert(instance.router.priority))
 
     def _remove(self, instance: Instance) -> None:
         self._log.info(f"({instance.name}) removed from the configuration")
@@ -335,7 +357,7 @@ class Room:
         faults = verdict.faults | instance.own_faults
         earlier = self._earlier.get(instance.name)
         if earlier is None:
-            self._course.tell(instance, Started(faults, verdict.pending))
+            self._course.tell(instance, Started(faults, verdict.pending, instance.name in self._succeeding))
         else:
             state = State(earlier.state.state)
             if state is State.MASTER:

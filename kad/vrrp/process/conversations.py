@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
@@ -16,16 +16,25 @@ from kad.linux.ip_header import ipv4_header, ipv6_header
 from kad.linux.link import ANYWHERE
 from kad.linux.network import Network
 from kad.linux.refused import Refused
-from kad.linux.segment import Segment
+from kad.linux.segment import Outbox, Segment
 from kad.linux.sockets import ONCE, READABLE, Sockets
 from kad.linux.vrrp_socket import AH
 from kad.log import Logger
 from kad.mux import Mux
-from kad.vrrp.advert import Advertisement, Checksum, Examined, Finding, examine, virtual_router_id_of, with_findings
+from kad.vrrp.advert import (
+    GIVING_UP,
+    Advertisement,
+    Checksum,
+    Examined,
+    Finding,
+    examine,
+    virtual_router_id_of,
+    with_findings,
+)
 from kad.vrrp.auth.ah import LENGTH, AuthenticationHeader
 from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.events import AdvertReceived, Event, State
-from kad.vrrp.expectation import message, packed
+from kad.vrrp.expectation import advert_destinations, message, packed
 from kad.vrrp.process.complaints import Complaints
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.last_adverts import keep
@@ -116,6 +125,10 @@ class Conversations:
         """By slot: the TTL of what is known."""
         self._resting: list[Conversation] = []
         self._rest_ends = mux.alarm(lambda: self._turn(self._read_rested))
+        self._retired: list[Segment] = []
+        """Sockets of interfaces that are gone or have another name: a farewell may still leave by them in this turn."""
+        self._last_words: dict[Instance, tuple[Outbox, list[Datagram]]] = {}
+        """The farewells of MASTERs that have lost their way to send in this turn."""
         self.log_unknown = False
         self.counters: Counter[str] = Counter()
         """Of packets that belong to no instance, and of system calls that failed."""
@@ -146,7 +159,7 @@ class Conversations:
             if conversation.listeners or conversation.speakers:
                 self._by_name.setdefault(conversation.name, []).append(conversation)
             else:
-                self._close(conversation)
+                self._retire(conversation)
                 del self._conversations[key]
         for name in self._by_name:
             self.look_at(name, network)
@@ -162,7 +175,7 @@ class Conversations:
             if segment is not None and (
                 link is None or link.index != segment.link.index or conversation.ah != segment.ah
             ):
-                self._close(conversation)
+                self._retire(conversation)
             conversation.failure = ""
             if link is None:
                 continue
@@ -184,7 +197,8 @@ class Conversations:
         for descriptor in segment.filenos():
             self._sockets.add(descriptor, READABLE, lambda _events: self._told(conversation))
 
-    def _close(self, conversation: Conversation) -> None:
+    def _retire(self, conversation: Conversation) -> None:
+        """Its sockets receive nothing more, and send until the end of this turn."""
         segment, conversation.segment = conversation.segment, None
         conversation.known.clear()
         if segment is None:
@@ -193,9 +207,15 @@ class Conversations:
             self._resting.remove(conversation)
         for descriptor in segment.filenos():
             self._sockets.forget(descriptor)
-        # Somebody may just have said farewell.
-        segment.flush()
-        segment.close()
+        self._retired.append(segment)
+
+    def close_retired(self) -> None:
+        """The end of a turn: what was to leave by them leaves."""
+        self._last_words.clear()
+        while self._retired:
+            segment = self._retired.pop()
+            segment.flush()
+            segment.close()
 
     def failure(self, instance: Instance) -> str:
         """Why there is no socket for it although its interface is there; empty when there is one."""
@@ -214,9 +234,42 @@ class Conversations:
         outbox = None if segment is None or source is None else segment.outbox[multicast]
         changed = source != instance.source
         if changed or outbox is not instance.outbox:
+            moves = outbox is not None and self._is_elsewhere(instance, segment)
+            if outbox is None or moves:
+                self._keep_last_words(instance)
             self.forget(instance)
             instance.source, instance.outbox = source, outbox
+            instance.segment = None if outbox is None else segment
+            if moves and self._post_last_words(instance):
+                # It goes on as MASTER by another interface of that name, where no router knows it yet.
+                self.post(instance, instance.router.priority)
         return changed
+
+    @staticmethod
+    def _is_elsewhere(instance: Instance, segment: Segment | None) -> bool:
+        old = instance.segment
+        return old is not None and segment is not None and old.link.index != segment.link.index
+
+    def _keep_last_words(self, instance: Instance) -> None:
+        """A MASTER loses its way to send: its farewell is made while what it is made of is known."""
+        if instance.outbox is not None and instance.segment is not None and instance.router.holds_addresses:
+            self._advance(instance)
+            self._last_words[instance] = instance.outbox, self._build(instance, GIVING_UP)
+
+    def _post_last_words(self, instance: Instance) -> bool:
+        outbox, datagrams = self._last_words.pop(instance, (None, []))
+        if outbox is None:
+            return False
+        outbox.datagrams += datagrams
+        return True
+
+    def part_from(self, instance: Instance, destinations: Collection[str]) -> bool:
+        """Say farewell to these alone, in the words of the configuration until now; False when there is no way to."""
+        if instance.outbox is None:
+            return False
+        self._advance(instance)
+        instance.outbox.datagrams += self._build(instance, GIVING_UP, destinations)
+        return True
 
     def _of(self, instance: Instance) -> Conversation:
         """Where it hears others."""
@@ -243,7 +296,7 @@ class Conversations:
     def post(self, instance: Instance, priority: int) -> bool:
         """Send an advert with the next flush(); False when there is no way to."""
         if instance.outbox is None:
-            return False
+            return priority == GIVING_UP and self._post_last_words(instance)
         voice = instance.voice
         if voice is None or priority != instance.kept_priority:
             voice = self._find_voice(instance, priority)
@@ -255,26 +308,21 @@ class Conversations:
         self._advance(instance)
         voice = self._build(instance, priority)
         if priority != instance.kept_priority:
-            segment = self._mouth(instance).segment
-            assert segment is not None
-            keep(self._mux.page, instance, priority, segment.link, voice)
+            assert instance.segment is not None
+            keep(self._mux.page, instance, priority, instance.segment.link, voice)
         if instance.seal is None:
             instance.voice = voice
         return voice
 
-    def _build(self, instance: Instance, priority: int) -> list[Datagram]:
-        configuration, source = instance.configuration, instance.source
-        segment = self._mouth(instance).segment
+    def _build(self, instance: Instance, priority: int, destinations: Collection[str] | None = None) -> list[Datagram]:
+        """For these destinations; None: all that it has."""
+        configuration, source, segment = instance.configuration, instance.source, instance.segment
         assert source is not None
         assert segment is not None
-        if configuration.unicast_peers:
-            destinations = [peer.address for peer in configuration.unicast_peers]
-            ttl = configuration.unicast_ttl
-        else:
-            destinations, ttl = [configuration.multicast_group], 255
+        ttl = configuration.unicast_ttl if configuration.unicast_peers else 255
         datagrams = []
         seal = instance.seal
-        for destination in destinations:
+        for destination in advert_destinations(configuration) if destinations is None else destinations:
             body = message(configuration, priority, source, destination, old_unicast=instance.old_unicast_checksum)
             if isinstance(seal, HmacTrailer):
                 body = seal.attach(body, packed(source), packed(destination))

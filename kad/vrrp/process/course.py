@@ -115,6 +115,7 @@ class Course:
     def finish(self) -> None:
         """The end of a turn: what was posted leaves, then the rest is done for as long as no advert is due."""
         self._flush()
+        self._conversations.close_retired()
         if not self._deeds.idle:
             now = self._mux.now()
             undisturbed = (self._agenda.next() or inf) - _SLACK

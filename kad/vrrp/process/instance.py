@@ -29,7 +29,7 @@ from kad.vrrp.router import Router
 from kad.vrrp.split import Split
 
 if TYPE_CHECKING:
-    from kad.linux.segment import Outbox
+    from kad.linux.segment import Outbox, Segment
     from kad.vrrp.process.choir import Choir
     from kad.vrrp.process.vigil import Watch
 
@@ -89,6 +89,7 @@ class Instance:
         "router",
         "routing_guard",
         "seal",
+        "segment",
         "sent_by_slot",
         "since",
         "slot",
@@ -137,6 +138,8 @@ class Instance:
         """Where kad.page tells when the router last spoke."""
         self.outbox: Outbox | None = None
         """Where its adverts are put to leave with the next flush; None while there is no way to send."""
+        self.segment: Segment | None = None
+        """The sockets that the outbox is one of."""
         self.known_content = b""
         """What its MASTER said last, as the conversation knows it."""
         self.voice: list[Datagram] | None = None
