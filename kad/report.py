@@ -123,7 +123,7 @@ def _json_data(instance: Plain, commands: Mapping[str, str]) -> dict[str, object
         "strict_mode": int(configured["strict"]),
         "vmac_ifname": device["name"] if device else "",
         "ifp_ifname": device["name"] if device else instance["interface"],
-        "master_priority": instance["master_priority"] or 0,
+        "master_priority": instance["last_master_priority"],
         "last_transition": round(instance["since"], 6),
         "garp_delay": _number(announcing["master_delay"]),
         "garp_refresh": _number(announcing["master_refresh"]),
@@ -144,7 +144,7 @@ def _json_data(instance: Plain, commands: Mapping[str, str]) -> dict[str, object
         "nopreempt": not instance["preempt"],
         "preempt_delay": _number(instance["preempt_delay"]),
         "state": _STATES.get(instance["state"], 0),
-        "wantstate": _STATES.get(configured["state"], 1),
+        "wantstate": _STATES[_wanted_state(instance)],
         "version": instance["version"],
         "smtp_alert": configured["smtp_alert"],
         "notify_deleted": configured["notify_deleted"],
@@ -155,8 +155,8 @@ def _json_data(instance: Plain, commands: Mapping[str, str]) -> dict[str, object
     lists = {
         "vips": [_address(address, instance) for address in instance["virtual_addresses"]],
         "evips": [_address(address, instance) for address in instance["excluded_addresses"]],
-        "vroutes": instance.get("virtual_routes", []),
-        "vrules": instance.get("virtual_rules", []),
+        "vroutes": instance["keepalived_routes"],
+        "vrules": instance["keepalived_rules"],
         "track_ifp": _tracked(instance, "interface"),
         "track_script": [commands.get(f"script:{name}/script", name) for name in _tracked(instance, "script")],
         "track_process": _tracked(instance, "process"),
@@ -195,10 +195,10 @@ def _state_lines(instance: Plain, groups: Sequence[Plain]) -> Iterator[str]:
     yield f"State = {instance['state']}"
     if instance["state"] == "BACKUP" and instance.get("master_address"):
         yield f"Master router = {instance['master_address']}"
-        yield f"Master priority = {instance['master_priority'] or 0}"
+        yield f"Master priority = {instance['last_master_priority']}"
         if instance["version"] == 3:
-            yield f"Master advert interval = {round(_master_interval(instance) * 1000)} milli-sec"
-    yield f"Wantstate = {instance['configuration']['state']}"
+            yield f"Master advert int = {_master_interval(instance):.2f} sec"
+    yield f"Wantstate = {_wanted_state(instance)}"
     faults = instance.get("faults", [])
     yield f"Number of interface and track script faults = {len(faults)}"
     yield from (f"Fault = {fault}" for fault in faults)
@@ -215,6 +215,12 @@ def _state_lines(instance: Plain, groups: Sequence[Plain]) -> Iterator[str]:
         yield f"Interface = {device['name']}, vmac on {device['base']}"
     elif instance["interface"]:
         yield f"Interface = {instance['interface']}"
+
+
+def _wanted_state(instance: Plain) -> str:
+    """What keepalived calls so: the state that it has, before it has one that of the configuration."""
+    state = str(instance["state"])
+    return state if state in ("MASTER", "BACKUP", "FAULT") else str(instance["configuration"]["state"])
 
 
 def _announcing_lines(announcing: Plain) -> Iterator[str]:
@@ -240,6 +246,8 @@ def _protocol_lines(instance: Plain) -> Iterator[str]:
         if instance["version"] == 2
         else (f"Advert interval = {round(interval * 1000)} milli-sec")
     )
+    if instance["version"] == 3 and instance["state"] == "BACKUP":
+        yield f"Master advert interval = {round(_master_interval(instance) * 1000)} milli-sec"
     yield f"Accept = {_ability(configured['accept'])}"
     yield f"Preempt = {_ability(instance['preempt'])}"
     if instance["preempt_delay"]:
@@ -260,7 +268,7 @@ def _address_lines(instance: Plain) -> Iterator[str]:
         yield "Virtual IP Excluded :"
         yield from (f"  {_address(address, instance)}" for address in instance["excluded_addresses"])
     for name in ("routes", "rules"):
-        if entries := instance.get(f"virtual_{name}"):
+        if entries := instance[f"keepalived_{name}"]:
             yield f"Virtual {name.capitalize()} :"
             yield from (f"  {each}" for each in entries)
     if peers := instance["configuration"].get("unicast_peers"):

@@ -128,7 +128,7 @@ def test_an_instance_of_nothing_but_what_it_must_have() -> None:
             ),
         ),
         ("", "vrrp_check_unicast_src", changed(check_unicast_src=True)),
-        ("garp_master_delay 7", "", changed(announcing=announcing(master_delay=7.0, lower_prio_delay=7.0))),
+        ("garp_master_delay 7", "", changed(announcing=announcing(master_delay=7.0))),
         (
             "garp_master_repeat 2",
             "vrrp_garp_master_repeat 3\nvrrp_garp_lower_prio_repeat 0\nvrrp_garp_interval 0.001",
@@ -154,7 +154,7 @@ def test_an_instance_of_nothing_but_what_it_must_have() -> None:
         ("nopreempt\ntimer_expired_backup 90", "", changed(preempt=False, timer_expired_backup=90)),
         ("nopreempt\ntimer_expired_backup", "", changed(preempt=False, timer_expired_backup=254)),
         ("timer_expired_backup", "", PLAIN),
-        ("garp_master_repeat 0", "", changed(announcing=announcing(master_repeat=1, lower_prio_repeat=1))),
+        ("garp_master_repeat 0", "", changed(announcing=announcing(master_repeat=1))),
         ("down_timer_adverts 5", "vrrp_down_timer_adverts 4", changed(down_timer_adverts=5)),
         ("", "vrrp_down_timer_adverts 4", changed(down_timer_adverts=4)),
         ("lower_prio_no_advert", "", changed(lower_prio_no_advert=True)),

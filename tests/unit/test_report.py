@@ -38,6 +38,9 @@ def instance(**changes: Any) -> dict[str, Any]:
         "effective_priority": 115,
         "master_address": None,
         "master_priority": None,
+        "last_master_priority": 0,
+        "keepalived_routes": [],
+        "keepalived_rules": [],
         "advertisement_interval": 1.0,
         "master_advertisement_interval": 1.0,
         "preempt": True,
@@ -152,7 +155,7 @@ def test_fractions_of_a_second_stay_and_states_are_numbers() -> None:
         state="BACKUP",
         advertisement_interval=0.5,
         master_advertisement_interval=0.25,
-        master_priority=200,
+        last_master_priority=200,
         preempt=False,
     )
     [told] = json.loads(report.json_dump(snapshot(changed)))
@@ -213,12 +216,21 @@ def test_data_has_the_lines_that_exporters_read() -> None:
     assert "abcd" not in text
 
 
-def test_routes_and_rules_are_told_as_they_were_written() -> None:
-    told = instance(virtual_routes=["198.51.100.0/24 dev eth0"], virtual_rules=["from 10.0.0.1 table 7"])
+def test_routes_and_rules_are_told_in_keepalived_s_words() -> None:
+    route = "prepend 198.51.100.0/24 dev eth0 proto 18"
+    told = instance(keepalived_routes=[route], keepalived_rules=["from 10.0.0.1 priority 16384 tos 0x0 lookup 7"])
     text = report.data(snapshot(told), RUNNER)
-    assert "   Virtual Routes :\n     198.51.100.0/24 dev eth0\n   Virtual Rules :\n     from 10.0.0.1" in text
+    assert f"   Virtual Routes :\n     {route}\n   Virtual Rules :\n     from 10.0.0.1 priority" in text
     written = report.json_dump(snapshot(told), RUNNER)
-    assert '"vroutes":["198.51.100.0\\/24 dev eth0"],"vrules":["from 10.0.0.1 table 7"]' in written
+    assert '"vroutes":["prepend 198.51.100.0\\/24 dev eth0 proto 18"],"vrules":["from 10.0.0.1 priority' in written
+
+
+@pytest.mark.parametrize(("state", "wanted"), [("INIT", 2), ("BACKUP", 1), ("MASTER", 2), ("FAULT", 3)])
+def test_the_wanted_state_is_the_present_one_and_at_first_the_configured_one(state: str, wanted: int) -> None:
+    [told] = json.loads(report.json_dump(snapshot(instance(state=state))))
+    assert told["data"]["wantstate"] == wanted
+    word = {1: "BACKUP", 2: "MASTER", 3: "FAULT"}[wanted]
+    assert f"   Wantstate = {word}" in report.data(snapshot(instance(state=state))).splitlines()
 
 
 def test_data_of_a_version_3_backup_names_its_master() -> None:
@@ -228,13 +240,14 @@ def test_data_of_a_version_3_backup_names_its_master() -> None:
         advertisement_interval=0.5,
         master_advertisement_interval=0.25,
         master_address="192.0.2.2",
-        master_priority=200,
+        last_master_priority=200,
     )
     lines = report.data({"instances": [backup], "groups": [{"name": "G", "state": "BACKUP", "members": ["VI_1"]}]})
     for line in (
         "   Sync group = G",
         "   Master router = 192.0.2.2",
         "   Master priority = 200",
+        "   Master advert int = 0.25 sec",
         "   Master advert interval = 250 milli-sec",
         "   Advert interval = 500 milli-sec",
         " VRRP Sync Group = G, BACKUP",

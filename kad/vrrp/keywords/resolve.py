@@ -439,8 +439,19 @@ class InstanceResolver:
         least = bool(defaults.vrrp_min_garp)
         delay = first(0 if least else 5, said.garp_master_delay, defaults.vrrp_garp_master_delay)
         repeat = first(1 if least else 5, said.garp_master_repeat, defaults.vrrp_garp_master_repeat)
-        lower_delay = first(delay, said.garp_lower_prio_delay, defaults.vrrp_garp_lower_prio_delay)
-        lower_repeat = first(repeat, said.garp_lower_prio_repeat, defaults.vrrp_garp_lower_prio_repeat)
+        # keepalived takes those of global_defs, whatever the instance says of its own first burst.
+        lower_delay = first(
+            0 if least else 5,
+            said.garp_lower_prio_delay,
+            defaults.vrrp_garp_lower_prio_delay,
+            defaults.vrrp_garp_master_delay,
+        )
+        lower_repeat = first(
+            1 if least else 5,
+            said.garp_lower_prio_repeat,
+            defaults.vrrp_garp_lower_prio_repeat,
+            defaults.vrrp_garp_master_repeat,
+        )
         said_of_lower = [said.garp_lower_prio_delay, said.garp_lower_prio_repeat]
         said_of_lower += [defaults.vrrp_garp_lower_prio_delay, defaults.vrrp_garp_lower_prio_repeat]
         elsewhere = first(ExtraAnnouncing(interval=0), said.garp_extra_if, defaults.vrrp_garp_extra_if)

@@ -15,6 +15,8 @@ class RoutingEntry(msgspec.Struct, frozen=True, kw_only=True):
     """route or rule."""
     text: str
     """As the operator wrote it."""
+    keepalived: str = ""
+    """As keepalived prints it in the files that exporters read."""
     add: bytes
     delete: bytes
     indexes: tuple[tuple[int, str], ...] = ()

@@ -16,6 +16,7 @@ from kad.vrrp.keywords.iproute import adapted, family_of_rule, to_route, to_rule
 from kad.vrrp.keywords.names import Names
 from kad.vrrp.keywords.routes import RouteLine, RuleLine
 from kad.vrrp.keywords.routing import Route, RoutingEntry, Rule
+from kad.vrrp.keywords.routing_text import route_text, rule_text
 
 EncodeRoute = Callable[[Route], tuple[bytes, bytes, tuple[tuple[int, str], ...]]]
 EncodeRule = Callable[[Rule], tuple[bytes, bytes]]
@@ -90,6 +91,7 @@ class Routings:
         return RoutingEntry(
             kind="route",
             text=str(line),
+            keepalived=route_text(line, route),
             add=add,
             delete=delete,
             indexes=indexes,
@@ -109,6 +111,7 @@ class Routings:
         return RoutingEntry(
             kind="rule",
             text=str(line),
+            keepalived=rule_text(line, rule),
             add=add,
             delete=delete,
             device=rule.incoming,

@@ -491,6 +491,8 @@ class Conversations:
         if advert.priority == 0:
             instance.counters["pri_zero_rcvd"] += 1
         self._hear(instance, AdvertReceived(advert))
+        if advert.priority and instance.router.master is advert:
+            instance.last_master_priority = advert.priority
         self._mux.page.interval[instance.slot] = instance.router.master_advertisement_interval
         return examined
 

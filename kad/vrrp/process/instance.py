@@ -75,6 +75,7 @@ class Instance:
         "hopeless",
         "kept_priority",
         "known_content",
+        "last_master_priority",
         "layout",
         "noticed",
         "old_unicast_checksum",
@@ -144,6 +145,8 @@ class Instance:
         """What its MASTER said last, as the conversation knows it."""
         self.voice: list[Datagram] | None = None
         """The packets by which it speaks at this priority, unless no two are alike; None: not built."""
+        self.last_master_priority = 0
+        """Of the last router that it took for the MASTER, also when it is MASTER itself; 0: there was none."""
         self.kept_priority: int | None = None
         """That of the advert which outlives this process, and of `voice`."""
         self.layout: Layout | None = None
@@ -301,6 +304,9 @@ class Instance:
             "discarded": {finding.value: count for finding, count in self.discarded.items()},
             "virtual_routes": [each.text for each in configuration.routes],
             "virtual_rules": [each.text for each in configuration.rules],
+            "last_master_priority": self.last_master_priority,
+            "keepalived_routes": [each.keepalived for each in configuration.routes],
+            "keepalived_rules": [each.keepalived for each in configuration.rules],
             "configuration": _for_readers(configuration),
         }
 
