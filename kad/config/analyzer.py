@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -129,6 +130,7 @@ def _analyze(files: str, host: Host, options: Options) -> tuple[Analysis, File]:
     assert isinstance(file, File)
     defaults = file.global_defs or builder.default(layout_of(GlobalsBlock))
     assert isinstance(defaults, GlobalsBlock)
+    scope = dataclasses.replace(scope, dynamic_interfaces=defaults.daemon.dynamic_interfaces is not None)
     watchdog, slices = _slices(file, defaults, scope, options)
     _tell_if_empty(files, file, slices, report)
     diagnostics = _finished(report, reader)
@@ -447,9 +449,12 @@ def _while_local(check: Check, homes: tuple[str, ...] | None) -> Check:
 
 def _programs(words: ScriptGlobals, scope: Scope, options: Options) -> Programs:
     asked = words.script_user
-    if asked is not None and asked.user not in scope.host.users:
+    if asked is not None:
         place = scope.places.of(words, "script_user")
-        scope.report.warning(place, f"there is no user {asked.user} on this host", about_host=True)
+        if asked.user not in scope.host.users:
+            scope.report.warning(place, f"there is no user {asked.user} on this host", about_host=True)
+        elif asked.group is not None and asked.group not in scope.host.groups:
+            scope.report.warning(place, f"there is no group {asked.group} on this host", about_host=True)
     return Programs(
         scope,
         user=asked.user if asked else None,
@@ -463,14 +468,14 @@ def _programs(words: ScriptGlobals, scope: Scope, options: Options) -> Programs:
 def _scripts(file: File, programs: Programs, scope: Scope) -> dict[str, VrrpScript]:
     words = [*(block.tracks for block in file.vrrp_instance), *(block.tracks for block in file.vrrp_sync_group)]
     tracked = {line.name for each in words for line in each.track_script}
-    scripts: dict[str, VrrpScript] = {}
+    scripts: dict[str, VrrpScript | None] = {}
     for script in file.vrrp_script:
         if script.name in scripts:
             place = scope.places.of(script)
             scope.report.warning(place, f"vrrp_script {script.name} is already defined; it is ignored")
         else:
             scripts[script.name] = to_script(script, programs, scope, tracked=script.name in tracked)
-    return scripts
+    return {name: script for name, script in scripts.items() if script is not None}
 
 
 def _tracked(file: File, scope: Scope) -> tuple[dict[str, TrackedProcess], dict[str, TrackedFile]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -51,6 +52,18 @@ class Scope:
     host: Host
     report: Report
     places: Places = field(default_factory=Places)
+    dynamic_interfaces: bool = False
+    """An interface that is absent now is expected to come."""
+
+    def tell_absent(self, interface: str, place: Place, owner: str = "", klass: Complaint = Complaint.GENERAL) -> None:
+        """Report that this host has no such interface; `owner` is what names it."""
+        near = difflib.get_close_matches(interface, self.host.interfaces, n=1)
+        proposal = f"did you mean {near[0]}?" if near else ""
+        text = f"{owner}{': ' if owner else ''}there is no interface {interface} on this host"
+        if self.dynamic_interfaces:
+            self.report.note(place, f"{text} yet", proposal=proposal, about_host=True)
+        else:
+            self.report.warning(place, text, proposal=proposal, klass=klass, about_host=True)
 
 
 class _Bag:
@@ -93,7 +106,7 @@ class Builder:
         bags.setdefault((), _Bag())
         if layout.head is not None:
             name, value = layout.head
-            bags[()].values[name] = self._name(value, head)
+            bags[()].values[name] = self._name(value, head, node)
         children, node.children = node.children, None
         for child in children or ():
             entry = child.meaning
@@ -110,15 +123,20 @@ class Builder:
             self._fill(bag, child, entry, layout)
         return self._make(layout, bags, (), node.place)
 
-    @staticmethod
-    def _name(value: Value, head: tuple[Word, ...]) -> Any:
+    def _name(self, value: Value, head: tuple[Word, ...], node: Node) -> Any:
         """What the head of a block says; raises Wrong."""
         try:
             return value.read(head)
         except Wrong:
             raise
+        except Clamped as clamped:
+            if not clamped.is_harmless:
+                # A block of another name would be another block.
+                raise Wrong(clamped.text, clamped.index) from None
+            place = node.line.place_of(head[clamped.index].offset)
+            self._report.note(place, f"{node.keyword}: {clamped.text}; {clamped.consequence}")
+            return clamped.value
         except ValueError as error:
-            # Clamped too: a block of another name would be another block.
             raise Wrong(str(error)) from None
 
     def default(self, layout: Layout) -> Block:
@@ -253,7 +271,7 @@ class Builder:
         try:
             return value.read(words)
         except Clamped as clamped:
-            place = self._place(node, words[0], keyword)
+            place = self._place(node, words[clamped.index], keyword) if words else node.place
             tell = self._report.note if clamped.is_harmless else self._report.warning
             tell(place, f"{node.keyword}: {clamped.text}; {clamped.consequence}")
             return clamped.value

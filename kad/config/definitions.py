@@ -19,6 +19,7 @@ _NUMBER = re.compile(r"[+-]?(0[xX][0-9A-Fa-f]+|[0-9]+)\Z")
 _NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 _QUOTED = re.compile(r'"[^"]*"?')
 
+_COMMENT_SIGNS = {"_HASH": "#", "_BANG": "!"}
 LONGEST_EXPANSION = 1024
 _MOST_REPLACEMENTS = 200
 _MOST_STEPS = 500_000
@@ -117,6 +118,10 @@ class Definitions:
             lines = self._value(used[1] or used[2], (used[3] or "").split(), place)
             if lines is None or (len(lines) > 1 and used.end() < len(text)):
                 continue
+            name = used[1] or used[2]
+            if name in _COMMENT_SIGNS and name not in self._values and not _is_quoted(text, used.start()):
+                # As keepalived: what the sign makes of the line is a comment.
+                return [(text[: used.start()], depth + 1, {})]
             whole = text[: used.start()] + lines[0] + text[used.end() :]
             if len(whole) > LONGEST_EXPANSION:
                 self._report.warning(
@@ -126,6 +131,20 @@ class Definitions:
             return [(whole, depth + 1, {}), *((line, depth + 1, {}) for line in lines[1:])]
         return None
 
+    def _inserted(self, text: str, place: Place) -> str:
+        """The text with every name replaced that has one line; raises BadSequence for one that never ends."""
+        for _ in range(_MOST_REPLACEMENTS):
+            for used in _USE.finditer(text):
+                lines = self._value(used[1] or used[2], (used[3] or "").split(), place)
+                if lines is not None and len(lines) == 1:
+                    text = text[: used.start()] + lines[0] + text[used.end() :]
+                    break
+            else:
+                return text
+            if len(text) > LONGEST_EXPANSION:
+                break
+        raise BadSequence("has names in it that never come to an end")
+
     def _value(self, name: str, parameters: list[str], place: Place) -> tuple[str, ...] | None:
         if name in self._values:
             return self._values[name]
@@ -134,10 +153,8 @@ class Definitions:
                 return (self._directories[-1],)
             case "_INSTANCE", []:
                 return (self._config_id,)
-            case "_HASH", []:
-                return ("#",)
-            case "_BANG", []:
-                return ("!",)
+            case (("_HASH" | "_BANG"), []):
+                return (_COMMENT_SIGNS[name],)
             case "_ENV", [variable]:
                 if variable not in self._host.environment:
                     self._report.warning(place, f"the environment has no {variable}; nothing stands for it")
@@ -160,7 +177,7 @@ class Definitions:
         try:
             if matched is None:
                 raise BadSequence("needs (NAME, VALUE ...) and a text behind it")
-            kind, inside, rest = matched[1], matched[2], matched[3]
+            kind, inside, rest = matched[1], self._inserted(matched[2], place), matched[3]
             assigned = tuples(inside) if kind == "LST" else sequence(inside, kind == "SEQx")
         except BadSequence as bad:
             self._report.warning(place, f"{text[:4]} {bad}; the line is ignored")
@@ -177,6 +194,10 @@ class Definitions:
                 self._report.note(place, f"{used[0]} is not defined here, and stands for itself")
             elif len(lines) > 1:
                 self._report.note(place, f"{used[0]} has several lines, so nothing may follow it; it stands for itself")
+
+
+def _is_quoted(text: str, at: int) -> bool:
+    return text.count('"', 0, at) % 2 == 1
 
 
 def sequence(inside: str, hexadecimal: bool) -> Iterator[_Assigned]:

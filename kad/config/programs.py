@@ -16,6 +16,7 @@ from kad.track.native import Probe, recognise
 
 _STICKY, _GROUP_WRITES, _OTHERS_WRITE, _SETUID = 0o1000, 0o020, 0o002, 0o4000
 _SHELLS = ("/bin/bash", "/bin/sh")
+_DEFAULT_USER = "keepalived_script"
 _DEFAULT_PATH = "/bin:/usr/bin"
 _SHELL_OWN = re.compile(r"(?:\[\[?|!|\(|\{|if|while|for|until|case|test|exit|true|false|cd|set|export|:|\.|\w+=.*)\Z")
 
@@ -37,6 +38,9 @@ class Programs:
     made: list[Program] = field(default_factory=list)
     """Every program so far, in the order of the file."""
     _klass: Complaint = Complaint.NONE
+    """Of a user that is missing."""
+    _missing: Complaint = Complaint.NONE
+    """Of a program that is missing."""
     _need: str = ""
     """What becomes of a check whose program cannot run."""
     _tracked: bool = False
@@ -50,9 +54,9 @@ class Programs:
         klass: Complaint = Complaint.NONE,
     ) -> Program | None:
         """The program, or None when it cannot run, which has then been said; `klass` is that of a missing one."""
-        self._klass, self._need, self._tracked = klass, "the program is not run", False
+        self._klass, self._missing, self._need, self._tracked = klass, klass, "the program is not run", False
         name, group = self._names(command, user)
-        if not self._exists(name, group, place):
+        if self._lacks_user(name, place, self._need) or not self._exists(name, group, place):
             return None
         words = split(command.text)
         shell = is_for_shell(command.text)
@@ -62,18 +66,30 @@ class Programs:
         return self._made(command, identity, place, (name, group), argv)
 
     def make_check(
-        self, command: Command, identity: str, place: Place, user: Command | None, *, native: bool, tracked: bool
-    ) -> tuple[Program, str]:
+        self,
+        command: Command,
+        identity: str,
+        place: Place,
+        user: Command | None,
+        *,
+        native: bool,
+        tracked: bool,
+        missing: Complaint = Complaint.GENERAL,
+    ) -> tuple[Program, str] | None:
         """The program of a vrrp_script or MISC_CHECK, whatever stands in its way, and why it must never be run, if so.
 
-        A program that is missing now is tried again and again: until it is there, its check has failed.
+        A program that is missing now, a complaint of the class `missing`, is tried again and again: until it is there,
+        its check has failed. None: there is no user to run it, and there is no check.
         With `native` a command that only asks whether something lives is answered without running anything.
         """
-        self._klass, self._need, self._tracked = Complaint.GENERAL, "its check fails until it can be run", tracked
+        self._klass, self._missing = Complaint.GENERAL, missing
+        self._need, self._tracked = "its check fails until it can be run", tracked
         name, group = self._names(command, user)
         probe = recognise(command.text) if native else None
         if probe is not None:
             return self._asking(probe, command, identity, place, (name, group)), ""
+        if self._lacks_user(name, place, "the check is ignored"):
+            return None
         first, words = self.first, split(command.text)
         argv: tuple[str, ...] | None = None
         if self._exists(name, group, place):
@@ -81,7 +97,7 @@ class Programs:
             argv = self._shell(command.text, place) if shell else self._found(words, place, name)
         safe = argv is None or self._is_safe(words[0], name, place)
         made = self._made(command, identity, place, (name, group), argv or _unfound(command.text))
-        if argv is None:
+        if argv is None and self._search(words[0]) is None:
             self.first = first  # nothing that could be run without security
         return made, "" if safe else "enable_script_security forbids to run it"
 
@@ -127,13 +143,14 @@ class Programs:
                 return source.user, source.group
         if self.user is not None:
             return self.user, self.group
-        return ("keepalived_script", None) if "keepalived_script" in self.scope.host.users else (None, None)
+        return (_DEFAULT_USER, None) if _DEFAULT_USER in self.scope.host.users else (None, None)
 
     def owner(self, names: Sequence[str], place: Place) -> Command | None:
         """Whom a file of ours belongs to: USER [GROUP], or who runs programs; None: unknown, which has been said."""
         written = Command(text="", user=names[0], group="".join(names[1:2]) or None) if names else None
         user, group = self._names(Command(text=""), written)
-        self._tracked = False
+        self._klass, self._tracked = Complaint.NONE, False
+        self._lacks_user(user, place, "the file belongs to root")
         if not self._exists(user, group, place, "it is ignored"):
             return None
         return Command(text="", user=user, group=group)
@@ -142,15 +159,24 @@ class Programs:
         host = self.scope.host
         for name, known, what in ((user, host.users, "user"), (group, host.groups, "group")):
             if name is not None and name not in known:
-                self._absent(place, f"there is no {what} {name} on this host; {consequence or self._need}")
+                self._absent(place, f"there is no {what} {name} on this host; {consequence or self._need}", self._klass)
                 return False
         return True
 
-    def _absent(self, place: Place, text: str) -> None:
-        if self._tracked and self.testing:
-            self.scope.report.error(place, text, klass=self._klass)
+    def _lacks_user(self, user: str | None, place: Place, consequence: str) -> bool:
+        """With enable_script_security root runs what names root, not what names nobody; True: so it is, and said."""
+        if user is not None or not self.secure or self.scope.host.uid != 0:
+            return False
+        text = f"enable_script_security without script_user needs a user {_DEFAULT_USER}; {consequence}"
+        proposal = f"add script_user USER to global_defs, or create the user {_DEFAULT_USER}"
+        self.scope.report.warning(place, text, proposal=proposal, about_host=True)
+        return True
+
+    def _absent(self, place: Place, text: str, klass: Complaint) -> None:
+        if self._tracked and self.testing and klass is not Complaint.NONE:
+            self.scope.report.error(place, text, klass=klass)
         else:
-            self.scope.report.warning(place, text, klass=self._klass, about_host=True)
+            self.scope.report.warning(place, text, klass=klass, about_host=True)
 
     def _shell(self, text: str, place: Place) -> tuple[str, ...] | None:
         for shell in _SHELLS:
@@ -159,7 +185,9 @@ class Programs:
                 self.scope.report.note(place, f"{text}: this is meant for a shell, and {shell} runs it")
                 self._look_inside(text, place)
                 return (shell, "-c", unescaped)
-        self._absent(place, f"{text}: this is meant for a shell, and this host has none of {' '.join(_SHELLS)}")
+        self._absent(
+            place, f"{text}: this is meant for a shell, and this host has none of {' '.join(_SHELLS)}", self._missing
+        )
         return None
 
     def _look_inside(self, text: str, place: Place) -> None:
@@ -173,11 +201,12 @@ class Programs:
     def _found(self, words: tuple[str, ...], place: Place, user: str | None) -> tuple[str, ...] | None:
         path = self._search(words[0])
         if path is None:
-            self._absent(place, f"{words[0]} is not found on this host; {self._need}")
+            self._absent(place, f"{words[0]} is not found on this host; {self._need}", self._missing)
             return None
         look = self.scope.host.files.look(path)
         if look is None or look.kind != "file" or not self._executable(look, user):
-            self._absent(place, f"{path} cannot be executed by {user or 'this user'}; {self._need}")
+            text = f"{path} cannot be executed by {user or 'this user'}; {self._need}"
+            self._absent(place, text, self._missing)
             return None
         begin = self.scope.host.files.begins(path)
         if begin is not None and not begin.startswith(b"#!") and b"\0" not in begin:

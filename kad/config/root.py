@@ -9,13 +9,14 @@ from kad.config.command import Command, command, user_and_group
 from kad.config.daemon import WatchdogSlice
 from kad.config.keyword import Block, Inline, keyword
 from kad.config.programs import Programs
-from kad.config.tree import Complaint
+from kad.config.tree import Complaint, Word
 from kad.config.values import (
     Value,
     Words,
     Wrong,
     boolean,
     buffer_size,
+    each_word,
     flag,
     integer,
     interface_name,
@@ -64,16 +65,15 @@ _CHECKS = ("read", "match", "wildcard_match", "brace_match")
 def include_checks() -> Value:
     """[+|-]CHECK ...; nothing means all of them."""
 
-    def read(words: Words) -> tuple[str, ...]:
-        for index, word in enumerate(words):
-            if word.text.lstrip("+-") not in _CHECKS:
-                raise Wrong(f"{word.text} is none of {' '.join(_CHECKS)}", index)
-        return tuple(word.text for word in words) or _CHECKS
+    def read(word: Word) -> str:
+        if word.text.lstrip("+-") not in _CHECKS:
+            raise Wrong(f"{word.text} is none of {' '.join(_CHECKS)}")
+        return word.text
 
     return Value(
         arguments="[[+ or -]<read or match or wildcard_match or brace_match> ...]",
         pattern="",
-        read=read,
+        read=lambda words: each_word(words, read) or _CHECKS,
         write=" ".join,
         least=0,
         most=None,
@@ -221,7 +221,7 @@ class DaemonGlobals(Block, frozen=True, kw_only=True):
     dynamic_interfaces: Annotated[
         str | None,
         keyword(
-            optional(one_of("allow_if_changes"), ""),
+            optional(one_of("allow_if_changes"), "", ignores_wrong=True),
             "interfaces may come later; in kad they always may",
         ),
     ] = None

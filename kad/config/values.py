@@ -7,10 +7,11 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 from kad.config.tree import Word
 
+V = TypeVar("V")
 WORD = r'[^\s"]+'
 
 
@@ -109,19 +110,10 @@ def integers(what: str, low: int, high: int) -> Value:
     """Whole numbers, one behind the other."""
     single = integer(low, high)
 
-    def read(words: Words) -> tuple[int, ...]:
-        found = []
-        for index, word in enumerate(words):
-            try:
-                found.append(int(single.read((word,))))
-            except (Wrong, Clamped) as wrong:
-                raise Wrong(wrong.text, index) from None
-        return tuple(found)
-
     return Value(
         arguments=f"<{what}> ...",
         pattern="",
-        read=read,
+        read=lambda words: each_word(words, lambda word: int(single.read((word,)))),
         write=lambda numbers: " ".join(map(str, numbers)),
         most=None,
     )
@@ -130,13 +122,61 @@ def integers(what: str, low: int, high: int) -> Value:
 class Clamped(ValueError):
     """The words say a value that is not allowed, and another one stands for it."""
 
-    def __init__(self, text: str, value: Any, consequence: str | None = None, *, is_harmless: bool = False) -> None:
-        """`is_harmless`: keepalived has nothing to say about it, and the outcome is the same."""
+    def __init__(
+        self, text: str, value: Any, consequence: str | None = None, *, is_harmless: bool = False, index: int = 0
+    ) -> None:
+        """`is_harmless`: keepalived has nothing to say about it, and the outcome is the same; `index`: as of Wrong."""
         super().__init__(text)
         self.text = text
         self.value = value
         self.is_harmless = is_harmless
+        self.index = index
         self.consequence = f"{value} is used" if consequence is None else consequence
+
+
+class Complaints:
+    """What is wrong with single words of a line, which costs those words and not the line."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._index = 0
+        self._is_harmless = True
+
+    def add(self, text: str, index: int = 0, *, is_harmless: bool = False) -> None:
+        """`is_harmless`: as of Clamped."""
+        if not self._texts:
+            self._index = index
+        self._texts.append(text)
+        self._is_harmless = self._is_harmless and is_harmless
+
+    def judged(self, value: V, consequence: str = "") -> V:
+        """The value of the other words; raises Clamped where something was wrong."""
+        if not self._texts:
+            return value
+        consequence = consequence or ("only that word is ignored" if len(self._texts) == 1 else "they are ignored")
+        text = "; ".join(self._texts)
+        raise Clamped(text, value, consequence, is_harmless=self._is_harmless, index=self._index)
+
+    def __bool__(self) -> bool:
+        return bool(self._texts)
+
+    def refuse(self) -> NoReturn:
+        """Raises Wrong: no word is left that says anything."""
+        raise Wrong("; ".join(self._texts), self._index)
+
+
+def each_word(words: Words, read: Callable[[Word], V]) -> tuple[V, ...]:
+    """What each word says; raises Clamped where some say nothing, Wrong where all do."""
+    found = []
+    complaints = Complaints()
+    for index, word in enumerate(words):
+        try:
+            found.append(read(word))
+        except (Wrong, Clamped) as wrong:
+            complaints.add(wrong.text, index)
+    if words and not found:
+        complaints.refuse()
+    return complaints.judged(tuple(found))
 
 
 def seconds(low: float = 0.0, high: float | None = None, *, places: int = 6) -> Value:
@@ -252,17 +292,22 @@ def interface_names() -> Value:
     return Value(
         arguments="<IFNAME> ...",
         pattern="".join([rf"(?:\s+({WORD})"] * 4) + ")?" * 4,
-        read=lambda words: tuple(to_interface_name(word.text, index) for index, word in enumerate(words)),
+        read=lambda words: each_word(words, lambda word: to_interface_name(word.text)),
         write=quote_all,
         most=None,
     )
 
 
-def optional(inner: Value, bare: Any) -> Value:
-    """The value may be missing, and then means `bare`."""
+def optional(inner: Value, bare: Any, *, ignores_wrong: bool = False) -> Value:
+    """The value may be missing, and then means `bare`; with `ignores_wrong` a wrong one does too."""
 
     def read(words: Words) -> Any:
-        return inner.read(words) if words else bare
+        try:
+            return inner.read(words) if words else bare
+        except Wrong as wrong:
+            if not ignores_wrong:
+                raise
+            raise Clamped(wrong.text, bare, "that word is ignored") from None
 
     return Value(
         arguments=f"[{inner.arguments}]",
@@ -310,14 +355,35 @@ def family_of(address: str) -> int:
     return 6 if ":" in address else 4
 
 
+_BEHIND_ADDRESS = re.compile("[-/]")
+
+
+def bare_address(text: str, complaints: Complaints, *, family: int | None = None, index: int = 0) -> str:
+    """The canonical address of ADDRESS[/PREFIX] where no prefix belongs; keepalived ignores it. Raises Wrong."""
+    found = _BEHIND_ADDRESS.search(text)
+    if found is None:
+        return to_address(text, family=family, index=index)
+    try:
+        address = to_address(text[: found.start()], family=family, index=index)
+    except Wrong:
+        raise Wrong(f"{text} is not an IP{f'v{family}' if family else ''} address", index) from None
+    complaints.add(f"{text[found.start() :]} behind {address} is ignored", index, is_harmless=True)
+    return address
+
+
+def is_multicast(address: str) -> bool:
+    return ipaddress.ip_address(address).is_multicast
+
+
 def address(family: int | None = None, *, multicast: bool = False) -> Value:
-    """An IP address, canonical."""
+    """An IP address, canonical; a prefix behind it is ignored."""
 
     def read(words: Words) -> str:
-        found = to_address(words[0].text, family=family)
-        if multicast and not ipaddress.ip_address(found).is_multicast:
+        complaints = Complaints()
+        found = bare_address(words[0].text, complaints, family=family)
+        if multicast and not is_multicast(found):
             raise Wrong(f"{found} is not a multicast address")
-        return found
+        return complaints.judged(found, f"{found} is used")
 
     return Value(
         arguments=f"<{'MULTICAST ' if multicast else ''}IP{f'v{family}' if family else ''}>",

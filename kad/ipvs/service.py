@@ -463,8 +463,8 @@ def key_of(server: RealServer) -> DestinationKey:
 
 
 def _placed(server: RealServer, port: int) -> DestinationKey:
-    """Only NAT can lead to another port than the client's."""
-    if server.method != "NAT" and port:
+    """Only NAT can lead to another port than the client's; by a mark or without a port each client's stays."""
+    if server.method != "NAT":
         return DestinationKey(server.address, port)
     return DestinationKey(server.address, server.port)
 

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from kad.config.tree import Word
-from kad.config.values import WORD, Clamped, Value, Words, Wrong, quote
+from kad.config.values import WORD, Complaints, Value, Words, Wrong, quote
 
 
 class TrackItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,12 +57,13 @@ def weight_up_to(most: int) -> Value:
 
     def read(words: Words) -> Weight:
         number = _to_weight(words[0], max(most, 254), 0)
-        if len(words) > 1 and words[1].text not in ("reverse", "noreverse"):
-            raise Wrong(f"{words[1].text} is not reverse", 1)
+        complaints = Complaints()
         found = Weight(number=max(-most, min(most, number)), reverse=len(words) > 1 and words[1].text == "reverse")
+        if len(words) > 1 and words[1].text not in ("reverse", "noreverse"):
+            complaints.add(f"{words[1].text} is not reverse", 1)
         if abs(number) > most:
-            raise Clamped(f"the weight {number} is not in -{most}..{most}", found, f"{found.number} is used")
-        return found
+            complaints.add(f"the weight {number} is not in -{most}..{most}")
+        return complaints.judged(found, f"{found.number} is used")
 
     return Value(
         arguments=f"<-{most}..{most}> [reverse]",
@@ -78,26 +79,32 @@ def track_line(most: int) -> Value:
 
     def read(words: Words) -> TrackLine:
         name = words[0].text
+        complaints = Complaints()
         number, reverse, at = None, None, 1
         while at < len(words):
             match words[at].text:
-                case "weight" if at + 1 < len(words):
+                case "weight" if at + 1 < len(words) and number is None:
                     at += 1
-                    number = _to_weight(words[at], max(most, 254), at)
+                    try:
+                        number = _to_weight(words[at], max(most, 254), at)
+                    except Wrong as wrong:
+                        complaints.add(wrong.text, at)
+                case "weight" if number is not None:
+                    complaints.add("weight is given a second time", at)
+                    at += 1
                 case "weight":
-                    raise Wrong("weight needs a number", at)
+                    complaints.add("weight needs a number", at)
                 case "reverse" | "noreverse" if number is not None:
                     reverse = words[at].text == "reverse"
                 case "reverse" | "noreverse":
-                    raise Wrong(f"{words[at].text} must follow weight and its number", at)
+                    complaints.add(f"{words[at].text} must follow weight and its number", at)
                 case other:
-                    raise Wrong(f"{other} is none of weight reverse noreverse", at)
+                    complaints.add(f"{other} is none of weight reverse noreverse", at)
             at += 1
         if number is not None and abs(number) > most:
             number = max(-most, min(most, number))
-            line = TrackLine(name=name, weight=number, reverse=reverse)
-            raise Clamped(f"the weight of {name} is not in -{most}..{most}", line, f"{number} is used")
-        return TrackLine(name=name, weight=number, reverse=reverse)
+            complaints.add(f"the weight of {name} is not in -{most}..{most}; {number} is used")
+        return complaints.judged(TrackLine(name=name, weight=number, reverse=reverse), f"{name} is tracked")
 
     return Value(
         arguments=f"<NAME> [weight <-{most}..{most}> [reverse or noreverse]]",

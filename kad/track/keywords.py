@@ -10,9 +10,9 @@ from kad.config.build import Scope
 from kad.config.keyword import Block, Head, keyword
 from kad.config.tree import Complaint
 from kad.config.values import (
+    Complaints,
     Value,
     Words,
-    Wrong,
     address,
     boolean,
     flag,
@@ -40,14 +40,15 @@ def initial_content() -> Value:
 
     def read(words: Words) -> InitialContent:
         number, overwrite = 0, False
+        complaints = Complaints()
         for index, word in enumerate(words):
             if word.text == "overwrite":
                 overwrite = True
             elif re.fullmatch(r"[+-]?[0-9]{1,10}", word.text):
                 number = int(word.text)
             else:
-                raise Wrong(f"{word.text} is neither a number nor overwrite", index)
-        return InitialContent(number=number, overwrite=overwrite)
+                complaints.add(f"{word.text} is neither a number nor overwrite", index)
+        return complaints.judged(InitialContent(number=number, overwrite=overwrite))
 
     return Value(
         arguments="[<INTEGER>] [overwrite]",

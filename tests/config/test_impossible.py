@@ -47,7 +47,7 @@ def of(analysis: Analysis) -> VrrpInstance:
         (instance(address="fe80::1%eth0/64"), "warning 5:1 virtual_ipaddress: fe80::1%eth0 is not an IP address"),
         (
             instance(address="192.0.2.9/24 peer fe80::1%eth0"),
-            "warning 5:19 virtual_ipaddress: fe80::1%eth0 is not an IP address",
+            "warning 5:19 192.0.2.9/24: peer: fe80::1%eth0 is not an IP address; the address is kept without it",
         ),
         (
             instance("unicast_peer {\nfe80::2%eth0\n}", address="fe80::1/64"),
@@ -84,7 +84,10 @@ def of(analysis: Analysis) -> VrrpInstance:
             "virtual_server_group G {\nfe80::1%eth0-9 80\n}\n",
             "warning 2:1 virtual_server_group: fe80::1%eth0 is not an IP address",
         ),
-        ("global_defs {\nlvs_sync_daemon eth0 group ff02::1%eth0\n}\n", "warning 2:28 lvs_sync_daemon: ff02::1%eth0"),
+        (
+            "global_defs {\nlvs_sync_daemon eth0 group ff02::1%eth0\n}\n",
+            "warning 2:22 lvs_sync_daemon: group needs a mult",
+        ),
         ("bfd_instance B {\nneighbor_ip fe80::1%eth0\n}\n", "warning 2:13 neighbor_ip: fe80::1%eth0 is not an IP"),
         (
             "virtual_server_group G {\nfe80::%eth0/64 80\n}\n",
@@ -125,7 +128,7 @@ def of(analysis: Analysis) -> VrrpInstance:
         # A number that its field does not hold.
         (
             instance(address="192.0.2.9/24 preferred_lft 4294967296"),
-            "warning 5:1 192.0.2.9/24: 4294967296 is neither forever nor a number of seconds in 0..4294967295",
+            "warning 5:28 192.0.2.9/24: 4294967296 is neither forever nor a number of seconds in 0..4294967295",
         ),
         (
             instance("use_vmac v1 group 4294967296"),

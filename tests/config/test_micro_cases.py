@@ -259,7 +259,8 @@ CASES: list[tuple[str, int, list[str]]] = [
         script("interval 1"),
         5,
         [
-            'error 1 vrrp_script S has no script; its check always fails -> add script "COMMAND"',
+            'warning 1 vrrp_script S has no script; it is ignored -> add script "COMMAND"',
+            "warning 9 A: there is no vrrp_script S, or it cannot be used; it is not tracked",
         ],
     ),
     # keepalived disables this one as not found and exits with 5; kad gives it to a shell.
@@ -290,7 +291,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (check("HTTP_GET {\nurl {\npath /\n}\ntls_compliant\n}"), 5, []),
     (check("HTTP_GET {\n}"), 5, []),
     (check('MISC_CHECK {\nmisc_path "/bin/true"\n}'), 6, []),
-    (check('MISC_CHECK {\nmisc_path "/bin/nope"\n}'), 5, []),
+    (check('MISC_CHECK {\nmisc_path "/bin/nope"\n}'), 0, []),
     (check('MISC_CHECK {\nmisc_path "killall -0 nope"\n}'), 6, []),
     (check("MISC_CHECK {\n}"), 5, []),
     (check("FILE_CHECK {\ntrack_file nope\n}"), 5, []),

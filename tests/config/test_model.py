@@ -238,6 +238,10 @@ def test_an_ipv6_instance() -> None:
         ),
         ("192.0.2.9/24 -nodad home", VirtualAddress(address="192.0.2.9", prefix=24, nodad=False, home=True)),
         ("192.0.2.9/24 colour red", VirtualAddress(address="192.0.2.9", prefix=24)),
+        ("192.0.2.9/24 brd x no_track", VirtualAddress(address="192.0.2.9", prefix=24, no_track=True)),
+        ("192.0.2.9/24 label abcdefghijklmnop home", VirtualAddress(address="192.0.2.9", prefix=24, home=True)),
+        ("192.0.2.9/24 peer x", VirtualAddress(address="192.0.2.9", prefix=24)),
+        ("192.0.2.9/24 dev", VirtualAddress(address="192.0.2.9", prefix=24)),
     ],
 )
 def test_lines_of_virtual_ipaddress(line: str, expected: VirtualAddress) -> None:
@@ -245,9 +249,7 @@ def test_lines_of_virtual_ipaddress(line: str, expected: VirtualAddress) -> None
     assert instance.virtual_addresses == (expected,)
 
 
-@pytest.mark.parametrize(
-    "line", ["192.0.2", "default", "192.0.2.9/24 brd x", "192.0.2.9/24 label abcdefghijklmnop", "192.0.2.9/24 dev"]
-)
+@pytest.mark.parametrize("line", ["192.0.2", "default", "192.0.2.9/24 dev a/b"])
 def test_lines_that_are_no_address(line: str) -> None:
     text = f"interface eth0\nvirtual_router_id 51\nvirtual_ipaddress {{\n192.0.2.10/24\n{line}\n}}\n"
     assert [address.address for address in only(minimal=text).virtual_addresses] == ["192.0.2.10"]

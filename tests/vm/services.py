@@ -52,6 +52,19 @@ _GROUP = """virtual_server_group many {
     fwmark 901
 }
 """
+_MIXED = """virtual_server_group NAME {
+    198.51.100.LAST 700
+    fwmark MARK
+}
+"""
+
+
+def _mixed(name: str, number: int, words: str, port: str, member: str = "") -> Kind:
+    """A group of an address, a mark, and what is in `member`."""
+    group = _MIXED.replace("NAME", name).replace("LAST", str(number)).replace("MARK", str(number))
+    return Kind(name, words, head=f"group {name}", port=port, before=group.replace("fwmark", f"{member}\n    fwmark"))
+
+
 KINDS = [
     *(_scheduler(name) for name in ("rr", "lblc", "lblcr", "dh", "fo", "ovf", "sed", "nq")),
     _scheduler("wrr", kind="DR"),
@@ -70,6 +83,12 @@ KINDS = [
     Kind("fwmark-nat", "lb_algo rr\nlb_kind NAT\nsorry_server 10.77.0.19 99", head="fwmark 903", port="80"),
     Kind("fwmark-6", "lb_algo wlc\nlb_kind DR\nip_family inet6", head="fwmark 902", port="80", real_family=6),
     Kind("group", _TCP, head="group many", port="700", before=_GROUP),
+    _mixed("group-nat", 31, _TCP, "700"),
+    _mixed("group-nat-port", 32, _TCP, "701"),
+    _mixed("group-dr", 33, _TCP.replace("NAT", "DR"), "700"),
+    _mixed("group-tun", 34, _TCP.replace("NAT", "TUN"), "700"),
+    _mixed("group-dr-ports", 35, f"{_TCP.replace('NAT', 'DR')}\npersistence_timeout 100", "700", "198.51.100.45 0"),
+    _mixed("group-dr-port", 36, _TCP.replace("NAT", "DR"), "701"),
     Kind("v6-nat", _TCP, family=6),
     Kind("v6-granular", f"{_UDP}\npersistence_timeout 300\npersistence_granularity 64", family=6),
     Kind("v6-tun", "lb_algo sh\nlb_kind TUN\nprotocol TCP", family=6),
@@ -113,8 +132,15 @@ def services(kind: Kind) -> tuple[str, ...]:
     match kind.head.split():
         case ["fwmark", mark]:
             return (f"FWM {mark}{' IPv6' if kind.real_family == 6 else ''}",)
-        case ["group", _]:
+        case ["group", "many"]:
             return *(f"TCP 198.51.100.{last}:700" for last in (1, 10, 11, 12)), "FWM 901"
+        case ["group", _]:
+            members = (line.split() for line in kind.before.splitlines()[1:-1])
+            return tuple(
+                f"FWM {member[1]}" if member[0] == "fwmark" else f"TCP {member[0]}:{member[1]}"
+                for member in members
+                if member
+            )
         case [address, port]:
             return (f"{protocol} {address}:{port}",)
     return (

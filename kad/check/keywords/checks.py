@@ -5,13 +5,14 @@ from typing import Annotated
 
 from kad.config.command import Command, command, user_and_group
 from kad.config.keyword import Block, Inline, block, keyword
-from kad.config.tree import Complaint
+from kad.config.tree import Complaint, Word
 from kad.config.values import (
     Value,
     Words,
     Wrong,
     address,
     boolean,
+    each_word,
     flag,
     integer,
     interface_name,
@@ -32,17 +33,16 @@ _DNS_TYPES = ("A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY")
 def status_codes() -> Value:
     """CODE or CODE-CODE, as many as are written."""
 
-    def read(words: Words) -> tuple[str, ...]:
-        for index, word in enumerate(words):
-            low, dash, high = word.text.partition("-")
-            if not re.fullmatch(r"[1-5][0-9]{2}(-[1-5][0-9]{2})?", word.text) or (dash and int(low) > int(high)):
-                raise Wrong(f"{word.text} is not a status code of 100..599 or a range of them", index)
-        return tuple(word.text for word in words)
+    def read(word: Word) -> str:
+        low, dash, high = word.text.partition("-")
+        if not re.fullmatch(r"[1-5][0-9]{2}(-[1-5][0-9]{2})?", word.text) or (dash and int(low) > int(high)):
+            raise Wrong(f"{word.text} is not a status code of 100..599 or a range of them")
+        return word.text
 
     return Value(
         arguments="<CODE or CODE-CODE> ...",
         pattern=r"\s+([1-5][0-9]{2})",
-        read=read,
+        read=lambda words: each_word(words, read),
         write=" ".join,
         least=0,
         most=None,
@@ -230,7 +230,7 @@ class HttpWords(Block, frozen=True, kw_only=True):
     stream: Annotated[StreamWords, Inline()]
     timing: Annotated[TimingWords, Inline()]
     own: Annotated[RequestWords, Inline()]
-    nb_get_retry: Annotated[int | None, keyword(integer(2, LARGEST), "old spelling of retry", instead="retry")] = None
+    nb_get_retry: Annotated[int | None, keyword(integer(0, LARGEST), "old spelling of retry", instead="retry")] = None
     virtualhost: Annotated[
         str | None,
         keyword(text("STRING"), "the Host header", default="that of the real_server", missing=Complaint.GENERAL),

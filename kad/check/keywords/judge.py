@@ -8,6 +8,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 import msgspec
 
@@ -49,8 +50,9 @@ from kad.check.keywords.checks import (
 from kad.check.keywords.defaults import ClientBlock
 from kad.check.keywords.inherit import Inheritance, first
 from kad.config.build import Scope
+from kad.config.keyword import Block
 from kad.config.programs import Programs
-from kad.config.tree import Place
+from kad.config.tree import Complaint, Place
 from kad.config.values import family_of
 from kad.track.items import Weight
 from kad.track.native import recognise
@@ -83,7 +85,7 @@ class Checks:
         for tcp in words.tcp:
             kept.append(
                 TcpCheck(
-                    connection=self._connection(above, tcp.connection, tcp.stream), timing=above.timing(tcp.timing)
+                    connection=self._connection(tcp, above, tcp.connection, tcp.stream), timing=above.timing(tcp.timing)
                 )
             )
         for http in words.http:
@@ -98,7 +100,7 @@ class Checks:
         for udp in words.udp:
             kept.append(self._udp(udp, above))
         for ping in words.ping:
-            target = msgspec.structs.replace(self._connection(above, ping.connection), port=0)
+            target = msgspec.structs.replace(self._connection(ping, above, ping.connection), port=0)
             kept.append(PingCheck(connection=target, timing=above.timing(ping.timing)))
         for file in words.file:
             kept += self._file(file)
@@ -112,21 +114,29 @@ class Checks:
         self.scope.report.warning(place, text, proposal=proposal)
 
     def _connection(
-        self, above: Inheritance, words: ConnectionWords, stream: StreamWords | None = None, *more: ConnectionWords
+        self,
+        block: Block,
+        above: Inheritance,
+        words: ConnectionWords,
+        stream: StreamWords | None = None,
+        *more: ConnectionWords,
     ) -> Connection:
-        """A source that cannot reach the target is not used."""
+        """The target and the source of the check in `block`; a source that cannot reach the target is not used."""
         made = above.connection(words, *more, stream=stream)
         if made.bindto is not None and family_of(made.bindto) != family_of(made.address):
             place = self.scope.places.find("bindto", words, *more)
             self._warn(place, f"bindto {made.bindto} is not of the family of {made.address}; it is ignored")
-            return msgspec.structs.replace(made, bindto=None)
+            made = msgspec.structs.replace(made, bindto=None)
+        if made.bind_if is None and family_of(made.address) == 6 and ip_address(made.address).is_link_local:
+            text = f"{made.address} is a link-local address, which needs an interface; the check fails"
+            self._warn(self.scope.places.of(block), text, "add bind_if IFNAME")
         return made
 
     def _http(self, block: HttpBlock | SslBlock, above: Inheritance) -> Iterator[HttpCheck]:
         common = block.common
         ssl = block if isinstance(block, SslBlock) else None
         name = "SSL_GET" if ssl else "HTTP_GET"
-        connection = self._connection(above, common.connection, common.stream)
+        connection = self._connection(block, above, common.connection, common.stream)
         urls = [made for url in block.url if (made := self._url(url, common, ssl, connection, above)) is not None]
         if not urls:
             self._warn(self.scope.places.of(block), f"{name} has no url; it is ignored", "add url { path / }")
@@ -239,7 +249,7 @@ class Checks:
             (block.connection, block.timing)
         ]:
             yield SmtpCheck(
-                connection=self._connection(above, connection, block.stream, block.connection),
+                connection=self._connection(block, above, connection, block.stream, block.connection),
                 timing=above.timing(timing, block.timing),
                 helo_name=block.helo_name or "smtpchecker.keepalived.org",
             )
@@ -256,7 +266,7 @@ class Checks:
             return
         number = rdatatype.from_text(kind)
         yield DnsCheck(
-            connection=self._connection(above, block.connection),
+            connection=self._connection(block, above, block.connection),
             timing=above.timing(block.timing, retry=_DNS_RETRY, delay_before_retry=None),
             question=(labels.to_wire() or b"") + number.to_bytes(2) + rdataclass.IN.to_bytes(2),
             text=f"{asked} {kind}",
@@ -281,9 +291,11 @@ class Checks:
             how = f"{f' as {owner}' if owner else ''}{itself}"
             identity = f"check:{block.misc_path.text}{how}/misc_path"
             at = self.scope.places.of(block, "misc_path")
-            _, impossible = self.programs.make_check(
-                block.misc_path, identity, at, block.user, native=native, tracked=True
+            made = self.programs.make_check(
+                block.misc_path, identity, at, block.user, native=native, tracked=True, missing=Complaint.NONE
             )
+            if made is None:
+                continue
             has_dynamic = has_dynamic or dynamic
             timing = above.timing(block.timing, retry=0, from_start=True)
             yield MiscCheck(
@@ -292,13 +304,13 @@ class Checks:
                 text=block.misc_path.text,
                 timeout=float(block.misc_timeout or timing.delay_loop),
                 dynamic=dynamic,
-                impossible=impossible,
+                impossible=made[1],
             )
 
     def _udp(self, block: UdpBlock, above: Inheritance) -> UdpCheck:
         pattern = block.require_reply or ""
         return UdpCheck(
-            connection=self._connection(above, block.connection),
+            connection=self._connection(block, above, block.connection),
             timing=above.timing(block.timing),
             payload=bytes.fromhex(block.payload or ""),
             require_reply=block.require_reply is not None,

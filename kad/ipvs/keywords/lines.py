@@ -7,7 +7,18 @@ import re
 
 import msgspec
 
-from kad.config.values import Value, Words, Wrong, quote, to_address, to_interface_name
+from kad.config.values import (
+    Complaints,
+    Missing,
+    Value,
+    Words,
+    Wrong,
+    bare_address,
+    is_multicast,
+    quote,
+    to_address,
+    to_interface_name,
+)
 
 ADDRESS_PORT = r"\s+([0-9A-Fa-f.:]+)(?:\s+([0-9]{1,5}))?"
 LARGEST = (1 << 32) - 1
@@ -83,15 +94,20 @@ def service_name() -> Value:
     """IP [PORT], fwmark N, or group NAME."""
 
     def read(words: Words) -> ServiceName:
-        written = " ".join(word.text for word in words[:2])
+        written = [word.text for word in words[:2]]
         kind = words[0].text
         if kind in ("fwmark", "group"):
             if len(words) < 2:
                 raise Wrong(f"{kind} needs a {'number' if kind == 'fwmark' else 'name'}")
             if kind == "group":
-                return ServiceName(text=written, group=words[1].text)
-            return ServiceName(text=written, fwmark=to_mark(words[1].text, 1))
-        return ServiceName(text=written, address=to_address(kind), port=to_port(words, 1))
+                return ServiceName(text=" ".join(written), group=words[1].text)
+            return ServiceName(text=" ".join(written), fwmark=to_mark(words[1].text, 1))
+        complaints = Complaints()
+        address = bare_address(kind, complaints)
+        if complaints:
+            written[0] = address
+        name = ServiceName(text=" ".join(written), address=address, port=to_port(words, 1))
+        return complaints.judged(name, f"{address} is used")
 
     return Value(
         arguments="<IP> [<PORT>] or fwmark <N> or group <NAME>",
@@ -104,12 +120,13 @@ def service_name() -> Value:
 
 def server_name() -> Value:
     """IP [PORT]"""
-    return Value(
-        arguments="<IP> [<PORT>]",
-        pattern=ADDRESS_PORT,
-        read=lambda words: ServerName(address=to_address(words[0].text), port=to_port(words, 1)),
-        most=2,
-    )
+
+    def read(words: Words) -> ServerName:
+        complaints = Complaints()
+        address = bare_address(words[0].text, complaints)
+        return complaints.judged(ServerName(address=address, port=to_port(words, 1)), f"{address} is used")
+
+    return Value(arguments="<IP> [<PORT>]", pattern=ADDRESS_PORT, read=read, most=2)
 
 
 def group_member() -> Value:
@@ -118,7 +135,7 @@ def group_member() -> Value:
     def read(words: Words) -> GroupMember:
         if words[0].text == "fwmark":
             if len(words) < 2:
-                raise Wrong("fwmark needs a number")
+                raise Missing("fwmark needs a number")
             family = words[2].text if len(words) > 2 else None
             if family not in (None, "inet", "inet6"):
                 raise Wrong(f"{family} is neither inet nor inet6", 2)
@@ -162,6 +179,9 @@ def _complete(first: str, last: str) -> str:
     return to_address(last)
 
 
+_TUNNELS = ("ipip", "gue", "gre")
+
+
 def forwarding() -> Value:
     """NAT, DR or TUN [type ipip or gue or gre] [port N] [nocsum or csum or remcsum]"""
 
@@ -170,25 +190,33 @@ def forwarding() -> Value:
         if method not in ("NAT", "DR", "TUN"):
             near = method.upper() if method.upper() in ("NAT", "DR", "TUN") else ""
             raise Wrong(f"{method} is none of NAT DR TUN", proposal=near)
+        complaints = Complaints()
         tunnel, port, checksum, at = None, None, None, 1
         while at < len(words):
             word = words[at].text
+            text = words[at + 1].text if at + 1 < len(words) else ""
             if word in ("nocsum", "csum", "remcsum"):
                 checksum = word
-            elif word == "type" and at + 1 < len(words):
+            elif word == "type":
                 at += 1
-                tunnel = words[at].text
-                if tunnel not in ("ipip", "gue", "gre"):
-                    raise Wrong(f"{tunnel} is none of ipip gue gre", at)
-            elif word == "port" and at + 1 < len(words):
+                if text in _TUNNELS:
+                    tunnel = text
+                else:
+                    complaints.add(f"type needs one of {' '.join(_TUNNELS)}", min(at, len(words) - 1))
+            elif word == "port":
                 at += 1
-                port = to_port(words, at)
+                try:
+                    port = to_port(words, at) or None
+                except Wrong as wrong:
+                    complaints.add(wrong.text, at)
             else:
-                raise Wrong(f"{word} is none of type port nocsum csum remcsum", at)
+                complaints.add(f"{word} is none of type port nocsum csum remcsum", at)
             at += 1
         if (tunnel == "gue") is (port is None):
-            raise Wrong("a gue tunnel needs a port, and no other has one")
-        return Forwarding(method=method, tunnel=tunnel, port=port, checksum=checksum)
+            complaints.add("a gue tunnel needs a port, and no other has one")
+            tunnel, port = None if tunnel == "gue" else tunnel, None
+        found = Forwarding(method=method, tunnel=tunnel, port=port, checksum=checksum)
+        return complaints.judged(found, f"{found} is used")
 
     return Value(
         arguments="<NAT or DR or TUN> [type <ipip or gue or gre>] [port <N>] [nocsum or csum or remcsum]",
@@ -228,15 +256,23 @@ def timeouts() -> Value:
 
     def read(words: Words) -> Timeouts:
         found: dict[str, int] = {}
-        for at in range(0, len(words), 2):
+        complaints = Complaints()
+        at = 0
+        while at < len(words):
             name = words[at].text
-            if name not in _TIMEOUTS:
-                raise Wrong(f"{name} is none of {' '.join(_TIMEOUTS)}", at)
             number = words[at + 1].text if at + 1 < len(words) else ""
-            if not number.isdecimal() or int(number) > 2678400:
-                raise Wrong(f"{name} needs seconds of 0..2678400", at)
-            found[name] = int(number)
-        return msgspec.convert(found, Timeouts)
+            if name not in _TIMEOUTS:
+                complaints.add(f"{name} is none of {' '.join(_TIMEOUTS)}", at)
+            elif not number.isdecimal() or int(number) > 2678400:
+                complaints.add(f"{name} needs seconds of 0..2678400", at)
+                at += 1
+            else:
+                found[name] = int(number)
+                at += 1
+            at += 1
+        if not found and complaints:
+            complaints.refuse()
+        return complaints.judged(msgspec.convert(found, Timeouts))
 
     def write(value: Timeouts) -> str:
         numbers = ((name, getattr(value, name)) for name in _TIMEOUTS)
@@ -271,18 +307,27 @@ def sync_daemon() -> Value:
 
     def read(words: Words) -> SyncDaemon:
         found: dict[str, str | int] = {"interface": to_interface_name(words[0].text)}
+        complaints = Complaints()
         at = 1
         while at < len(words):
             word = words[at].text
             text = words[at + 1].text if at + 1 < len(words) else ""
             if word in _SYNC_BOUNDS:
                 low, high = _SYNC_BOUNDS[word]
-                if not text.isdecimal() or not low <= int(text) <= high:
-                    raise Wrong(f"{word} needs a number of {low}..{high}", at)
-                found[word] = int(text)
+                if text.isdecimal() and low <= int(text) <= high:
+                    found[word] = int(text)
+                else:
+                    complaints.add(f"{word} needs a number of {low}..{high}", at)
                 at += 1
             elif word == "group":
-                found[word] = to_address(text, index=min(at + 1, len(words) - 1))
+                try:
+                    group = bare_address(text, complaints)
+                except Wrong:
+                    group = ""
+                if group and is_multicast(group):
+                    found[word] = group
+                else:
+                    complaints.add("group needs a multicast address", at)
                 at += 1
             elif word == "inst":
                 found["instance"] = text
@@ -290,9 +335,9 @@ def sync_daemon() -> Value:
             elif at == 1:
                 found["instance"] = word
             else:
-                raise Wrong(f"{word} is none of inst id maxlen port ttl group", at)
+                complaints.add(f"{word} is none of inst id maxlen port ttl group", at)
             at += 1
-        return msgspec.convert(found, SyncDaemon)
+        return complaints.judged(msgspec.convert(found, SyncDaemon), "the rest of the line holds")
 
     def write(value: SyncDaemon) -> str:
         words = [quote(value.interface), *(("inst", quote(value.instance)) if value.instance else ())]

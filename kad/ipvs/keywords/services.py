@@ -123,7 +123,7 @@ class Services:
             quorum=quorum,
             hysteresis=hysteresis,
             omega=words.omega,
-            sorry_server=self._sorry_server(name, words),
+            sorry_server=self._sorry_server(name, words, kept, family),
             real_servers=tuple(kept),
             notifies=notifies,
             smtp_alert=self._alerts(service.defaults, False),
@@ -149,24 +149,50 @@ class Services:
         protocol = f" {words.protocol or 'UDP'}" if has_address and words.protocol != "TCP" else ""
         return f"{name.text}{protocol}{' inet6' if name.address is None and family == 6 else ''}"
 
-    def _sorry_server(self, name: ServiceName, words: ServiceWords) -> RealServer | None:
+    def _sorry_server(
+        self, name: ServiceName, words: ServiceWords, real_servers: Sequence[RealServer], family: int | None
+    ) -> RealServer | None:
+        """None where there is none, or it cannot serve, which has then been said."""
         sorry = words.sorry_server
         if sorry is None:
             return None
+        place = self.scope.places.of(words, "sorry_server")
         forwarding = words.sorry_server_lvs_method or words.lb_kind or NAT
-        port = self._port(name, sorry.port, forwarding, self.scope.places.of(words, "sorry_server"))
-        return _placed(sorry.address, port, forwarding, inhibit=words.sorry_server_inhibit)
+        if family is not None and family_of(sorry.address) != family and forwarding.method != "TUN":
+            self._warn(place, f"sorry_server {sorry} is not of the family of {name.text}; it is ignored")
+            return None
+        port = self._port(name, sorry.port, forwarding, place)
+        same = next((each for each in real_servers if (each.address, each.port) == (sorry.address, port)), None)
+        inhibit = words.sorry_server_inhibit
+        if same is not None and same.inhibit is not inhibit:
+            # One destination of the kernel cannot both stay with weight 0 and leave.
+            inhibit = same.inhibit
+            rule = "stays with weight 0 when it fails" if inhibit else "leaves when it fails"
+            text = f"sorry_server {sorry} is also a real_server, which {rule}; sorry_server_inhibit"
+            self._warn(place, f"{text} is {'set' if inhibit else 'ignored'}")
+        return _placed(sorry.address, port, forwarding, inhibit=inhibit)
 
     def _port(self, name: ServiceName, port: int, forwarding: Forwarding, place: Place) -> int:
         """Where packets are only passed on, their port stays."""
         if forwarding.method == "NAT":
             return port
         if name.group is not None:
-            return 0 if self._is_by_mark(name) else port
+            if self._is_by_mark(name):
+                return 0
+            self._tell_group_port(name, port, forwarding, place)
+            return port
         if port not in (0, name.port):
             ours, end = (f"port {name.port}", f"{name.port} is used") if name.port else ("every port", "each stays")
             self._warn(place, f"{forwarding.method} cannot map {ours} to {port}; {end}")
         return name.port
+
+    def _tell_group_port(self, name: ServiceName, port: int, forwarding: Forwarding, place: Place) -> None:
+        group = self.groups.get(name.group or "")
+        others = [member for member in group.members if member.port != port] if group is not None and port else []
+        if others:
+            members = ", ".join(map(str, others[:3])) + (" ..." if len(others) > 3 else "")
+            text = f"{forwarding.method} keeps the port of the client; {port} is ignored for {members}"
+            self._warn(place, text)
 
     def _make_programs(
         self, identity: str, words: ServiceWords | DestinationWords, names: tuple[str, ...]
@@ -237,9 +263,10 @@ class Services:
         return list(kept.values())
 
     def _tell_defaults(self, name: ServiceName, words: ServiceWords, place: Place) -> None:
-        if words.protocol is None and name.fwmark is None and not self._is_marked(name):
+        has_address = name.address is not None or bool(self._members(name))
+        if words.protocol is None and has_address:
             self._warn(place, f"virtual_server {name.text} has no protocol; UDP is used", "add protocol TCP")
-        if words.protocol is not None and (name.fwmark is not None or self._is_marked(name)):
+        if words.protocol is not None and not has_address:
             text = f"a service by firewall mark has no protocol; {words.protocol} is ignored"
             self._warn(self.scope.places.of(words, "protocol"), text)
         if words.lb_algo is None:

@@ -8,7 +8,7 @@ from kad.config.keyword import Block, Head, keyword
 from kad.config.programs import Programs
 from kad.config.tree import Complaint
 from kad.config.values import boolean, flag, integer, seconds, text
-from kad.run.keywords import Program, VrrpScript
+from kad.run.keywords import VrrpScript
 from kad.track.items import Weight, weight_up_to
 
 
@@ -41,23 +41,22 @@ class ScriptBlock(Block, frozen=True, kw_only=True):
     ] = False
 
 
-def to_script(block: ScriptBlock, programs: Programs, scope: Scope, *, tracked: bool) -> VrrpScript:
-    """The script; one that cannot run has failed, which has then been said."""
-    identity = f"script:{block.name}"
+def to_script(block: ScriptBlock, programs: Programs, scope: Scope, *, tracked: bool) -> VrrpScript | None:
+    """The script; one that cannot run has failed, which has then been said. None: there is nothing to run."""
     if block.script is None:
-        program, impossible = Program(id=identity, text="", argv=()), "it has no script"
-        place, text = scope.places.of(block), f"vrrp_script {block.name} has no script; its check always fails"
-        (scope.report.error if tracked and programs.testing else scope.report.warning)(
-            place, text, proposal='add script "COMMAND"', klass=Complaint.GENERAL
-        )
-    else:
-        place = scope.places.of(block, "script")
-        program, impossible = programs.make_check(
-            block.script, identity, place, block.user, native=block.native is not False, tracked=tracked
-        )
-        if block.immediate and program.probe is None:
-            text = "immediate means nothing for a program that is run each interval; it is ignored"
-            scope.report.note(scope.places.of(block, "immediate"), text)
+        text = f"vrrp_script {block.name} has no script; it is ignored"
+        scope.report.warning(scope.places.of(block), text, proposal='add script "COMMAND"')
+        return None
+    place = scope.places.of(block, "script")
+    made = programs.make_check(
+        block.script, f"script:{block.name}", place, block.user, native=block.native is not False, tracked=tracked
+    )
+    if made is None:
+        return None
+    program, impossible = made
+    if block.immediate and program.probe is None:
+        text = "immediate means nothing for a program that is run each interval; it is ignored"
+        scope.report.note(scope.places.of(block, "immediate"), text)
     interval = block.interval if block.interval is not None else 1.0
     asked = block.weight or Weight()
     return VrrpScript(

@@ -9,10 +9,11 @@ import msgspec
 
 from kad.config.values import (
     UNSIGNED,
-    Clamped,
+    Complaints,
     Value,
     Words,
     Wrong,
+    bare_address,
     family_of,
     quote,
     to_address,
@@ -56,7 +57,7 @@ def address_line() -> Value:
 def _read(words: Words) -> AddressLine:
     options: dict[str, Any] = {}
     more: dict[str, Any] = {}
-    complaints: list[str] = []
+    complaints = Complaints()
     name, slash, length = words[0].text.partition("/")
     address, prefix = to_prefix(name)
     version = family_of(address)
@@ -64,7 +65,7 @@ def _read(words: Words) -> AddressLine:
         if length.isdecimal() and int(length) <= prefix:
             prefix = int(length)
         else:
-            complaints.append(f"/{length} is not a prefix length of 0..{prefix}; /{prefix} is used")
+            complaints.add(f"/{length} is not a prefix length of 0..{prefix}; /{prefix} is used")
     at = 1
     while at < len(words):
         word = words[at].text
@@ -75,27 +76,25 @@ def _read(words: Words) -> AddressLine:
         elif word in WITH_VALUE and at < len(words):
             complaint = _option(word, words[at].text, at, version, prefix, address, options, more)
             if complaint:
-                complaints.append(complaint)
+                complaints.add(complaint, at)
             at += 1
         elif word in WITH_VALUE:
-            raise Wrong(f"{word} needs a value", at - 1)
+            complaints.add(f"{word} needs a value", at - 1)
         else:
-            complaints.append(f"{word} is no option of an address")
+            complaints.add(f"{word} is no option of an address", at - 1)
     if "peer" in options:
         other, _, length = options["peer"].partition("/")
         if family_of(other) != version:
-            complaints.append(f"the peer {other} is not of the family of {address}")
+            complaints.add(f"the peer {other} is not of the family of {address}")
             del options["peer"]
         else:
             if slash:
-                complaints.append(f"with a peer the prefix is the peer's, and /{prefix} is not used")
+                complaints.add(f"with a peer the prefix is the peer's, and /{prefix} is not used")
             prefix = int(length) if length else 128 if version == 6 else 32
     if version == 6 and prefix == 128:
         options.setdefault("preferred_lft", 0)
     line = AddressLine(address=VirtualAddress(address=address, prefix=prefix, **options), **more)
-    if complaints:
-        raise Clamped("; ".join(complaints), line, "the address is kept without it")
-    return line
+    return complaints.judged(line, "the address is kept without it")
 
 
 def _option(
@@ -124,16 +123,22 @@ def _option(
                 return "an IPv6 address has no broadcast address"
             if text in ("+", "-") and prefix > 30:
                 return f"a network of /{prefix} has no broadcast address"
-            options["broadcast"] = _broadcast(text, address, prefix, at)
+            try:
+                options["broadcast"] = _broadcast(text, address, prefix)
+            except Wrong as wrong:
+                return wrong.text
         case "label":
             if len(text) > 15:
-                raise Wrong(f"the label {text} has more than 15 characters", at)
+                return f"the label {text} has more than 15 characters"
             if version == 6:
                 return "an IPv6 address has no label"
             options["label"] = text
         case "peer":
             # keepalived 2.2.7 takes no prefix here, and then has no peer.
-            peer, length = to_prefix(text, at)
+            try:
+                peer, length = to_prefix(text, at)
+            except Wrong as wrong:
+                return f"peer: {wrong.text}"
             options["peer"] = f"{peer}/{length}" if "/" in text else peer
         case "preferred_lft":
             if text != "forever" and not (text.isdecimal() and int(text) <= UNSIGNED):
@@ -144,9 +149,9 @@ def _option(
     return ""
 
 
-def _broadcast(text: str, address: str, prefix: int, at: int) -> str:
+def _broadcast(text: str, address: str, prefix: int) -> str:
     if text not in ("+", "-"):
-        return to_address(text, family=4, index=at)
+        return to_address(text, family=4)
     network = ipaddress.ip_network(f"{address}/{prefix}", strict=False)
     return str(network.broadcast_address if text == "+" else network.network_address)
 
@@ -179,21 +184,26 @@ def peer_line() -> Value:
     """ADDRESS [min_ttl N] [max_ttl N]"""
 
     def read(words: Words) -> UnicastPeer:
-        address = to_address(words[0].text)
+        complaints = Complaints()
+        address = bare_address(words[0].text, complaints)
         limits: dict[str, int] = {}
-        for at in range(1, len(words), 2):
+        at = 1
+        while at < len(words):
             name = words[at].text
-            if name not in ("min_ttl", "max_ttl"):
-                raise Clamped(
-                    f"{name} is none of min_ttl max_ttl", UnicastPeer(address=address, **limits), "the peer is kept"
-                )
             number = words[at + 1].text if at + 1 < len(words) else ""
-            if not number.isdecimal() or int(number) > 255:
-                raise Clamped(
-                    f"{name} needs a number of 0..255", UnicastPeer(address=address, **limits), "the peer is kept"
-                )
-            limits[name] = int(number)
-        return UnicastPeer(address=address, **limits)
+            if name not in ("min_ttl", "max_ttl"):
+                complaints.add(f"{name} is none of min_ttl max_ttl", at)
+                at += 1
+                continue
+            if number.isdecimal() and int(number) <= 255:
+                limits[name] = int(number)
+            else:
+                complaints.add(f"{name} needs a number of 0..255", at)
+            at += 2
+        if limits.get("min_ttl", 0) > limits.get("max_ttl", 255):
+            complaints.add("no advert has a TTL of min_ttl and more, and of max_ttl and less; both are ignored")
+            limits = {}
+        return complaints.judged(UnicastPeer(address=address, **limits), "the peer is kept")
 
     def write(peer: UnicastPeer) -> str:
         limits = [("min_ttl", peer.min_ttl), ("max_ttl", peer.max_ttl)]

@@ -51,7 +51,8 @@ class Consistency:
             elif instance.family == 4 and not instance.source_address and devices.use_ipvlan.address is None:
                 self._warn("use_ipvlan", "an ipvlan needs an address to speak from", "add mcast_src_ip ADDRESS")
         if said.native_ipv6 and any("." in line.address.address for line in self._block.virtual_ipaddress):
-            self._warn("native_ipv6", "native_ipv6 does not go with IPv4 addresses")
+            text = f"native_ipv6 does not go with IPv4 addresses; the instance is IPv{instance.family}"
+            self._warn("native_ipv6", text)
 
     def _first_address(self, instance: VrrpInstance) -> None:
         """RFC 9568 5.2.9 (erratum 8300)."""

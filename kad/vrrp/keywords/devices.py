@@ -9,6 +9,7 @@ import msgspec
 from kad.config.values import (
     WORD,
     Clamped,
+    Complaints,
     Value,
     Words,
     Wrong,
@@ -21,6 +22,8 @@ from kad.config.values import (
 from kad.vrrp.keywords.links import InterfaceDelay, Linkbeat
 
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){4,5}\Z")
+_ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*(/.*)?")
+_MODES = ("bridge", "private", "vepa")
 _LONGEST_PREFIX = 8
 """Bytes: a number of three digits may follow, a dot, and a VRID."""
 _PROTOCOL_MACS = ("00:00:5e:00:01:", "00:00:5e:00:02:")
@@ -56,8 +59,8 @@ def extra_announcing(least: int) -> Value:
     """[all] SECONDS"""
 
     def read(words: Words) -> ExtraAnnouncing:
-        everywhere = words[0].text == "all"
-        rest = words[1:] if everywhere else words
+        rest = [word for word in words if word.text != "all"]
+        everywhere = len(rest) < len(words)
         if len(rest) != 1 or not rest[0].text.isdecimal() or not least <= int(rest[0].text) <= 86400:
             raise Wrong(f"needs [all] and seconds of {least}..86400", len(words) - 1)
         return ExtraAnnouncing(interval=int(rest[0].text), all_interfaces=everywhere)
@@ -163,22 +166,27 @@ def ipvlan() -> Value:
 
     def read(words: Words) -> Ipvlan:
         found: dict[str, str | int] = {}
+        complaints = Complaints()
         at = 0
         while at < len(words):
             word = words[at].text
-            if word in ("bridge", "private", "vepa"):
-                found["mode"] = word
-            elif word == "group" and at + 1 < len(words):
-                at += 1
-                found["group"] = words[at].text
-            elif re.fullmatch(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*(/[0-9]+)?", word):
-                found["address"], found["prefix"] = to_prefix(word, at)
-            elif "name" in found:
-                raise Wrong(f"{word} is a second name, after {found['name']}", at)
-            else:
-                found["name"] = to_interface_name(word, at)
+            kind = (
+                "mode" if word in ("bridge", "private", "vepa") else "address" if _ADDRESS.fullmatch(word) else "name"
+            )
+            try:
+                if word == "group" and at + 1 < len(words):
+                    at += 1
+                    found["group"] = words[at].text
+                elif kind in found:
+                    complaints.add(f"{word} is a second {kind}, after {found[kind]}", at)
+                elif kind == "address":
+                    found["address"], found["prefix"] = to_prefix(word, at)
+                else:
+                    found[kind] = word if kind == "mode" else to_interface_name(word, at)
+            except Wrong as wrong:
+                complaints.add(wrong.text, at)
             at += 1
-        return msgspec.convert(found, Ipvlan)
+        return complaints.judged(msgspec.convert(found, Ipvlan), "use_ipvlan goes without it")
 
     def write(value: Ipvlan) -> str:
         address = f"{value.address}/{value.prefix}" if value.address else None
@@ -199,14 +207,19 @@ def interface_delay() -> Value:
     """IFNAME DOWN [UP]"""
 
     def read(words: Words) -> InterfaceDelay:
+        name = to_interface_name(words[0].text)
         if len(words) < 2:
             raise Wrong("needs a delay behind the name")
+        complaints = Complaints()
         numbers = []
         for index, word in enumerate(words[1:3], 1):
-            if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", word.text) or float(word.text) > 255:
-                raise Wrong(f"{word.text} is not a number of seconds in 0..255", index)
-            numbers.append(float(word.text))
-        return InterfaceDelay(name=to_interface_name(words[0].text), down=numbers[0], up=numbers[-1])
+            if re.fullmatch(r"[0-9]+(\.[0-9]+)?", word.text) and float(word.text) <= 255:
+                numbers.append(float(word.text))
+            else:
+                complaints.add(f"{word.text} is not a number of seconds in 0..255", index)
+        if not numbers:
+            complaints.refuse()
+        return complaints.judged(InterfaceDelay(name=name, down=numbers[0], up=numbers[-1]))
 
     return Value(
         arguments="<IFNAME> <DOWN 0..255> [<UP 0..255>]",
@@ -221,10 +234,13 @@ def linkbeat() -> Value:
     """IFNAME [MII or ETHTOOL or IOCTL]"""
 
     def read(words: Words) -> Linkbeat:
+        name = to_interface_name(words[0].text)
+        complaints = Complaints()
         kind = words[1].text if len(words) > 1 else None
         if kind not in (None, "MII", "ETHTOOL", "IOCTL"):
-            raise Wrong(f"{kind} is none of MII ETHTOOL IOCTL", 1)
-        return Linkbeat(name=to_interface_name(words[0].text), kind=kind)
+            complaints.add(f"{kind} is none of MII ETHTOOL IOCTL", 1)
+            kind = None
+        return complaints.judged(Linkbeat(name=name, kind=kind), "the interface is asked in every way")
 
     return Value(
         arguments="<IFNAME> [MII or ETHTOOL or IOCTL]",

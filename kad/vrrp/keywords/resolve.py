@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 from typing import TypeVar
 
@@ -137,9 +136,13 @@ class InstanceResolver:
         self._scope.report.warning(place, f"{self._block.name}: {text}", proposal=proposal, about_host=about_host)
 
     def _find_family(self) -> int:
-        if self._said.native_ipv6:
-            return 6
         texts = [line.address.address for line in self._block.virtual_ipaddress]
+        families = set(map(family_of, texts))
+        if self._said.native_ipv6 and families != {4}:
+            # As keepalived: of both families the first address counts, if it stands before native_ipv6.
+            places = self._scope.places
+            is_behind = 4 in families and places.of(self._block, "virtual_ipaddress") < self._at("native_ipv6")
+            return family_of(texts[0]) if is_behind else 6
         texts += [text for text in (self._said.mcast_src_ip, self._said.unicast_src_ip) if text]
         texts += [peer.address for peer in self._said.unicast_peer or ()]
         return family_of(texts[0]) if texts else 4
@@ -163,9 +166,7 @@ class InstanceResolver:
             self._warn("interface", f"{name} is a loopback interface, where no other router is; it is ignored")
             return None
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            proposal = f"did you mean {near[0]}?" if near else ""
-            self._warn("interface", f"there is no interface {name} on this host", proposal, about_host=True)
+            self._scope.tell_absent(name, self._at("interface"), self._block.name)
         return name
 
     @property
@@ -279,9 +280,7 @@ class InstanceResolver:
             if found in kept:
                 self._scope.report.note(place, f"{self._block.name}: {found.address} stands here twice; once counts")
             elif device is not None and device not in self._known_devices():
-                self._scope.report.warning(
-                    place, f"{self._block.name}: there is no interface {device} on this host", about_host=True
-                )
+                self._scope.tell_absent(device, place, self._block.name)
             kept[found] = None
         return tuple(kept)
 

@@ -192,8 +192,7 @@ class Routers:
                 self._warn(place, block, f"{name} is its own interface, which it looks at anyway; it is ignored here")
                 return False
             if name not in self._scope.host.interfaces:
-                near = difflib.get_close_matches(name, self._scope.host.interfaces, n=1)
-                self._warn(place, block, f"there is no interface {name} on this host", near, about_host=True)
+                self._scope.tell_absent(name, place, block.name)
             return True
         if name in self._weights[kind]:
             return True
@@ -207,10 +206,9 @@ class Routers:
         block: InstanceBlock | GroupBlock,
         text: str,
         near: Sequence[str] = (),
-        about_host: bool = False,
     ) -> None:
         proposal = f"did you mean {near[0]}?" if near else ""
-        self._scope.report.warning(place, f"{block.name}: {text}", proposal=proposal, about_host=about_host)
+        self._scope.report.warning(place, f"{block.name}: {text}", proposal=proposal)
 
     def _item(self, kind: str, line: TrackLine) -> TrackItem:
         own = self._weights[kind].get(line.name, Weight()) if kind in self._weights else Weight()

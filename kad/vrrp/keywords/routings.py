@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import struct
 from collections import Counter
@@ -129,13 +128,7 @@ class Routings:
                 names += [name for word, name in itertools.pairwise(words) if word in ("dev", "oif")]
         for name in names:
             if name not in self._scope.host.interfaces:
-                near = difflib.get_close_matches(name, self._scope.host.interfaces, n=1)
-                self._scope.report.warning(
-                    place,
-                    f"{who}: there is no interface {name} on this host",
-                    proposal=f"did you mean {near[0]}?" if near else "",
-                    about_host=True,
-                )
+                self._scope.tell_absent(name, place, who)
 
     def _table_of_vrf(self, name: str) -> int | None:
         interface = self._scope.host.interfaces.get(name)

@@ -1,6 +1,5 @@
 """The words of the top level for interfaces, and for addresses, routes and rules that are always there."""
 
-import difflib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated
 
@@ -102,7 +101,7 @@ class Statics:
             device = line.address.device
             if device is None:
                 device = default_interface
-                self._interface(device, place)
+                self._interface(device, place, Complaint.HOST)
             if line.address.use_vmac:
                 text = f"static_ipaddress: {line.address.address}: use_vmac is for virtual addresses; it is ignored"
                 self._scope.report.warning(place, text)
@@ -180,16 +179,8 @@ class Statics:
         return tuple(groups)
 
     def _interface(self, name: str | None, place: Place, klass: Complaint = Complaint.GENERAL) -> None:
-        known = self._scope.host.interfaces
-        if name is not None and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            self._scope.report.warning(
-                place,
-                f"there is no interface {name} on this host",
-                proposal=f"did you mean {near[0]}?" if near else "",
-                klass=klass,
-                about_host=True,
-            )
+        if name is not None and name not in self._scope.host.interfaces:
+            self._scope.tell_absent(name, place, klass=klass)
 
     def _has_members(self, block: TrackGroupBlock) -> bool:
         lines = enumerate(block.group)

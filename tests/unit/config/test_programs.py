@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kad.config.build import Scope
@@ -42,7 +44,7 @@ def made(
 ) -> tuple[tuple[str, ...] | None, list[tuple[str, int]]]:
     """What execve would get, and what was said, with exit codes."""
     report = Report()
-    programs = Programs(Scope(host or a_host(looks=LOOKS), report), secure=secure)
+    programs = Programs(Scope(host or a_host(looks=LOOKS), report), user="root" if secure else None, secure=secure)
     command = Command(text=text, **more)
     program = programs.make(command, "x/y", PLACE, klass=Complaint.GENERAL)
     programs.conclude()
@@ -98,6 +100,34 @@ def test_a_directory_that_others_can_change_is_not_safe() -> None:
     argv, findings = made("/wide/safe", secure=True)
     assert argv is None
     assert findings[0][0].startswith(f"{OPEN} /wide,")
+
+
+@pytest.mark.parametrize(
+    ("users", "uid", "argv"),
+    [
+        ({}, 0, None),
+        ({"keepalived_script": (1002, 1002)}, 0, ("/opt/safe",)),
+        # Who is not root cannot run anything as root.
+        ({}, 65534, ("/opt/safe",)),
+    ],
+)
+def test_with_security_root_runs_no_program_that_names_no_user(
+    users: dict[str, tuple[int, int]], uid: int, argv: tuple[str, ...] | None
+) -> None:
+    report = Report()
+    host = replace(a_host(looks=LOOKS, users=users), uid=uid)
+    programs = Programs(Scope(host, report), secure=True)
+    program = programs.make(Command(text="/opt/safe"), "x/y", PLACE)
+    assert (program.argv if program else None) == argv
+    check = programs.make_check(Command(text="/opt/safe"), "c/d", PLACE, None, native=True, tracked=True)
+    assert (check[0].argv if check else None) == argv
+    # What is never run needs no user.
+    assert programs.make_check(Command(text="killall -0 nginx"), "c/e", PLACE, None, native=True, tracked=True)
+    said = [(one.severity, one.text, one.klass.exit_code, one.about_host) for one in report.diagnostics]
+    text = "enable_script_security without script_user needs a user keepalived_script"
+    expected = [("warning", f"{text}; the program is not run", 5, True)]
+    expected += [("warning", f"{text}; the check is ignored", 5, True)]
+    assert [one for one in said if one[0] != "note"] == ([] if argv else expected)
 
 
 def test_another_user_may_run_what_others_can_change() -> None:

@@ -66,7 +66,8 @@ def test_well_formed_values(value: Value, text: str, expected: object) -> None:
         (values.address(), "192.0.2", "192.0.2 is not an IP address"),
         (values.address(4), "::1", "::1 is not an IPv4 address"),
         (values.address(multicast=True), "192.0.2.1", "192.0.2.1 is not a multicast address"),
-        (values.integers("CPU", 0, 9), "1 x", "x is not a whole number"),
+        (values.integers("CPU", 0, 9), "x 10", "x is not a whole number; 10 is not in 0..9"),
+        (values.address(), "192.0.2.300/24", "192.0.2.300/24 is not an IP address"),
     ],
 )
 def test_values_that_are_refused(value: Value, text: str, complaint: str | None) -> None:
@@ -86,6 +87,12 @@ def test_values_that_are_refused(value: Value, text: str, complaint: str | None)
         (values.seconds(), "1.5s", 1.5),
         (values.seconds(places=3), "0.12345", 0.123),
         (values.text(longest=3), "abcd", "abc"),
+        (values.address(), "192.0.2.1/24", "192.0.2.1"),
+        (values.address(), "192.0.2.1-9", "192.0.2.1"),
+        (values.address(6), "2001:DB8::1/x", "2001:db8::1"),
+        (values.address(multicast=True), "224.3.1.10/4", "224.3.1.10"),
+        (values.integers("CPU", 0, 9), "1 x 2", (1, 2)),
+        (values.interface_names(), "a/b eth0", ("eth0",)),
     ],
 )
 def test_values_that_stand_for_another(value: Value, text: str, expected: object) -> None:
@@ -102,7 +109,7 @@ def test_the_right_case_is_proposed(value: Value, near: str) -> None:
 
 
 def test_the_wrong_word_is_pointed_at() -> None:
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(Clamped) as caught:
         read(values.integers("CPU", 0, 9), "1 2 x")
     assert caught.value.index == 2
 
