@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from kad.config.grammar import words_of
 from kad.config.host import Host
-from kad.config.keyword import Block, Entry, Keyword, Layout
+from kad.config.keyword import Block, Entry, Keyword, Layout, instead_of
+from kad.config.mistakes import superfluous
 from kad.config.nearest import Nearest
 from kad.config.tree import Complaint, Node, Place, Report, Word
 from kad.config.values import Clamped, Missing, Value, Wrong
@@ -92,6 +93,8 @@ class Builder:
         self._merged: dict[Keyword, _Bags] = {}
         self._has_learnt = False
         self._unwritten: dict[int, Block] = {}
+        self._around: list[tuple[Layout, _Bags, str]] = []
+        """The blocks that are being built, from the outermost on, with the name of each."""
         self._known: dict[tuple[Keyword, str], Any] = {}
         """What well-formed lines said, as long as nothing had to be said about them."""
 
@@ -104,6 +107,13 @@ class Builder:
         if keyword is not None and keyword.merged:
             bags = self._merged.setdefault(keyword, bags)
         bags.setdefault((), _Bag())
+        self._around.append((layout, bags, " ".join(word.text for word in head)))
+        try:
+            return self._build(node, layout, head, bags)
+        finally:
+            self._around.pop()
+
+    def _build(self, node: Node, layout: Layout, head: tuple[Word, ...], bags: _Bags) -> Block:
         if layout.head is not None:
             name, value = layout.head
             bags[()].values[name] = self._name(value, head, node)
@@ -186,7 +196,7 @@ class Builder:
         elif keyword.value is not None:
             value = self._read(node, node.keyword, keyword.value, entry, layout)
             if keyword.unique and name in bag.values:
-                self._report.warning(node.place, f"{node.keyword} is given a second time; the first one counts")
+                self._report.warning(node.place, f"{node.keyword} is written twice; the first one is used")
                 return
             self._keep(bag, name, value, node.place, keyword.collected)
 
@@ -195,7 +205,7 @@ class Builder:
         if rest:
             self._report.warning(node.place, f"{node.keyword} takes no words before its brace; {rest} is ignored")
         if entry.keyword.unique and entry.field in bag.collected:
-            self._report.warning(node.place, f"{node.keyword} is given a second time; the first one counts")
+            self._report.warning(node.place, f"{node.keyword} is written twice; the first one is used")
             return
         if not node.children and not entry.keyword.may_be_empty:
             self._report.warning(node.place, f"{node.keyword} is empty")
@@ -273,7 +283,8 @@ class Builder:
         except Clamped as clamped:
             place = self._place(node, words[clamped.index], keyword) if words else node.place
             tell = self._report.note if clamped.is_harmless else self._report.warning
-            tell(place, f"{node.keyword}: {clamped.text}; {clamped.consequence}")
+            subject = value.subject(words) if value.subject is not None else node.keyword
+            tell(place, f"{subject}: {clamped.text}; {clamped.consequence}")
             return clamped.value
         except Wrong as wrong:
             self._wrong(node, entry, words, wrong, layout)
@@ -287,7 +298,7 @@ class Builder:
 
     def _missing(self, node: Node, entry: Entry, value: Value) -> None:
         klass = entry.keyword.missing
-        text = f"{node.keyword} needs {value.arguments}, and nothing stands there"
+        text = f"{node.keyword} needs {value.arguments}"
         if klass is Complaint.MISSING_WORD:
             self._report.error(node.place, text, klass=klass)
         else:
@@ -298,36 +309,60 @@ class Builder:
     ) -> None:
         shift = 1 if entry.keyword.is_entries else 0
         at = words[wrong.index].offset - shift if wrong.index < len(words) else 0
-        name = entry.name
-        default = entry.keyword.default
-        consequence = f"the default ({default}) holds" if default else "it is ignored"
-        proposal = wrong.proposal
+        value = entry.keyword.value
+        name = value.subject(words) if value is not None and value.subject is not None else entry.name
+        proposal = wrong.advice or (f"did you mean {wrong.proposal}?" if wrong.proposal else "")
+        if layout is not None and not proposal:
+            written = words[0].text if len(words) == 1 else ""
+            proposal = superfluous(written, entry.keyword.default)
         if layout is not None and not proposal:
             sibling = self._nearest.sibling(node.keyword, words, layout)
             proposal = f"did you mean {sibling}?" if sibling else ""
-        elif proposal:
-            proposal = f"did you mean {proposal}?"
         if isinstance(wrong, Missing):
             self._report.error(node.line.place_of(at), f"{name}: {wrong.text}", klass=Complaint.MISSING_WORD)
             return
-        self._report.warning(node.line.place_of(at), f"{name}: {wrong.text}; {consequence}", proposal=proposal)
+        self._report.warning(
+            node.line.place_of(at), f"{name}: {wrong.text}; {self._consequence(entry)}", proposal=proposal
+        )
+
+    def _consequence(self, entry: Entry) -> str:
+        keyword = entry.keyword
+        if keyword.block is not None:
+            return "the block is ignored"
+        if keyword.value is not None and keyword.value.noun:
+            return f"the {keyword.value.noun} is ignored"
+        if keyword.inherits and (inherited := self._inherited(keyword.inherits)):
+            return f"using {keyword.inherits} {inherited}"
+        return f"using default ({keyword.default})" if keyword.default else "the line is ignored"
+
+    def _inherited(self, word: str) -> str:
+        """What this keyword of the nearest block around says, or its default."""
+        for layout, bags, _ in reversed(self._around[:-1]):
+            entry = layout.words.get(word)
+            if entry is not None and entry.keyword.value is not None:
+                bag = bags.get(entry.path)
+                written = bag.values.get(entry.field) if bag is not None else None
+                return entry.keyword.default if written is None else entry.keyword.value.write(written)
+        return ""
 
     def _note(self, node: Node, entry: Entry, layout: Layout) -> None:
         if entry.is_deprecated:
-            self._report.warning(node.place, f"{node.keyword} is an old spelling", proposal=f"write {entry.name}")
+            self._report.warning(node.place, f"{node.keyword} is a deprecated spelling", proposal=f"write {entry.name}")
         elif entry.keyword.instead:
-            self._report.warning(node.place, f"{node.keyword} is old", proposal=f"use {entry.keyword.instead}")
+            value = node.line.text[len(node.keyword) :].strip()
+            proposal = f"write {instead_of(entry.keyword, value, self._around[-1][2])}"
+            self._report.warning(node.place, f"{node.keyword} is deprecated", proposal=proposal)
         if not entry.keyword.effect and (layout.context, entry.name) not in self._noted:
             self._noted.add((layout.context, entry.name))
-            self._report.note(node.place, f"{node.keyword}: known to keepalived, has no effect in kad yet")
+            self._report.note(node.place, f"{node.keyword}: has no effect in kad yet")
 
     def _unknown(self, node: Node, layout: Layout) -> None:
         if not node.keyword:
             return
-        where = f"in {layout.context.rpartition('/')[2]}" if layout.context else "here"
+        where = f"in {layout.context.rpartition('/')[2]}" if layout.context else "at the top level"
         dropped = "the block is ignored" if node.children is not None else "the line is ignored"
         self._report.warning(
             node.place,
-            f"{node.keyword} is no keyword {where}; {dropped}",
-            proposal=self._nearest.proposal(node.keyword, layout),
+            f"unknown keyword {node.keyword} {where}; {dropped}",
+            proposal=self._nearest.proposal(node.keyword, layout, node.line.text),
         )

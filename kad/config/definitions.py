@@ -74,7 +74,7 @@ class Definitions:
                 self._values[name] = (value,)
             self._steps += 1
             if depth > _MOST_REPLACEMENTS or self._steps > _MOST_STEPS:
-                self._report.error(place, "the definitions used here never come to an end")
+                self._report.error(place, "the definitions used here expand without end")
                 return
             more = self._look(current.strip(), depth, place)
             if more is None:
@@ -157,7 +157,9 @@ class Definitions:
                 return (_COMMENT_SIGNS[name],)
             case "_ENV", [variable]:
                 if variable not in self._host.environment:
-                    self._report.warning(place, f"the environment has no {variable}; nothing stands for it")
+                    self._report.warning(
+                        place, f"the environment variable {variable} is not set; it is replaced by nothing"
+                    )
                 value = self._host.environment.get(variable, "")
                 return (value.encode(errors="surrogateescape").decode(errors="replace"),)
             case "_RANDOM", [*bounds] if len(bounds) <= 2 and all(bound.isdecimal() for bound in bounds):
@@ -176,7 +178,7 @@ class Definitions:
         matched = _SEQUENCE.match(text)
         try:
             if matched is None:
-                raise BadSequence("needs (NAME, VALUE ...) and a text behind it")
+                raise BadSequence("needs (NAME, VALUE ...) and a text after it")
             kind, inside, rest = matched[1], self._inserted(matched[2], place), matched[3]
             assigned = tuples(inside) if kind == "LST" else sequence(inside, kind == "SEQx")
         except BadSequence as bad:
@@ -191,9 +193,9 @@ class Definitions:
             name = used[1] or used[2]
             lines = self._values.get(name)
             if lines is None:
-                self._report.note(place, f"{used[0]} is not defined here, and stands for itself")
+                self._report.note(place, f"{used[0]} is not defined; it is left as it is")
             elif len(lines) > 1:
-                self._report.note(place, f"{used[0]} has several lines, so nothing may follow it; it stands for itself")
+                self._report.note(place, f"{used[0]} has several lines, so nothing may follow it; it is left as it is")
 
 
 def _is_quoted(text: str, at: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from kad.config.keyword import Entry, Layout
+from kad.config.keyword import Entry, Layout, instead_of
 
 _TOP = "the top level"
 
@@ -48,9 +48,11 @@ def _text(word: str, entry: Entry, silent: bool) -> str:
     if word != entry.name:
         lines.append(f"    {'old spelling of' if entry.is_deprecated else 'the same as'} {entry.name}")
     if keyword.instead:
-        lines.append(f"    old; use {keyword.instead}")
+        lines.append(
+            f"    deprecated; write {instead_of(keyword, keyword.value.arguments if keyword.value else '', 'NAME')}"
+        )
     if silent:
-        lines.append("    known to keepalived, has no effect in kad yet")
+        lines.append("    has no effect in kad yet")
     return "".join(f"{line}\n" for line in lines)
 
 

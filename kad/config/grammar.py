@@ -97,9 +97,9 @@ class _Parser:
         self._expect_no_brace()
         unclosed = self._stack[1:]
         for node in unclosed[:_MOST_UNCLOSED]:
-            self._never_closed(node, "to the end of the file")
+            self._never_closed(node, "before the end of the file")
         if len(unclosed) > _MOST_UNCLOSED:
-            text = f"{len(unclosed) - _MOST_UNCLOSED} more blocks inside it are never closed"
+            text = f"{len(unclosed) - _MOST_UNCLOSED} more blocks inside it are not closed"
             self._report.error(unclosed[_MOST_UNCLOSED - 1].place, text)
         return self.root
 
@@ -142,7 +142,7 @@ class _Parser:
     def _never_closed(self, node: Node, until: str) -> None:
         suspect = self._suspects.pop(0) if self._suspects else node
         name = suspect.keyword or "{"
-        self._report.error(suspect.place, f"the block {name} that begins here is not closed {until}", proposal="add }")
+        self._report.error(suspect.place, f"the block {name} is not closed {until}", proposal="add }")
 
     def _drop_to(self, depth: int) -> None:
         del self._stack[depth + 1 :]
@@ -159,7 +159,7 @@ class _Parser:
         node, self._waiting = self._waiting, None
         if node is None or node.meaning is None or not node.meaning.opens:
             return
-        self._report.error(node.place, f"{node.keyword} opens a block, but no {{ follows", proposal="add {")
+        self._report.error(node.place, f"{node.keyword} opens a block: {{ expected", proposal="add {")
         self._excess += 1
         node.children = []
         self._push(node)
@@ -170,8 +170,8 @@ class _Parser:
             node.children = []
             self._push(node)
             return
-        name = f"{node.keyword} opens no block, so the brace" if node is not None else "the brace"
-        self._report.error(line.place, f"{name} has no place here", proposal="remove { and its }")
+        reason = f": {node.keyword} takes no block" if node is not None else ""
+        self._report.error(line.place, f"unexpected {{{reason}", proposal="remove { and its }")
         # Without a meaning of its own, what the block holds is read as part of the block around.
         anonymous = Node(line, "", self._stack[-1].meaning)
         anonymous.children = self._stack[-1].children
@@ -180,7 +180,7 @@ class _Parser:
     def _close(self, line: Line) -> None:
         self._expect_no_brace()
         if len(self._stack) == 1:
-            self._report.error(line.place, "this closing brace closes nothing", proposal="remove }")
+            self._report.error(line.place, "unmatched }", proposal="remove }")
             return
         node = self._stack[-1]
         self._drop_to(len(self._stack) - 2)

@@ -47,7 +47,9 @@ class Keyword:
     effect: bool = True
     """kad acts on it."""
     instead: str = ""
-    """What to write instead of a word that is old altogether."""
+    """What to write instead of a deprecated word; {value} is its value, {block} the name of the block around it."""
+    inherits: str = ""
+    """The keyword of a block around whose value holds when nothing is written."""
     exact: bool = False
     """Words too many make the line wrong; elsewhere they are ignored."""
     missing: Complaint = Complaint.MISSING_WORD
@@ -77,6 +79,14 @@ class Inline:
     effect: bool = True
     also: tuple[tuple[str, str], ...] = ()
     """Further words for some of them: (WORD, its name in the struct)."""
+
+
+def instead_of(keyword: Keyword, value: str, block: str) -> str:
+    """What to write for a deprecated word with that value."""
+    text = keyword.instead.format(value=value, block=block)
+    if text != keyword.instead:
+        return text
+    return f"{text} {value}".rstrip()
 
 
 def keyword(value: Value, help: str, **more: Any) -> Keyword:

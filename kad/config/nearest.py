@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 
-from kad.config.keyword import Layout
+from kad.config.keyword import Keyword, Layout, instead_of
+from kad.config.mistakes import MEMBERS, RENAMED, is_shell
 from kad.config.tree import Node, Word
 
 _MOST_SEARCHES = 300
@@ -17,11 +18,16 @@ class Nearest:
     def __init__(self, layout: Layout) -> None:
         self._used: set[str] = set()
         self._blocks: dict[str, list[str]] = {}
+        self._deprecated: dict[str, Keyword] = {}
+        self._members: set[str] = set()
+        """Names of blocks that are listed in others."""
         for inner in layout.layouts():
             for word in inner.words:
                 contexts = self._blocks.setdefault(word, [])
                 if inner.context not in contexts:
                     contexts.append(inner.context)
+                if inner.words[word].keyword.instead:
+                    self._deprecated[word] = inner.words[word].keyword
         self._known: dict[tuple[str, str], str] = {}
         self._alike: dict[tuple[str, str], list[str]] = {}
 
@@ -30,12 +36,22 @@ class Nearest:
         waiting = [tree]
         while waiting:
             node = waiting.pop()
+            if node.keyword == MEMBERS[0]:
+                self._members.update(node.line.text.split()[1:2])
             if node.meaning is not None and node.meaning.layout is not None:
                 self._used.add(node.meaning.layout.context)
             waiting += [child for child in node.children or () if child.children]
 
-    def proposal(self, word: str, layout: Layout) -> str:
-        """What to do about a word that is unknown in this block; empty when nothing is likely."""
+    def proposal(self, word: str, layout: Layout, line: str) -> str:
+        """What to do about a line whose word is unknown in this block; empty when nothing is likely."""
+        if word in self._deprecated and self._deprecated[word].instead in layout.words:
+            return f"write {instead_of(self._deprecated[word], line[len(word) :].strip(), '')}"
+        if word in self._members and MEMBERS[1] in layout.words:
+            return f"list the members in {MEMBERS[1]} {{ }}"
+        if RENAMED.get(word) in layout.words:
+            return f"did you mean {RENAMED[word]}?"
+        if not layout.context and is_shell(line):
+            return "remove the line: it looks like a shell command"
         key = (layout.context, word)
         if key not in self._known:
             if len(self._known) >= _MOST_SEARCHES:
@@ -61,7 +77,9 @@ class Nearest:
         return ""
 
     def sibling(self, word: str, words: tuple[Word, ...], layout: Layout) -> str:
-        """A like-named keyword of the same block whose value these words are."""
+        """A like-named keyword of the same block whose value these words are; nearly any takes a number."""
+        if words and words[0].text.lstrip("+-").replace(".", "", 1).isdecimal():
+            return ""
         key = (layout.context, word)
         if key not in self._alike:
             self._alike[key] = difflib.get_close_matches(word, layout.words, n=4, cutoff=0.6)

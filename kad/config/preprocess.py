@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os.path
 import re
 import sys
@@ -88,7 +89,7 @@ class Preprocessor:
         if is_error:
             self._report.error(place, text, klass=Complaint.FILES)
         else:
-            self._report.note(place, f"{text}; the include is passed over")
+            self._report.note(place, f"{text}; the include is skipped")
 
     def _file(self, name: str, place: Place, checks: str) -> Iterator[Line]:
         real = self._host.files.resolve(name)
@@ -102,6 +103,10 @@ class Preprocessor:
         except OSError as error:
             self._cannot(place, name, f"cannot be read: {error.strerror}", "r" in checks)
             return
+        if data.startswith(codecs.BOM_UTF8):
+            data = data.removeprefix(codecs.BOM_UTF8)
+            text = "the file begins with a byte-order mark, which keepalived reads as a part of the first word"
+            self._report.warning(Place(name, 1, 1), f"{text}; it is skipped", proposal="save the file without it")
         self._sources[name] = data
         lines = self._decoded(data, name)
         self._open.append(real)
@@ -153,7 +158,7 @@ class Preprocessor:
         if length > LONGEST_LINE:
             self._report.warning(
                 place,
-                f"the line has {length} bytes; keepalived drops what stands before the {LONGEST_LINE}th",
+                f"the line has {length} bytes; keepalived drops everything before the {LONGEST_LINE}th",
                 proposal="split it, or put the long part into a file of its own",
             )
         text = self._without_comment(raw, place)

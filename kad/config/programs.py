@@ -18,6 +18,7 @@ _STICKY, _GROUP_WRITES, _OTHERS_WRITE, _SETUID = 0o1000, 0o020, 0o002, 0o4000
 _SHELLS = ("/bin/bash", "/bin/sh")
 _DEFAULT_USER = "keepalived_script"
 _DEFAULT_PATH = "/bin:/usr/bin"
+_REDIRECTION = re.compile(r"[0-9]*[<>]|&>")
 _SHELL_OWN = re.compile(r"(?:\[\[?|!|\(|\{|if|while|for|until|case|test|exit|true|false|cd|set|export|:|\.|\w+=.*)\Z")
 
 
@@ -56,7 +57,8 @@ class Programs:
         """The program, or None when it cannot run, which has then been said; `klass` is that of a missing one."""
         self._klass, self._missing, self._need, self._tracked = klass, klass, "the program is not run", False
         name, group = self._names(command, user)
-        if self._lacks_user(name, place, self._need) or not self._exists(name, group, place):
+        proposal = _quoted(command)
+        if self._lacks_user(name, place, self._need) or not self._exists(name, group, place, proposal=proposal):
             return None
         words = split(command.text)
         shell = is_for_shell(command.text)
@@ -130,11 +132,9 @@ class Programs:
     ) -> Program:
         """Whether the tool is there, and whether the user may use it, does not matter."""
         words = split(command.text)
-        nothing = "no program"
         if is_for_shell(command.text):
-            nothing = "no shell and no program"
             words = (_SHELLS[0], "-c", command.text.replace('\\"', '"'))
-        self.scope.report.note(place, f"{command.text}: kad answers this itself, {nothing} is started: {probe}")
+        self.scope.report.note(place, f"{command.text}: checked natively: {probe}")
         return self._made(command, identity, place, names, words, probe)
 
     def _names(self, command: Command, user: Command | None) -> tuple[str | None, str | None]:
@@ -155,11 +155,14 @@ class Programs:
             return None
         return Command(text="", user=user, group=group)
 
-    def _exists(self, user: str | None, group: str | None, place: Place, consequence: str = "") -> bool:
+    def _exists(
+        self, user: str | None, group: str | None, place: Place, consequence: str = "", proposal: str = ""
+    ) -> bool:
         host = self.scope.host
         for name, known, what in ((user, host.users, "user"), (group, host.groups, "group")):
             if name is not None and name not in known:
-                self._absent(place, f"there is no {what} {name} on this host; {consequence or self._need}", self._klass)
+                text = f"there is no {what} {name} on this host; {consequence or self._need}"
+                self._absent(place, text, self._klass, proposal)
                 return False
         return True
 
@@ -172,28 +175,26 @@ class Programs:
         self.scope.report.warning(place, text, proposal=proposal, about_host=True)
         return True
 
-    def _absent(self, place: Place, text: str, klass: Complaint) -> None:
+    def _absent(self, place: Place, text: str, klass: Complaint, proposal: str = "") -> None:
         if self._tracked and self.testing and klass is not Complaint.NONE:
-            self.scope.report.error(place, text, klass=klass)
+            self.scope.report.error(place, text, proposal=proposal, klass=klass)
         else:
-            self.scope.report.warning(place, text, klass=klass, about_host=True)
+            self.scope.report.warning(place, text, proposal=proposal, klass=klass, about_host=True)
 
     def _shell(self, text: str, place: Place) -> tuple[str, ...] | None:
         for shell in _SHELLS:
             if self.scope.host.files.look(shell) is not None:
                 unescaped = text.replace('\\"', '"')
-                self.scope.report.note(place, f"{text}: this is meant for a shell, and {shell} runs it")
+                self.scope.report.note(place, f"{text}: needs a shell; {shell} runs it")
                 self._look_inside(text, place)
                 return (shell, "-c", unescaped)
-        self._absent(
-            place, f"{text}: this is meant for a shell, and this host has none of {' '.join(_SHELLS)}", self._missing
-        )
+        self._absent(place, f"{text}: needs a shell, and this host has neither {' nor '.join(_SHELLS)}", self._missing)
         return None
 
     def _look_inside(self, text: str, place: Place) -> None:
         """Say when the first program that the shell would start is not there."""
         name = _first_word(text)
-        if _SHELL_OWN.match(name) or "$" in name or "`" in name:
+        if _SHELL_OWN.match(name) or _REDIRECTION.match(name) or "$" in name or "`" in name:
             return
         if self._search(name) is None:
             self.scope.report.note(place, f"{name} is not found on this host", about_host=True)
@@ -251,8 +252,8 @@ class Programs:
         open_part = next((part for part in _parts(real) if self._is_open(part)), None)
         if open_part is None:
             return True
-        consequence = "enable_script_security forbids to run it" if self.secure else "it is run all the same"
-        text = f"others than root can change {open_part}, so root running {path} is not safe; {consequence}"
+        consequence = "enable_script_security forbids to run it" if self.secure else "it is run anyway"
+        text = f"users other than root can change {open_part}, so running {path} as root is not safe; {consequence}"
         remedy = self._remedy(open_part)
         if self.secure and self._tracked and self.testing:
             self.scope.report.error(place, text, proposal=remedy, klass=Complaint.SECURITY)
@@ -287,11 +288,18 @@ class Programs:
         if self.first is not None and not self.secure:
             self.scope.report.warning(
                 self.first,
-                "scripts are run, and nobody asked for enable_script_security",
+                "scripts run without enable_script_security",
                 proposal="put enable_script_security and script_user into global_defs",
                 klass=Complaint.SECURITY,
                 about_host=True,
             )
+
+
+def _quoted(command: Command) -> str:
+    """What is read as a user is an argument, where the command is not quoted."""
+    if command.user is None:
+        return ""
+    return f'quote the whole command: "{" ".join(filter(None, (command.text, command.user, command.group)))}"'
 
 
 def _unfound(text: str) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def include_checks() -> Value:
 
     def read(word: Word) -> str:
         if word.text.lstrip("+-") not in _CHECKS:
-            raise Wrong(f"{word.text} is none of {' '.join(_CHECKS)}")
+            raise Wrong(f"{word.text} is not one of {', '.join(_CHECKS)}")
         return word.text
 
     return Value(

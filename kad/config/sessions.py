@@ -35,7 +35,7 @@ def to_bfd(
         followed |= {check.name for check in checks if isinstance(check, BfdCheck)}
     for block in file.bfd_instance:
         if block.name in sessions and block.name not in followed:
-            text = f"nobody follows bfd_instance {block.name}; its session is not begun"
+            text = f"bfd_instance {block.name} is not tracked; its session is not started"
             scope.report.note(scope.places.of(block), text)
     wanted = tuple(one for name, one in sessions.items() if name in followed)
     if not wanted:

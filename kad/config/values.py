@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
+from kad.config.mistakes import choice
 from kad.config.tree import Word
 
 V = TypeVar("V")
@@ -18,11 +19,13 @@ WORD = r'[^\s"]+'
 class Wrong(ValueError):
     """The words do not say a value; `index` is the word to point at."""
 
-    def __init__(self, text: str, index: int = 0, proposal: str = "") -> None:
+    def __init__(self, text: str, index: int = 0, proposal: str = "", advice: str = "") -> None:
+        """`proposal`: a value that was probably meant; `advice`: what to do instead, in words."""
         super().__init__(text)
         self.text = text
         self.index = index
         self.proposal = proposal
+        self.advice = advice
 
 
 class Missing(Wrong):
@@ -50,6 +53,10 @@ class Value:
     """Words that are looked at; keepalived ignores more, silently."""
     is_command: bool = False
     """The first word keeps its quotes and backslashes: a program and its arguments."""
+    noun: str = ""
+    """What a line of a block is: route."""
+    subject: Callable[[Words], str] | None = None
+    """What a diagnostic calls such a line: route 10.0.0.0/8; by default its first word."""
 
 
 def quote(text: str) -> str:
@@ -181,7 +188,8 @@ def each_word(words: Words, read: Callable[[Word], V]) -> tuple[V, ...]:
 
 def seconds(low: float = 0.0, high: float | None = None, *, places: int = 6) -> Value:
     """Seconds with at most `places` decimals; more are rounded."""
-    bounds = f"{low:g}..{high:g}" if high is not None else f">={low:g}"
+    # What nobody would wait for is no bound that helps a reader.
+    bounds = f"{decimal(low)}..{decimal(high)}" if high is not None and high < 1e9 else f">={decimal(low)}"
 
     def read(words: Words) -> float:
         text = words[0].text
@@ -225,7 +233,9 @@ def boolean() -> Value:
             return True
         if words[0].text not in _TRUTH:
             near = words[0].text.lower()
-            raise Wrong(f"{words[0].text} is none of true on yes false off no", proposal=near if near in _TRUTH else "")
+            raise Wrong(
+                f"{words[0].text} is not one of true, on, yes, false, off, no", proposal=near if near in _TRUTH else ""
+            )
         return _TRUTH[words[0].text]
 
     return Value(
@@ -237,14 +247,22 @@ def boolean() -> Value:
     )
 
 
-def one_of(*choices: str, ignore_case: bool = False) -> Value:
-    """One of these words."""
+def one_of(
+    *choices: str,
+    ignore_case: bool = False,
+    meant: Mapping[str, str] | None = None,
+    advice: Mapping[str, str] | None = None,
+) -> Value:
+    """One of these words; `meant` and `advice`: which one others in lower case stand for, and what to do instead."""
 
     def read(words: Words) -> str:
         text = words[0].text.upper() if ignore_case else words[0].text
         if text not in choices:
-            folded = [choice for choice in choices if choice.lower() == text.lower()]
-            raise Wrong(f"{words[0].text} is none of {' '.join(choices)}", proposal=folded[0] if folded else "")
+            raise Wrong(
+                f"{words[0].text} is not one of {', '.join(choices)}",
+                proposal=choice(text, choices, meant or {}),
+                advice=(advice or {}).get(text.lower(), ""),
+            )
         return text
 
     pattern = "|".join(re.escape(choice) for choice in sorted(choices, key=len, reverse=True))

@@ -99,7 +99,7 @@ def track_line(most: int) -> Value:
                 case "reverse" | "noreverse":
                     complaints.add(f"{words[at].text} must follow weight and its number", at)
                 case other:
-                    complaints.add(f"{other} is none of weight reverse noreverse", at)
+                    complaints.add(f"{other} is not one of weight, reverse, noreverse", at)
             at += 1
         if number is not None and abs(number) > most:
             number = max(-most, min(most, number))

@@ -87,7 +87,7 @@ def to_file(block: FileBlock, scope: Scope) -> TrackedFile:
         scope.report.warning(place, text, about_host=True)
     asked = block.init_file
     if asked is not None and asked.overwrite and found is not None and found.kind != "file":
-        text = f"{path} is no plain file; init_file does not write it"
+        text = f"{path} is not a regular file; init_file does not write it"
         scope.report.warning(scope.places.of(block, "init_file"), text, about_host=True)
     return TrackedFile(
         name=block.name,
@@ -155,11 +155,11 @@ def _pattern(block: ProcessBlock, scope: Scope) -> ProcessWords:
             match = "exact"
     whole = block.full_command or match != "none"
     if "/" in name and not whole:
-        text = f"{name} is a path, and the short name of a process is none; its whole command is compared"
+        text = f"{name} is a path, which is never the short name of a process; the whole command is compared"
         scope.report.note(place, text, proposal="add full_command, or write the short name")
         whole = True
     if not whole and len(name.encode(errors="surrogateescape")) > NAME_BYTES:
-        text = f"the kernel keeps {NAME_BYTES} bytes of a name; {name[:NAME_BYTES]} is looked for"
+        text = f"the kernel keeps {NAME_BYTES} bytes of a process name; it is compared with {name[:NAME_BYTES]}"
         scope.report.note(place, text, proposal="add full_command to compare argv[0]")
     return ProcessWords(name=name, full_command=whole, arguments=tuple(arguments), param_match=match)
 

@@ -22,7 +22,9 @@ class ProcessesRun(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     def __str__(self) -> str:
         joined = (" and " if self.each else " or ").join(map(str, self.patterns))
-        return f"is there a process {joined}"
+        if self.each and len(self.patterns) > 1:
+            return f"processes {joined} run"
+        return f"a process {joined} runs"
 
 
 class ProcessOfFileRuns(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -31,7 +33,7 @@ class ProcessOfFileRuns(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     path: str
 
     def __str__(self) -> str:
-        return f"does the process of {self.path} live"
+        return f"the process of {self.path} runs"
 
 
 class FileExists(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -41,7 +43,7 @@ class FileExists(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     kind: Literal["file", "directory", "anything"]
 
     def __str__(self) -> str:
-        return f"is there a {'file' if self.kind == 'anything' else self.kind} {self.path}"
+        return f"{'' if self.kind == 'anything' else self.kind + ' '}{self.path} exists"
 
 
 Question = ProcessesRun | ProcessOfFileRuns | FileExists
@@ -55,7 +57,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """The answer that counts as success."""
 
     def __str__(self) -> str:
-        return f"{self.asks}? {'yes' if self.good_if else 'no'} is good"
+        return f"OK {'if' if self.good_if else 'unless'} {self.asks}"
 
 
 class _Word(NamedTuple):

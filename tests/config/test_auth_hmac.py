@@ -118,7 +118,7 @@ def test_the_number_of_a_key(number: str) -> None:
 
 def test_the_first_key_of_a_number_counts() -> None:
     made = text(f"key 1 {TEXT}", f"key 1 hex:{DIGITS}", "active_key 1")
-    assert findings(made) == ["warning 7 A: key 1 is given a second time; the first one counts"]
+    assert findings(made) == ["warning 7 A: key 1 is written twice; the first one is used"]
     found = instance(made).auth_hmac
     assert found is not None
     assert found.keys == (HmacKey(id=1, secret=TEXT.encode()),)
@@ -161,7 +161,7 @@ def test_the_modes(version: str) -> None:
 
 def test_strict_mode_enforces() -> None:
     made = text(f"key 1 {TEXT}", "active_key 1", "mode permissive", more="strict_mode")
-    assert "warning 8 A: strict mode knows no mode permissive; enforce is used" in findings(made)
+    assert "warning 8 A: strict mode does not support mode permissive; enforce is used" in findings(made)
     found = instance(made).auth_hmac
     assert found is not None
     assert found.mode == "enforce"
@@ -170,7 +170,7 @@ def test_strict_mode_enforces() -> None:
 def test_it_takes_the_place_of_a_password() -> None:
     more = "authentication {\nauth_type PASS\nauth_pass 1234\n}"
     made = text(f"key 1 {TEXT}", "active_key 1", more=more)
-    assert findings(made) == ["warning 9 A: authentication does not go with auth_hmac; it is ignored"]
+    assert findings(made) == ["warning 9 A: authentication cannot be combined with auth_hmac; it is ignored"]
     found = instance(made)
     assert found.authentication is None
     assert found.auth_hmac is not None

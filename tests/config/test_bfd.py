@@ -99,7 +99,7 @@ def test_of_two_sessions_with_one_neighbour_the_first_counts() -> None:
 def test_a_session_that_nobody_follows_is_not_begun() -> None:
     analysis = judged(block() + INSTANCE.replace("TRACK", ""))
     assert sessions(analysis) == ()
-    assert "note 1 nobody follows bfd_instance peer; its session is not begun" in said(analysis)
+    assert "note 1 bfd_instance peer is not tracked; its session is not started" in said(analysis)
 
 
 def test_who_tracks_it_has_its_weight() -> None:

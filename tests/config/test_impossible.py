@@ -67,11 +67,11 @@ def of(analysis: Analysis) -> VrrpInstance:
         ),
         (
             instance(more="virtual_routes {\n2001:db8::/64 via fe80::1%eth0 dev eth0\n}\n"),
-            "warning 8:19 virtual_routes: fe80::1%eth0 is not an IP address",
+            "warning 8:19 fe80::1%eth0 is not an IP address",
         ),
         (
             instance(more="virtual_routes {\n2001:db8::/64 nexthop via fe80::1%eth0 dev eth0\n}\n"),
-            "warning 8:27 virtual_routes: fe80::1%eth0 is not an IP address",
+            "warning 8:27 fe80::1%eth0 is not an IP address",
         ),
         ("static_ipaddress {\nfe80::1%eth0 dev eth0\n}\n", "warning 2:1 static_ipaddress: fe80::1%eth0"),
         (service("connect_ip fe80::1%eth0"), "warning 7:12 connect_ip: fe80::1%eth0 is not an IP address"),
@@ -114,11 +114,11 @@ def of(analysis: Analysis) -> VrrpInstance:
         ),
         (
             instance(more="virtual_routes {\n198.51.100.0/24 dev a/b\n}\n"),
-            "warning 8:21 virtual_routes: dev: a/b cannot be the name of an interface",
+            "warning 8:21 dev: a/b cannot be the name of an interface",
         ),
         (
             instance(more="virtual_rules {\niif 0123456789abcdef table 5 preference 7\n}\n"),
-            "warning 8:5 virtual_rules: iif: 0123456789abcdef cannot be the name of an interface",
+            "warning 8:5 iif: 0123456789abcdef cannot be the name of an interface",
         ),
         (service("bind_if 0123456789abcdef"), "warning 7:9 bind_if: 0123456789abcdef cannot be the name"),
         ("global_defs {\nlvs_sync_daemon a/b\n}\n", "warning 2:17 lvs_sync_daemon: a/b cannot be the name"),
@@ -148,31 +148,31 @@ def of(analysis: Analysis) -> VrrpInstance:
         ),
         (
             instance(more=f"virtual_rules {{\n{RULE} table 5 preference 1_000\n}}\n"),
-            "warning 8:47 virtual_rules: preference: 1_000 is not a whole number",
+            "warning 8:47 preference: 1_000 is not a whole number",
         ),
         (
             instance(more=f"virtual_rules {{\n{RULE} goto 50 preference 0100\n}}\n"),
-            "warning 8:1 virtual_rules: goto 50 does not lead beyond the preference 64",
+            "warning 8:1 goto 50 must be above the preference 64",
         ),
         (
             instance(more="virtual_rules {\nfwmark 0x1ffffffff table 5 preference 7\n}\n"),
-            "warning 8:8 virtual_rules: fwmark: 0x1ffffffff is not a mark, nor a mark and a mask, of 0..4294967295",
+            "warning 8:8 fwmark: 0x1ffffffff is not a mark, nor a mark and a mask, of 0..4294967295",
         ),
         (
             instance(more="virtual_rules {\nfwmark 1/0x1ffffffff table 5 preference 7\n}\n"),
-            "warning 8:8 virtual_rules: fwmark: 1/0x1ffffffff is not a mark",
+            "warning 8:8 fwmark: 1/0x1ffffffff is not a mark",
         ),
         (
             instance(more=f"virtual_routes {{\n{ROUTE} encap ip id 5 dst 192.0.2.3 flags 65536\n}}\n"),
-            "warning 8:69 virtual_routes: flags: 65536 is not in 0..65535",
+            "warning 8:69 flags: 65536 is not in 0..65535",
         ),
         (
             instance(more=f"virtual_routes {{\n{ROUTE} rto_min 121s\n}}\n"),
-            "warning 8:43 virtual_routes: rto_min: 121s is above 120s",
+            "warning 8:43 rto_min: 121s is above 120s",
         ),
         (
             instance(more=f"virtual_routes {{\n{ROUTE} rtt 961s\n}}\n"),
-            "warning 8:39 virtual_routes: rtt: 961s is above 960s",
+            "warning 8:39 rtt: 961s is above 960s",
         ),
         (
             instance(more=f"virtual_routes {{\n{ROUTE} rtt 200s\n}}\n"),
@@ -184,19 +184,19 @@ def of(analysis: Analysis) -> VrrpInstance:
         ),
         (
             instance(more="virtual_routes {\ninet6 198.51.100.0/24 no_track dev eth0\n}\n"),
-            "warning 8:7 virtual_routes: IPv4 and IPv6 are mixed: inet6 198.51.100.0/24; it is ignored",
+            "warning 8:7 IPv4 and IPv6 are mixed: inet6 198.51.100.0/24",
         ),
         (
             instance(more="virtual_rules {\nto 192.0.2.0/24 inet6 all table 7 preference 9\n}\n"),
-            "warning 8:4 virtual_rules: IPv4 and IPv6 are mixed: inet6 192.0.2.0/24; it is ignored",
+            "warning 8:4 IPv4 and IPv6 are mixed: inet6 192.0.2.0/24",
         ),
         (
             "static_rules {\ninet from 2001:db8::/32 table 7 preference 9\n}\n" + instance(),
-            "warning 2:11 static_rules: IPv4 and IPv6 are mixed: inet 2001:db8::/32; it is ignored",
+            "warning 2:11 IPv4 and IPv6 are mixed: inet 2001:db8::/32",
         ),
         (
             instance(more="virtual_routes {\n198.51.100.0/24 no_track nexthop via fe80::1 dev eth0\n}\n"),
-            "warning 8:38 virtual_routes: IPv4 and IPv6 are mixed: 198.51.100.0/24 fe80::1; it is ignored",
+            "warning 8:38 IPv4 and IPv6 are mixed: 198.51.100.0/24 fe80::1",
         ),
         (instance(f"priority {'9' * 5000}"), "warning 4:10 priority: "),
         (instance(address=f"192.0.2.9/{'9' * 5000}"), "warning 5:1 virtual_ipaddress: "),
@@ -219,7 +219,9 @@ def of(analysis: Analysis) -> VrrpInstance:
 )
 def test_it_is_said_and_nothing_falls(text: str, finding: str) -> None:
     analysis = judged(text)
-    assert any(one.startswith(finding) for one in findings(analysis)), findings(analysis)
+    severity, place, words = finding.split(" ", 2)
+    found = [one for one in findings(analysis) if one.startswith(f"{severity} {place} ")]
+    assert any(words in one for one in found), findings(analysis)
     encode(analysis)
 
 

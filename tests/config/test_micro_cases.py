@@ -38,17 +38,17 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         check("HTTP_GET {\nurl {\npath /\n}\nnb_get_retry 3\n}"),
         5,
-        ["warning 11 nb_get_retry is old -> use retry"],
+        ["warning 11 nb_get_retry is deprecated -> write retry 3"],
     ),
     (instance(), 0, []),
-    ("foo {\nbar 1\n}\n" + instance(), 5, ["warning 1 foo is no keyword here; the block is ignored"]),
+    ("foo {\nbar 1\n}\n" + instance(), 5, ["warning 1 unknown keyword foo at the top level; the block is ignored"]),
     (
         "global_defs {\nrouter_id\n}\n" + instance(),
         5,
-        ["warning 2 router_id needs <STRING>, and nothing stands there; the line is ignored"],
+        ["warning 2 router_id needs <STRING>; the line is ignored"],
     ),
-    (instance("priority"), 2, ["error 5 priority needs <INTEGER 1..255>, and nothing stands there"]),
-    (instance("preempt_delay"), 2, ["error 5 preempt_delay needs <SECONDS 0..1000>, and nothing stands there"]),
+    (instance("priority"), 2, ["error 5 priority needs <INTEGER 1..255>"]),
+    (instance("preempt_delay"), 2, ["error 5 preempt_delay needs <SECONDS 0..1000>"]),
     (instance("garp_master_delay"), 2, []),
     (instance("notify_master"), 2, []),
     ("vrrp_script {\n}\n" + instance(), 2, []),
@@ -63,11 +63,11 @@ CASES: list[tuple[str, int, list[str]]] = [
         instance().rstrip("}\n"),
         5,
         [
-            "error 1 the block vrrp_instance that begins here is not closed to the end of the file -> add }",
-            "error 6 the block virtual_ipaddress that begins here is not closed to the end of the file -> add }",
+            "error 1 the block vrrp_instance is not closed before the end of the file -> add }",
+            "error 6 the block virtual_ipaddress is not closed before the end of the file -> add }",
         ],
     ),
-    (instance() + "}\n", 5, ["error 8 this closing brace closes nothing -> remove }"]),
+    (instance() + "}\n", 5, ["error 8 unmatched } -> remove }"]),
     (instance() + "# " + "x" * 1100 + "\n", 5, []),
     (instance() + instance(), 5, ["warning 8 vrrp_instance A is already defined; this block is ignored"]),
     (
@@ -75,7 +75,7 @@ CASES: list[tuple[str, int, list[str]]] = [
         5,
         [
             "error 0 nothing that is configured here can run",
-            "warning 3 A: lo is a loopback interface, where no other router is; it is ignored",
+            "warning 3 A: lo is a loopback interface, without other routers; the instance is ignored",
         ],
     ),
     (
@@ -108,7 +108,7 @@ CASES: list[tuple[str, int, list[str]]] = [
         instance("virtual_routes {\n198.51.100.0/24 via 192.0.2.9\n}"),
         5,
         [
-            "warning 6 198.51.100.0/24: without dev no link is looked at for the route; write dev or no_track;"
+            "warning 6 route 198.51.100.0/24: without dev no link is tracked for it; write dev or no_track;"
             " the route is kept"
         ],
     ),
@@ -126,7 +126,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         "static_ipaddress {\n192.0.2.9/24 dev eth0\n198.51.100.9/24 dev eth1\n}\n" + instance(),
         0,
-        ["note 2 static_ipaddress: 192.0.2.9 comes and goes with A; it is ignored here"],
+        ["note 2 static_ipaddress: 192.0.2.9 is a virtual address of A; it is ignored here"],
     ),
     (
         "interface_up_down_delays {\neth0 3\n}\n" + instance(),
@@ -137,7 +137,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         instance("nopreempt\npriority 100", state="MASTER"),
         5,
-        ["warning 5 A: nopreempt does not go with state MASTER; it is ignored -> write state BACKUP"],
+        ["warning 5 A: nopreempt cannot be combined with state MASTER; it is ignored -> write state BACKUP"],
     ),
     (
         instance("advert_int 0.5"),
@@ -157,17 +157,14 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         instance("version 3\nauthentication {\nauth_type PASS\nauth_pass 1234\n}"),
         5,
-        ["warning 6 A: version 3 knows no authentication; it is ignored"],
+        ["warning 6 A: version 3 does not support authentication; it is ignored"],
     ),
     (instance("version 3", vip=""), 5, []),
     (instance("strict_mode", vip=""), 5, []),
     (
         instance(vip=""),
         5,
-        [
-            "warning 1 A: it has no virtual_ipaddress to hold"
-            " -> add virtual_ipaddress { ADDRESS }, or no_virtual_ipaddress"
-        ],
+        ["warning 1 A: it has no virtual_ipaddress -> add virtual_ipaddress { ADDRESS }, or no_virtual_ipaddress"],
     ),
     (instance("no_virtual_ipaddress", vip=""), 0, []),
     (
@@ -181,7 +178,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         instance("version 2", vip="virtual_ipaddress { fe80::9/64 }"),
         5,
-        ["warning 5 A: version 2 knows no IPv6; version 3 is used"],
+        ["warning 5 A: version 2 does not support IPv6; version 3 is used"],
     ),
     (
         instance() + instance(name="B", vip="virtual_ipaddress { 192.0.2.10/24 }"),
@@ -212,10 +209,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         instance("unicast_peer {\n}"),
         5,
-        [
-            "warning 5 A: unicast is asked for, and no peer is given; it speaks multicast"
-            " -> add unicast_peer { ADDRESS }"
-        ],
+        ["warning 5 A: unicast_peer is empty; multicast is used -> add unicast_peer { ADDRESS }"],
     ),
     ("static_rules {\nfrom 192.0.2.0/24 table 5\n}\n" + instance(), 5, []),
     ("static_rules {\nsport 80 table 5 preference 1\n}\n" + instance(), 5, []),
@@ -228,8 +222,8 @@ CASES: list[tuple[str, int, list[str]]] = [
         instance("virtual_routes {\n198.51.100.0/24 dev eth1 features nope as to 192.0.2.9\n}"),
         5,
         [
-            "warning 6 198.51.100.0/24: as is for MPLS routes, and is ignored;"
-            " nope is no feature of a route, ecn is, and is ignored; the route is kept"
+            "warning 6 route 198.51.100.0/24: as is for MPLS routes, and is ignored;"
+            " nope is not a feature of a route (only ecn is) and is ignored; the route is kept"
         ],
     ),
     (
@@ -240,7 +234,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         instance("virtual_rules {\ninet6 from 192.0.2.0/24 table 7 preference 9\n}"),
         5,
-        ["warning 6 virtual_rules: IPv4 and IPv6 are mixed: inet6 192.0.2.0/24; it is ignored"],
+        ["warning 6 rule from 192.0.2.0/24: IPv4 and IPv6 are mixed: inet6 192.0.2.0/24; the rule is ignored"],
     ),
     (
         "track_group G {\ngroup {\nA\nX\n}\n}\n" + instance(),
@@ -252,7 +246,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         instance("priority 0"),
         5,
-        ["warning 5 priority: 0 is not in 1..255; the default (100; 255 with state MASTER) holds"],
+        ["warning 5 priority: 0 is not in 1..255; using default (100; 255 with state MASTER)"],
     ),
     (instance("priority 300"), 5, []),
     (
@@ -269,8 +263,8 @@ CASES: list[tuple[str, int, list[str]]] = [
         script('script "/bin/true && /bin/true"'),
         6,
         [
-            "note 2 /bin/true && /bin/true: this is meant for a shell, and /bin/bash runs it",
-            "warning 2 scripts are run, and nobody asked for enable_script_security"
+            "note 2 /bin/true && /bin/true: needs a shell; /bin/bash runs it",
+            "warning 2 scripts run without enable_script_security"
             " -> put enable_script_security and script_user into global_defs",
         ],
     ),

@@ -25,7 +25,7 @@ def notes(text: str, **settings: str) -> list[str]:
         (
             service("NAT", "192.0.2.20"),
             {"ipv4__ip_forward": "0"},
-            ["net.ipv4.ip_forward is 0: replies of NAT are not sent on -> sysctl -w net.ipv4.ip_forward=1"],
+            ["net.ipv4.ip_forward is 0: replies of NAT are not forwarded -> sysctl -w net.ipv4.ip_forward=1"],
         ),
         (service("NAT", "192.0.2.20"), {"ipv4__ip_forward": "1"}, []),
         (service("NAT", "192.0.2.20"), {}, []),
@@ -34,14 +34,14 @@ def notes(text: str, **settings: str) -> list[str]:
             service("NAT", "2001:db8::20", address="2001:db8::9"),
             {"ipv6__conf__all__forwarding": "0"},
             [
-                "net.ipv6.conf.all.forwarding is 0: replies of NAT are not sent on"
+                "net.ipv6.conf.all.forwarding is 0: replies of NAT are not forwarded"
                 " -> sysctl -w net.ipv6.conf.all.forwarding=1"
             ],
         ),
         (
             service("NAT", "192.0.2.20") + service("NAT", "192.0.2.21", address="192.0.2.10"),
             {"ipv4__ip_forward": "0"},
-            ["net.ipv4.ip_forward is 0: replies of NAT are not sent on -> sysctl -w net.ipv4.ip_forward=1"],
+            ["net.ipv4.ip_forward is 0: replies of NAT are not forwarded -> sysctl -w net.ipv4.ip_forward=1"],
         ),
         (
             service("DR", "192.0.2.20"),

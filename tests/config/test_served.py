@@ -163,7 +163,7 @@ def test_a_service_that_stands_twice_is_served_once() -> None:
     text = block(WORDS) + other
     assert [each.real_servers[0].address for each in ipvs(text).virtual_servers] == ["192.0.2.20"]
     assert any(
-        "virtual_server 192.0.2.9 80 stands here twice; the first one counts" in one for one in said(judged(text))
+        "virtual_server 192.0.2.9 80 is listed twice; the first one is used" in one for one in said(judged(text))
     )
 
 
@@ -172,7 +172,7 @@ def test_two_ports_of_one_host_are_one_server_where_ports_are_not_translated() -
     routed = block("lb_algo rr\nlb_kind DR\nprotocol TCP\n", servers=servers)
     assert [one.port for one in ipvs(routed).virtual_servers[0].real_servers] == [80]
     assert len(msgspec.msgpack.decode(judged(routed).slices["checker"], type=CheckerSlice).servers) == 1
-    wanted = "real_server 192.0.2.20 81 of 192.0.2.9 80 is 192.0.2.20 80 once more; it is ignored"
+    wanted = "real_server 192.0.2.20 81 is listed twice, as 192.0.2.20 80; it is ignored"
     assert any(wanted in one for one in said(judged(routed)))
     assert len(ipvs(block(WORDS, servers=servers)).virtual_servers[0].real_servers) == 2
 

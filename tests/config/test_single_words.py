@@ -37,14 +37,14 @@ LISTS: list[tuple[str, str, str, str, list[str]]] = [
     ("global_defs", "vrrp_cpu_affinity", "0 x 1 99999", "0 1", ["x is not a whole number; 99999 is not in 0..8191"]),
     ("global_defs", "checker_cpu_affinity", "x 0", "0", ["x is not a whole number"]),
     ("global_defs", "bfd_cpu_affinity", "0 -1", "0", ["-1 is not in 0..8191"]),
-    ("global_defs", "include_check", "read reed match", "read match", ["reed is none of read match"]),
+    ("global_defs", "include_check", "read reed match", "read match", ["reed is not one of read, match"]),
     ("global_defs", "lvs_timeouts", "tcp 5 tcpfin x udp 7", "tcp 5 udp 7", ["tcpfin needs seconds of 0..2678400"]),
-    ("global_defs", "lvs_timeouts", "tcp 5 ucp udp 7", "tcp 5 udp 7", ["ucp is none of tcp tcpfin udp"]),
+    ("global_defs", "lvs_timeouts", "tcp 5 ucp udp 7", "tcp 5 udp 7", ["ucp is not one of tcp, tcpfin, udp"]),
     ("global_defs", "lvs_sync_daemon", "eth0 A id x port 7", "eth0 inst A port 7", ["id needs a number of 0..255"]),
     ("global_defs", "lvs_sync_daemon", "eth0 A group 10.0.0.1 ttl 7", "eth0 inst A ttl 7", ["group needs a multicast"]),
     ("global_defs", "vrrp_garp_extra_if", "5 all", "all 5", []),
     ("garp_group", "interfaces", "eth0 a/b eth1", "eth0 eth1", ["a/b cannot be the name of an interface"]),
-    ("", "linkbeat_interfaces", "eth0 mii", "eth0", ["mii is none of MII ETHTOOL IOCTL"]),
+    ("", "linkbeat_interfaces", "eth0 mii", "eth0", ["mii is not one of MII, ETHTOOL, IOCTL"]),
     ("", "interface_up_down_delays", "eth0 1 x", "eth0 1 1", ["x is not a number of seconds in 0..255"]),
     ("", "static_ipaddress", "10.0.0.9/24 brd x home", "10.0.0.9/24 home", ["x is not an IP address"]),
     (
@@ -52,10 +52,16 @@ LISTS: list[tuple[str, str, str, str, list[str]]] = [
         "virtual_ipaddress",
         "10.0.0.9/24 labl x home",
         "10.0.0.9/24 home",
-        ["labl is no option"],
+        ["labl is not an option"],
     ),
-    ("vrrp_instance", "virtual_ipaddress_excluded", "10.0.0.9/24 scope x", "10.0.0.9/24", ["x is none of global"]),
-    ("vrrp_instance", "unicast_peer", "10.0.0.2 x 7 min_ttl 5", "10.0.0.2 min_ttl 5", ["x is none of min_ttl", "7 is"]),
+    ("vrrp_instance", "virtual_ipaddress_excluded", "10.0.0.9/24 scope x", "10.0.0.9/24", ["x is not one of global"]),
+    (
+        "vrrp_instance",
+        "unicast_peer",
+        "10.0.0.2 x 7 min_ttl 5",
+        "10.0.0.2 min_ttl 5",
+        ["x is not", "7 is"],
+    ),
     (
         "vrrp_instance",
         "unicast_peer",
@@ -65,20 +71,26 @@ LISTS: list[tuple[str, str, str, str, list[str]]] = [
     ),
     ("vrrp_instance", "unicast_peer", "10.0.0.2 min_ttl 5 max_ttl 4", "10.0.0.2", ["both are ignored"]),
     ("vrrp_instance", "track_interface", "eth1 weight x", "eth1", ["the weight x is not a whole number"]),
-    ("vrrp_instance", "track_interface", "eth1 weight 5 x", "eth1 weight 5", ["x is none of weight reverse noreverse"]),
+    (
+        "vrrp_instance",
+        "track_interface",
+        "eth1 weight 5 x",
+        "eth1 weight 5",
+        ["x is not one of weight"],
+    ),
     ("vrrp_instance", "track_script", "S weight 300", "S", ["the weight 300 is not in -254..254"]),
-    ("vrrp_instance", "track_process", "P x weight 5 reverse", "P weight 5 reverse", ["x is none of weight"]),
+    ("vrrp_instance", "track_process", "P x weight 5 reverse", "P weight 5 reverse", ["x is not one of weight"]),
     ("vrrp_instance", "track_file", "T weight", "T", ["weight needs a number"]),
     ("vrrp_instance", "track_bfd", "B weight 5 weight 6", "B weight 5", ["weight is given a second time"]),
     ("vrrp_instance", "use_vmac", "a a/b", "a", ["a/b is a second name, after a"]),
     ("vrrp_instance", "use_ipvlan", "10.0.0.1/24 a b vepa", "a 10.0.0.1/24 vepa", ["b is a second name, after a"]),
     ("vrrp_instance", "use_ipvlan", "10.0.0.1/x a", "a", ["/x is not a prefix length of 0..32"]),
-    ("virtual_server", "lb_kind", "DR bogus", "DR", ["bogus is none of type port nocsum csum remcsum"]),
-    ("virtual_server", "lb_kind", "TUN type gre csum bogus", "TUN type gre csum", ["bogus is none of type port"]),
+    ("virtual_server", "lb_kind", "DR bogus", "DR", ["bogus is not one of type, port, nocsum, csum, remcsum"]),
+    ("virtual_server", "lb_kind", "TUN type gre csum bogus", "TUN type gre csum", ["bogus is not one of type, port"]),
     ("virtual_server", "lb_kind", "TUN type bogus", "TUN", ["type needs one of ipip gue gre"]),
     ("virtual_server", "lb_kind", "TUN type gue port x", "TUN", ["x is not a port", "a gue tunnel needs a port"]),
-    ("virtual_server", "sorry_server_lvs_method", "DR bogus", "DR", ["bogus is none of type port"]),
-    (CHECK, "lvs_method", "TUN nocsum bogus", "TUN nocsum", ["bogus is none of type port nocsum csum remcsum"]),
+    ("virtual_server", "sorry_server_lvs_method", "DR bogus", "DR", ["bogus is not one of type, port"]),
+    (CHECK, "lvs_method", "TUN nocsum bogus", "TUN nocsum", ["bogus is not one of type, port, nocsum, csum, remcsum"]),
     (f"{CHECK}/HTTP_GET/url", "status_code", "302 3xx 200-299", "302 200-299", ["3xx is not a status code"]),
     (f"{CHECK}/SSL_GET/url", "status_code", "302 3xx 4xx", "302", ["3xx is not a status code", "4xx is not a status"]),
     ("track_file", "init_file", "5 bogus", "5", ["bogus is neither a number nor overwrite"]),
@@ -220,7 +232,8 @@ def test_masks_behind_the_addresses_of_unicast() -> None:
     assert said(analysis) == [
         "note 4 unicast_src_ip: /24 behind 192.0.2.2 is ignored; 192.0.2.2 is used",
         "note 6 192.0.2.3/24: /24 behind 192.0.2.3 is ignored; the peer is kept",
-        "warning 7 192.0.2.4/24: /24 behind 192.0.2.4 is ignored; bogus is none of min_ttl max_ttl; the peer is kept",
+        "warning 7 192.0.2.4/24: /24 behind 192.0.2.4 is ignored; bogus is not one of min_ttl, max_ttl;"
+        " the peer is kept",
     ]
     [instance] = msgspec.msgpack.decode(analysis.slices["vrrp"], type=VrrpSlice).instances
     assert instance.source_address == "192.0.2.2"
@@ -239,7 +252,7 @@ def test_masks_behind_the_addresses_of_a_service() -> None:
         "note 6 real_server: /24 behind 192.0.2.20 is ignored; 192.0.2.20 is used",
         "note 8 connect_ip: /24 behind 192.0.2.21 is ignored; 192.0.2.21 is used",
         "warning 11 status_code: 3xx is not a status code of 100..599 or a range of them; only that word is ignored",
-        "note 16 virtual_server 192.0.2.9 80 stands here twice; the first one counts"
+        "note 16 virtual_server 192.0.2.9 80 is listed twice; the first one is used"
         " -> put all real servers into one block",
     ]
     [service] = msgspec.msgpack.decode(analysis.slices["ipvs"], type=IpvsSlice).virtual_servers

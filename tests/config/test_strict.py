@@ -29,7 +29,9 @@ PASS = "authentication {\nauth_type PASS\nauth_pass abc\n}"
 ROWS: list[Any] = [
     # What is written, what is said of it (nothing: it is fine), what holds.
     pytest.param(text(), "", {"accept": False, "authentication": None}, id="plain"),
-    pytest.param(text(vips="", version=2), "strict mode needs a virtual_ipaddress; it is ignored", None, id="no-vip"),
+    pytest.param(
+        text(vips="", version=2), "strict mode needs a virtual_ipaddress; the instance is ignored", None, id="no-vip"
+    ),
     pytest.param(
         text(vips="2001:db8::9/64\nfe80::9/64"),
         "the first address of an IPv6 instance should be link-local, not 2001:db8::9",
@@ -38,41 +40,44 @@ ROWS: list[Any] = [
     ),
     pytest.param(text(vips="fe80::9/64\n2001:db8::9/64"), "", {"family": 6, "version": 3}, id="first-is-local"),
     pytest.param(
-        text(vips="fe80::9/64", version=2), "version 2 knows no IPv6; version 3 is used", {"version": 3}, id="IPv6-2"
+        text(vips="fe80::9/64", version=2),
+        "version 2 does not support IPv6; version 3 is used",
+        {"version": 3},
+        id="IPv6-2",
     ),
     pytest.param(
         text(PASS, version=2),
-        "strict mode knows no authentication; it is ignored",
+        "strict mode does not support authentication; it is ignored",
         {"authentication": None},
         id="authentication",
     ),
     pytest.param(
         text("mcast_dst_ip 224.0.0.99\nunicast_peer {\n192.0.2.3\n}"),
-        "mcast_dst_ip means nothing with unicast_peer; it is ignored",
+        "mcast_dst_ip has no effect with unicast_peer; it is ignored",
         {"multicast_group": "224.0.0.18"},
         id="group-and-peers",
     ),
     pytest.param(
         text("state MASTER\nnopreempt"),
-        "in strict mode the owner of the addresses, and nobody else, begins as MASTER; it begins as BACKUP",
+        "in strict mode only the owner of the addresses starts as MASTER; it starts as BACKUP",
         {"state": "BACKUP", "preempt": False},
         id="MASTER",
     ),
     pytest.param(
         text("state BACKUP", priority=255),
-        "in strict mode the owner of the addresses, and nobody else, begins as MASTER; it begins as MASTER",
+        "in strict mode only the owner of the addresses starts as MASTER; it starts as MASTER",
         {"state": "MASTER", "accept": False, "owner_ignore_adverts": True},
         id="owner-BACKUP",
     ),
     pytest.param(
         text("state MASTER\nnopreempt", priority=255),
-        "nopreempt does not go with state MASTER; it is ignored",
+        "nopreempt cannot be combined with state MASTER; it is ignored",
         {"preempt": True},
         id="owner-nopreempt",
     ),
     pytest.param(
         text("preempt_delay 5"),
-        "preempt_delay does not go with strict mode; it is ignored",
+        "preempt_delay cannot be combined with strict mode; it is ignored",
         {"preempt_delay": 0.0},
         id="preempt_delay",
     ),
@@ -85,38 +90,38 @@ ROWS: list[Any] = [
     pytest.param(text("accept"), "", {"accept": True}, id="accept-3"),
     pytest.param(
         text("garp_lower_prio_repeat 3"),
-        "garp_lower_prio_repeat does not go with strict mode; it is ignored",
+        "garp_lower_prio_repeat cannot be combined with strict mode; it is ignored",
         {},
         id="garp_lower_prio_repeat",
     ),
     pytest.param(
         text("garp_lower_prio_delay 3"),
-        "garp_lower_prio_delay does not go with strict mode; it is ignored",
+        "garp_lower_prio_delay cannot be combined with strict mode; it is ignored",
         {},
         id="garp_lower_prio_delay",
     ),
     pytest.param(text(defaults="vrrp_garp_lower_prio_repeat 3"), "", {}, id="vrrp_garp_lower_prio_repeat"),
     pytest.param(
         text("lower_prio_no_advert false"),
-        "lower_prio_no_advert does not go with strict mode; it is ignored",
+        "lower_prio_no_advert cannot be combined with strict mode; it is ignored",
         {"lower_prio_no_advert": True},
         id="lower_prio_no_advert",
     ),
     pytest.param(
         text("higher_prio_send_advert true"),
-        "higher_prio_send_advert does not go with strict mode; it is ignored",
+        "higher_prio_send_advert cannot be combined with strict mode; it is ignored",
         {"higher_prio_send_advert": False},
         id="higher_prio_send_advert",
     ),
     pytest.param(
         text("down_timer_adverts 2"),
-        "down_timer_adverts does not go with strict mode; it is ignored",
+        "down_timer_adverts cannot be combined with strict mode; it is ignored",
         {"down_timer_adverts": 3},
         id="down_timer_adverts",
     ),
     pytest.param(
         text(defaults="vrrp_down_timer_adverts 2"),
-        "down_timer_adverts does not go with strict mode; it is ignored",
+        "down_timer_adverts cannot be combined with strict mode; it is ignored",
         {"down_timer_adverts": 3},
         id="vrrp_down_timer_adverts",
     ),
@@ -129,7 +134,7 @@ ROWS: list[Any] = [
     ),
     pytest.param(
         text("use_vmac 02:01:02:03:04:05"),
-        "strict mode knows no MAC but the virtual one; that is used",
+        "strict mode needs the virtual MAC; it is used",
         {},
         id="MAC",
     ),

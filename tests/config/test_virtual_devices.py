@@ -123,7 +123,7 @@ def test_a_foreign_interface_keeps_its_name() -> None:
 @pytest.mark.parametrize(
     ("words", "finding"),
     [
-        ("use_vmac eth1", "6 A: eth1 is another interface; it gets a name of its own"),
+        ("use_vmac eth1", "6 A: eth1 is the name of another interface; the device gets another name"),
         (
             "use_vmac a_name_too_long_for_linux",
             "6 use_vmac: a_name_too_long_for_linux cannot be the name of an interface; use_vmac goes without it",
@@ -138,7 +138,7 @@ def test_a_foreign_interface_keeps_its_name() -> None:
         ),
         (
             "strict_mode true\naccept\nuse_vmac 02:02:03:04:05:06",
-            "8 A: strict mode knows no MAC but the virtual one; that is used",
+            "8 A: strict mode needs the virtual MAC; it is used",
         ),
         (
             "strict_mode true\naccept\nuse_vmac\nvmac_xmit_base",

@@ -39,9 +39,13 @@ def test_it_stands_for_the_interface() -> None:
     ("words", "complaint", "runs"),
     [
         (f"vrf red\n{PEER}", "warning 3 A: there is no VRF red on this host", True),
-        (f"vrf eth0\n{PEER}", "warning 3 A: eth0 is no VRF; the instance is ignored", False),
-        ("vrf blue", "warning 3 A: on a VRF only unicast is spoken; it is ignored", False),
-        (f"vrf blue\ninterface eth0\n{PEER}", "warning 3 A: vrf does not go with interface; it is ignored", True),
+        (f"vrf eth0\n{PEER}", "warning 3 A: eth0 is not a VRF; the instance is ignored", False),
+        ("vrf blue", "warning 3 A: a VRF needs unicast_peer; the instance is ignored", False),
+        (
+            f"vrf blue\ninterface eth0\n{PEER}",
+            "warning 3 A: vrf cannot be combined with interface; it is ignored",
+            True,
+        ),
     ],
 )
 def test_what_is_wrong_with_it(words: str, complaint: str, runs: bool) -> None:

@@ -36,12 +36,12 @@ def test_its_addresses_have_one_all_the_same(head: str, vip: str, device: str) -
 @pytest.mark.parametrize(
     ("words", "vip", "complaint", "runs"),
     [
-        (SOURCE, "192.0.2.9/24", "A: it has no interface; it is ignored", False),
-        (PEER, "192.0.2.9/24", "A: it has no interface; it is ignored", False),
+        (SOURCE, "192.0.2.9/24", "A: it has no interface; the instance is ignored", False),
+        (PEER, "192.0.2.9/24", "A: it has no interface; the instance is ignored", False),
         (
             "unicast_src_ip 2001:db8::2\nunicast_peer {\nfe80::3\n}",
             "2001:db8::9/64",
-            "A: link-local addresses need an interface; it is ignored",
+            "A: link-local addresses need an interface; the instance is ignored",
             False,
         ),
         (f"{SOURCE}\n{PEER}\nuse_vmac", "192.0.2.9/24", "A: use_vmac needs an interface; it is ignored", True),

@@ -92,6 +92,6 @@ def test_a_word_without_effect_says_so_once() -> None:
     text = "global_defs {\n enable_traps\n enable_traps\n}\nvirtual_server 192.0.2.1 80 {\n snmp_name x\n}\n"
     notes = [finding for finding in said(judged(text)) if "no effect" in finding]
     assert notes == [
-        "note 2 enable_traps: known to keepalived, has no effect in kad yet",
-        "note 6 snmp_name: known to keepalived, has no effect in kad yet",
+        "note 2 enable_traps: has no effect in kad yet",
+        "note 6 snmp_name: has no effect in kad yet",
     ]

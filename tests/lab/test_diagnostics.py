@@ -69,11 +69,11 @@ def told(file: str) -> list[str]:
     """Each finding of TWO_ERRORS, a line each, with its source."""
     lines = TWO_ERRORS.splitlines()
     return [
-        f"{file}:9:5: warning: prioriti is no keyword in vrrp_instance; the line is ignored",
+        f"{file}:9:5: warning: unknown keyword prioriti in vrrp_instance; the line is ignored",
         f"    {lines[8]}",
         "        ^",
         "    did you mean priority?",
-        f"{file}:11:16: warning: advert_int: x{FAST:g} is not a number of seconds; the default (1) holds",
+        f"{file}:11:16: warning: advert_int: x{FAST:g} is not a number of seconds; using default (1)",
         f"    {lines[10]}",
         "                   ^",
     ]

@@ -85,8 +85,8 @@ def test_the_course_without_a_single_program(lab: Lab, nodes: tuple[Node, Node],
     second.wait_log("Entering BACKUP STATE")
     said = {script["name"]: script["native"] for script in first.dump("runner")["scripts"]}
     assert said == {
-        "chk_down": "is there a file /etc/keepalived/down? no is good",
-        "chk_nginx": "is there a process nginx? yes is good",
+        "chk_down": "OK unless file /etc/keepalived/down exists",
+        "chk_nginx": "OK if a process nginx runs",
     }
     runners = (first.child("runner"), second.child("runner"))
 

@@ -187,7 +187,7 @@ def test_a_child_that_speaks_rubbish_is_replaced_and_hurts_nobody_else(pair: Pai
     with channel_of(lab, daemon, "vrrp") as channel:
         channel.send(rubbish)
     if not rubbish[0]:
-        daemon.wait_log("vrrp: kind 0 is none of ours", since=moment)
+        daemon.wait_log("vrrp: kind 0 is not one of ours", since=moment)
     else:
         daemon.wait_log("killing the vrrp process .*: it speaks rubbish", since=moment)
         replaced(lab, daemon, "vrrp", next(pid for pid, name in family.items() if name == "kad: vrrp"))

@@ -64,10 +64,10 @@ ROUTERS = {
 BEGINNER, FORCED_ONE, LOCKED, UNLOCKED, UNICAST, WITHOUT = 115, 116, 113, 114, 107, 131
 REFUSED = {
     112: "strict mode of version 2 accepts nothing",
-    113: "strict mode knows no authentication; it is ignored",
+    113: "strict mode does not support authentication; it is ignored",
     115: "the owner of the addresses, and nobody else, begins as MASTER",
-    116: "preempt_delay does not go with strict mode; it is ignored",
-    WITHOUT: "strict mode needs a virtual_ipaddress; it is ignored",
+    116: "preempt_delay cannot be combined with strict mode; it is ignored",
+    WITHOUT: "strict mode needs a virtual_ipaddress; the instance is ignored",
 }
 RULES = {
     "type filter hook input priority filter - 1; policy accept;",

@@ -157,6 +157,7 @@ def test_what_is_wrong_with_a_block_is_said(pair: Pair) -> None:
     assert done.returncode == 5
     assert "quorum_max 2 is less than quorum 3; quorum_max is ignored" in done.stderr
     assert (
-        "/run/served is a path, and the short name of a process is none; its whole command is compared" in done.stderr
+        "/run/served is a path, which is never the short name of a process; the whole command is compared"
+        in done.stderr
     )
     assert "there is no vrrp_track_process nope" in done.stderr

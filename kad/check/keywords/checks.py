@@ -175,7 +175,8 @@ class RequestWords(Block, frozen=True, kw_only=True):
         tuple[tuple[str, str], ...], keyword(header(), "one more line of the request", collected=True)
     ] = ()
     basic_auth: Annotated[
-        tuple[str, ...] | None, keyword(texts("USER PASSWORD", least=2), "who asks", default="nobody")
+        tuple[str, ...] | None,
+        keyword(texts("USER PASSWORD", least=2), "user and password of the request", default="none"),
     ] = None
 
 
@@ -371,11 +372,15 @@ class CheckWords(Block, frozen=True, kw_only=True):
     http: Annotated[tuple[HttpBlock, ...], block(HttpBlock, "it must answer", name="HTTP_GET", collected=True)] = ()
     ssl: Annotated[tuple[SslBlock, ...], block(SslBlock, "it must answer", name="SSL_GET", collected=True)] = ()
     smtp: Annotated[tuple[SmtpBlock, ...], block(SmtpBlock, "it must greet", name="SMTP_CHECK", collected=True)] = ()
-    dns: Annotated[tuple[DnsBlock, ...], block(DnsBlock, "it must know", name="DNS_CHECK", collected=True)] = ()
+    dns: Annotated[
+        tuple[DnsBlock, ...], block(DnsBlock, "it must answer a query", name="DNS_CHECK", collected=True)
+    ] = ()
     misc: Annotated[
         tuple[MiscBlock, ...], block(MiscBlock, "a program decides", name="MISC_CHECK", collected=True)
     ] = ()
-    udp: Annotated[tuple[UdpBlock, ...], block(UdpBlock, "it must listen", name="UDP_CHECK", collected=True)] = ()
+    udp: Annotated[
+        tuple[UdpBlock, ...], block(UdpBlock, "it must take a datagram", name="UDP_CHECK", collected=True)
+    ] = ()
     ping: Annotated[tuple[PingBlock, ...], block(PingBlock, "it must echo", name="PING_CHECK", collected=True)] = ()
     file: Annotated[
         tuple[FileCheckBlock, ...], block(FileCheckBlock, "a file decides", name="FILE_CHECK", collected=True)

@@ -14,7 +14,7 @@ class ClientBlock(Block, frozen=True, kw_only=True):
     """SSL { }: what every SSL_GET shows to servers."""
 
     password: Annotated[str | None, keyword(text("STRING"), "of the private key", missing=Complaint.GENERAL)] = None
-    ca: Annotated[str | None, keyword(text("FILE"), "who is trusted", missing=Complaint.GENERAL)] = None
+    ca: Annotated[str | None, keyword(text("FILE"), "file of trusted certificates", missing=Complaint.GENERAL)] = None
     certificate: Annotated[str | None, keyword(text("FILE"), "of the client", missing=Complaint.GENERAL)] = None
     key: Annotated[str | None, keyword(text("FILE"), "of the client", missing=Complaint.GENERAL)] = None
 

@@ -262,7 +262,9 @@ class Checks:
         try:
             labels = name.from_text(asked)
         except exception.DNSException as error:
-            self._warn(self.scope.places.of(block, "name"), f"{asked} is no domain name: {error}; the check is ignored")
+            self._warn(
+                self.scope.places.of(block, "name"), f"{asked} is not a domain name: {error}; the check is ignored"
+            )
             return
         number = rdatatype.from_text(kind)
         yield DnsCheck(

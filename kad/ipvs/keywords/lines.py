@@ -7,6 +7,7 @@ import re
 
 import msgspec
 
+from kad.config.mistakes import choice
 from kad.config.values import (
     Complaints,
     Missing,
@@ -90,6 +91,19 @@ def to_mark(text: str, index: int) -> int:
     return int(text)
 
 
+_WITH_PORT = re.compile(r"\[?([0-9A-Fa-f.:]+?)\]?:([0-9]{1,5})")
+
+
+def _address(text: str, complaints: Complaints) -> str:
+    """The address of a service or server; raises Wrong."""
+    try:
+        return bare_address(text, complaints)
+    except Wrong as wrong:
+        joined = _WITH_PORT.fullmatch(text)
+        proposal = f"{joined[1]} {joined[2]}" if joined else ""
+        raise Wrong(wrong.text, wrong.index, proposal) from None
+
+
 def service_name() -> Value:
     """IP [PORT], fwmark N, or group NAME."""
 
@@ -103,7 +117,7 @@ def service_name() -> Value:
                 return ServiceName(text=" ".join(written), group=words[1].text)
             return ServiceName(text=" ".join(written), fwmark=to_mark(words[1].text, 1))
         complaints = Complaints()
-        address = bare_address(kind, complaints)
+        address = _address(kind, complaints)
         if complaints:
             written[0] = address
         name = ServiceName(text=" ".join(written), address=address, port=to_port(words, 1))
@@ -123,7 +137,7 @@ def server_name() -> Value:
 
     def read(words: Words) -> ServerName:
         complaints = Complaints()
-        address = bare_address(words[0].text, complaints)
+        address = _address(words[0].text, complaints)
         return complaints.judged(ServerName(address=address, port=to_port(words, 1)), f"{address} is used")
 
     return Value(arguments="<IP> [<PORT>]", pattern=ADDRESS_PORT, read=read, most=2)
@@ -165,7 +179,7 @@ def _range(text: str) -> tuple[str, str]:
         return str(start), str(start)
     end = ipaddress.ip_address(_complete(str(start), last))
     if end.version != start.version or int(end) < int(start):
-        raise Wrong(f"the range {text} does not lead upwards")
+        raise Wrong(f"the range {text} ends before it begins")
     return str(start), str(end)
 
 
@@ -179,6 +193,17 @@ def _complete(first: str, last: str) -> str:
     return to_address(last)
 
 
+_METHODS = {
+    "gre": "TUN type gre",
+    "gue": "TUN type gue port 6080",
+    "ipip": "TUN",
+    "tunnel": "TUN",
+    "masq": "NAT",
+    "route": "DR",
+    "gateway": "DR",
+    "direct": "DR",
+}
+"""What other tools call the ways of forwarding."""
 _TUNNELS = ("ipip", "gue", "gre")
 
 
@@ -188,8 +213,7 @@ def forwarding() -> Value:
     def read(words: Words) -> Forwarding:
         method = words[0].text
         if method not in ("NAT", "DR", "TUN"):
-            near = method.upper() if method.upper() in ("NAT", "DR", "TUN") else ""
-            raise Wrong(f"{method} is none of NAT DR TUN", proposal=near)
+            raise Wrong(f"{method} is not one of NAT, DR, TUN", proposal=choice(method, ("NAT", "DR", "TUN"), _METHODS))
         complaints = Complaints()
         tunnel, port, checksum, at = None, None, None, 1
         while at < len(words):
@@ -210,7 +234,7 @@ def forwarding() -> Value:
                 except Wrong as wrong:
                     complaints.add(wrong.text, at)
             else:
-                complaints.add(f"{word} is none of type port nocsum csum remcsum", at)
+                complaints.add(f"{word} is not one of type, port, nocsum, csum, remcsum", at)
             at += 1
         if (tunnel == "gue") is (port is None):
             complaints.add("a gue tunnel needs a port, and no other has one")
@@ -262,7 +286,7 @@ def timeouts() -> Value:
             name = words[at].text
             number = words[at + 1].text if at + 1 < len(words) else ""
             if name not in _TIMEOUTS:
-                complaints.add(f"{name} is none of {' '.join(_TIMEOUTS)}", at)
+                complaints.add(f"{name} is not one of {', '.join(_TIMEOUTS)}", at)
             elif not number.isdecimal() or int(number) > 2678400:
                 complaints.add(f"{name} needs seconds of 0..2678400", at)
                 at += 1
@@ -335,7 +359,7 @@ def sync_daemon() -> Value:
             elif at == 1:
                 found["instance"] = word
             else:
-                complaints.add(f"{word} is none of inst id maxlen port ttl group", at)
+                complaints.add(f"{word} is not one of inst, id, maxlen, port, ttl, group", at)
             at += 1
         return complaints.judged(msgspec.convert(found, SyncDaemon), "the rest of the line holds")
 

@@ -29,7 +29,7 @@ class Prerequisites:
             inhibits |= server.inhibit
             match server.method:
                 case "NAT":
-                    self._need(place, _FORWARDING[family_of(server.address)], 1, "replies of NAT are not sent on")
+                    self._need(place, _FORWARDING[family_of(server.address)], 1, "replies of NAT are not forwarded")
                 case "DR":
                     self._look_at_real_server(server, place)
                 case _:

@@ -29,7 +29,13 @@ class ServiceWords(Block, frozen=True, kw_only=True):
 
     ip_family: Annotated[str | None, keyword(one_of("inet", "inet6"), "of a service by firewall mark")] = None
     lb_algo: Annotated[
-        str | None, keyword(one_of(*SCHEDULERS), "who gets the next connection", aliases=("lvs_sched",), default="wlc")
+        str | None,
+        keyword(
+            one_of(*SCHEDULERS),
+            "scheduler",
+            aliases=("lvs_sched",),
+            default="wlc",
+        ),
     ] = None
     lb_kind: Annotated[
         Forwarding | None,
@@ -41,7 +47,7 @@ class ServiceWords(Block, frozen=True, kw_only=True):
             one_of("TCP", "UDP", "SCTP", ignore_case=True), "of the service", default="UDP, none for a firewall mark"
         ),
     ] = None
-    hashed: Annotated[bool, keyword(flag(), "accepted, and says nothing")] = False
+    hashed: Annotated[bool, keyword(flag(), "accepted without effect")] = False
     ops: Annotated[bool, keyword(flag(), "each packet is a connection; UDP")] = False
     flag_1: Annotated[bool, keyword(flag(), "first flag of the scheduler", name="flag-1")] = False
     flag_2: Annotated[bool, keyword(flag(), "second flag of the scheduler", name="flag-2")] = False
@@ -50,7 +56,9 @@ class ServiceWords(Block, frozen=True, kw_only=True):
     sh_fallback: Annotated[bool, keyword(flag(), "sh tries another server", name="sh-fallback")] = False
     mh_port: Annotated[bool, keyword(flag(), "mh looks at the port too", name="mh-port")] = False
     mh_fallback: Annotated[bool, keyword(flag(), "mh tries another server", name="mh-fallback")] = False
-    persistence_engine: Annotated[str | None, keyword(text("NAME", longest=15), "who recognises a client")] = None
+    persistence_engine: Annotated[str | None, keyword(text("NAME", longest=15), "module that recognises a client")] = (
+        None
+    )
     persistence_timeout: Annotated[
         int | None, keyword(optional(integer(1, 2678400), 360), "seconds a client keeps its server", default="off")
     ] = None
@@ -84,7 +92,7 @@ class DestinationWords(Block, frozen=True, kw_only=True):
         int | None, keyword(integer(0, 2147483647), "its share", default="weight of the virtual_server")
     ] = None
     lvs_method: Annotated[
-        Forwarding | None, keyword(forwarding(), "how packets reach it", default="lb_kind written before it")
+        Forwarding | None, keyword(forwarding(), "how packets reach it", default="lb_kind", inherits="lb_kind")
     ] = None
     uthreshold: Annotated[int | None, keyword(integer(0, LARGEST), "most connections", default="0, no limit")] = None
     lthreshold: Annotated[

@@ -81,7 +81,7 @@ class Services:
         family = self._family(service)
         label = self._unique(name, words, family)
         if label in self.judged:
-            text = f"virtual_server {label} stands here twice; the first one counts"
+            text = f"virtual_server {label} is listed twice; the first one is used"
             self.scope.report.note(place, text, proposal="put all real servers into one block")
             return None
         if name.group is not None and name.group not in self.groups:
@@ -136,7 +136,7 @@ class Services:
         found: dict[tuple[str, int], RealServer] = {}
         for written, real in list(self.servers.items()):
             if (real.address, real.port) in found:
-                text = f"real_server {written} of {name.text} is {real.address} {real.port} once more; it is ignored"
+                text = f"real_server {written} is listed twice, as {real.address} {real.port}; it is ignored"
                 self._warn(place, text)
                 del self.servers[written]
             else:
@@ -182,8 +182,8 @@ class Services:
             self._tell_group_port(name, port, forwarding, place)
             return port
         if port not in (0, name.port):
-            ours, end = (f"port {name.port}", f"{name.port} is used") if name.port else ("every port", "each stays")
-            self._warn(place, f"{forwarding.method} cannot map {ours} to {port}; {end}")
+            kept = f"the port stays {name.port}" if name.port else "the client's port stays"
+            self._warn(place, f"with {forwarding.method} {kept}; {port} is ignored")
         return name.port
 
     def _tell_group_port(self, name: ServiceName, port: int, forwarding: Forwarding, place: Place) -> None:
@@ -239,13 +239,13 @@ class Services:
             forwarding = said.lvs_method or words.lb_kind or NAT
             version = family_of(server.name.address)
             if server.name in kept:
-                self._warn(place, f"real_server {server.name} stands here twice; the first one counts")
+                self._warn(place, f"real_server {server.name} is listed twice; the first one is used")
                 continue
             if family is not None and version != family and forwarding.method != "TUN":
                 self._warn(place, f"real_server {server.name} is not of the family of {name.text}; it is ignored")
                 continue
             if words.lb_kind is not None and said.lvs_method is None and place < places.of(words, "lb_kind"):
-                text = "lb_kind stands behind a real_server; keepalived forwards to that one by NAT, kad by lb_kind"
+                text = "lb_kind is written after a real_server: keepalived uses NAT for that one, kad uses lb_kind"
                 proposal = "write lb_kind before the first real_server"
                 self.scope.report.note(places.of(words, "lb_kind"), text, proposal=proposal)
             port = self._port(name, server.name.port, forwarding, place)
@@ -303,14 +303,14 @@ class Services:
             place = places.of(words, option)
             word = option.replace("_", "-")
             if words.lb_algo != scheduler:
-                self._warn(place, f"{word} means nothing without lb_algo {scheduler}; it is ignored")
+                self._warn(place, f"{word} has no effect without lb_algo {scheduler}; it is ignored")
             elif place.file == places.of(words, "lb_algo").file and place < places.of(words, "lb_algo"):
                 self._warn(place, f"keepalived ignores {word} before lb_algo", f"write it behind lb_algo {scheduler}")
         if words.ops and name.fwmark is None and words.protocol not in (None, "UDP"):
             self._warn(places.of(words, "ops"), "ops, one packet at a time, is for UDP alone; it is ignored")
         for option in ("sorry_server_inhibit", "sorry_server_lvs_method"):
             if getattr(words, option) and words.sorry_server is None:
-                self._warn(places.of(words, option), f"{option} means nothing without sorry_server; it is ignored")
+                self._warn(places.of(words, option), f"{option} has no effect without sorry_server; it is ignored")
 
     def _quorum(self, words: ServiceWords, servers: list[RealServer]) -> tuple[int, int]:
         """Quorum and hysteresis, as far as the weights allow them."""

@@ -55,7 +55,7 @@ def to_script(block: ScriptBlock, programs: Programs, scope: Scope, *, tracked: 
         return None
     program, impossible = made
     if block.immediate and program.probe is None:
-        text = "immediate means nothing for a program that is run each interval; it is ignored"
+        text = "immediate has no effect for a program that is run each interval; it is ignored"
         scope.report.note(scope.places.of(block, "immediate"), text)
     interval = block.interval if block.interval is not None else 1.0
     asked = block.weight or Weight()

@@ -51,6 +51,7 @@ def address_line() -> Value:
         read=_read,
         write=_write,
         most=None,
+        noun="address",
     )
 
 
@@ -81,7 +82,7 @@ def _read(words: Words) -> AddressLine:
         elif word in WITH_VALUE:
             complaints.add(f"{word} needs a value", at - 1)
         else:
-            complaints.add(f"{word} is no option of an address", at - 1)
+            complaints.add(f"{word} is not an option of an address", at - 1)
     if "peer" in options:
         other, _, length = options["peer"].partition("/")
         if family_of(other) != version:
@@ -115,7 +116,7 @@ def _option(
             if version == 6:
                 return "an IPv6 address takes its scope from itself"
             if text not in SCOPES and not (text.isdecimal() and int(text) <= 255):
-                return f"{text} is none of {' '.join(SCOPES)}"
+                return f"{text} is not one of {', '.join(SCOPES)}"
             options["scope"] = SCOPES[text] if text in SCOPES else int(text)
             more["has_scope"] = True
         case "brd" | "broadcast":
@@ -192,7 +193,7 @@ def peer_line() -> Value:
             name = words[at].text
             number = words[at + 1].text if at + 1 < len(words) else ""
             if name not in ("min_ttl", "max_ttl"):
-                complaints.add(f"{name} is none of min_ttl max_ttl", at)
+                complaints.add(f"{name} is not one of min_ttl, max_ttl", at)
                 at += 1
                 continue
             if number.isdecimal() and int(number) <= 255:
@@ -215,4 +216,5 @@ def peer_line() -> Value:
         read=read,
         write=write,
         most=None,
+        noun="peer",
     )

@@ -69,7 +69,7 @@ class HmacResolver:
         assert block.active_key is not None
         mode = block.mode or "enforce"
         if strict and mode != "enforce":
-            self._warn(block, "mode", f"strict mode knows no mode {mode}; enforce is used")
+            self._warn(block, "mode", f"strict mode does not support mode {mode}; enforce is used")
             mode = "enforce"
         derived = max(_LEAST_WINDOW, min(3 * int(advertisement_interval), _LARGEST_WINDOW))
         return AuthHmac(
@@ -90,7 +90,7 @@ class HmacResolver:
                 self._warn(block, "key", f"key {line.id}: {wrong.text}; it is ignored", index)
                 continue
             if line.id in keys:
-                self._warn(block, "key", f"key {line.id} is given a second time; the first one counts", index)
+                self._warn(block, "key", f"key {line.id} is written twice; the first one is used", index)
             else:
                 keys[line.id] = secret
         return keys

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from kad.config.build import Scope
+from kad.config.tree import Place
 from kad.track.items import counts_as_fault
 from kad.vrrp.keywords import VrrpInstance
 from kad.vrrp.keywords.instance import InstanceBlock
@@ -12,19 +13,49 @@ from kad.vrrp.keywords.instance import InstanceBlock
 OWNER = 255
 
 
+class Subnets:
+    """Addresses that no other host of the LAN would look for there; one note for each interface, at the first one."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._foreign: dict[str, list[tuple[Place, str, str]]] = {}
+
+    def look(self, instance: VrrpInstance, block: InstanceBlock) -> None:
+        """Remember those of one instance."""
+        for index, address in enumerate(instance.virtual_addresses):
+            device = self._scope.host.interfaces.get(address.device or instance.interface)
+            if device is None:
+                continue
+            networks = dict.fromkeys(ipaddress.ip_interface(text).network for text in device.addresses)
+            own = [network for network in networks if network.version == instance.family]
+            wanted = ipaddress.ip_address(address.address)
+            if own and not wanted.is_link_local and not any(wanted in network for network in own):
+                where = f"in none of the networks of {device.name}: {' '.join(map(str, own))}"
+                place = self._scope.places.of(block, "virtual_ipaddress", index)
+                self._foreign.setdefault(where, []).append((place, block.name, str(wanted)))
+
+    def report(self) -> None:
+        """After the last instance."""
+        for where, found in self._foreign.items():
+            (place, name, first), *others = found
+            text = f"{first} and {len(others)} more are {where}" if others else f"{first} is {where}"
+            self._scope.report.note(place, f"{name}: {text}", about_host=True)
+
+
 class Consistency:
     """Looks at one block and at what came of it; nothing here changes the instance."""
 
-    def __init__(self, block: InstanceBlock, scope: Scope) -> None:
+    def __init__(self, block: InstanceBlock, scope: Scope, subnets: Subnets) -> None:
         self._block = block
         self._scope = scope
+        self._subnets = subnets
 
     def judge(self, instance: VrrpInstance) -> None:
         """Say all that is odd about the instance."""
         self._devices(instance)
         self._silence(instance)
         self._first_address(instance)
-        self._subnets(instance)
+        self._subnets.look(instance, self._block)
         self._weights(instance)
         self._priority(instance)
 
@@ -42,16 +73,16 @@ class Consistency:
     def _devices(self, instance: VrrpInstance) -> None:
         devices, said = self._block.devices, self._block.protocol
         if devices.vrf is not None and said.interface is not None:
-            self._warn("vrf", "vrf does not go with interface; it is ignored")
+            self._warn("vrf", "vrf cannot be combined with interface; it is ignored")
         if devices.vmac_xmit_base and devices.use_vmac is None and not devices.use_vmac_addr:
-            self._warn("vmac_xmit_base", "vmac_xmit_base means nothing without use_vmac; it is ignored", "add use_vmac")
+            self._warn("vmac_xmit_base", "vmac_xmit_base has no effect without use_vmac; it is ignored", "add use_vmac")
         if devices.use_ipvlan is not None:
             if devices.use_vmac is not None:
-                self._warn("use_ipvlan", "use_ipvlan does not go with use_vmac; it is ignored")
+                self._warn("use_ipvlan", "use_ipvlan cannot be combined with use_vmac; it is ignored")
             elif instance.family == 4 and not instance.source_address and devices.use_ipvlan.address is None:
                 self._warn("use_ipvlan", "an ipvlan needs an address to speak from", "add mcast_src_ip ADDRESS")
         if said.native_ipv6 and any("." in line.address.address for line in self._block.virtual_ipaddress):
-            text = f"native_ipv6 does not go with IPv4 addresses; the instance is IPv{instance.family}"
+            text = f"native_ipv6 cannot be combined with IPv4 addresses; the instance is IPv{instance.family}"
             self._warn("native_ipv6", text)
 
     def _first_address(self, instance: VrrpInstance) -> None:
@@ -81,24 +112,6 @@ class Consistency:
             proposal=remedy,
         )
 
-    def _subnets(self, instance: VrrpInstance) -> None:
-        """Addresses that no other host of the LAN would look for there; one note, at the first of them."""
-        foreign: dict[str, list[tuple[int, str]]] = {}
-        for index, address in enumerate(instance.virtual_addresses):
-            device = self._scope.host.interfaces.get(address.device or instance.interface)
-            if device is None:
-                continue
-            networks = [ipaddress.ip_interface(text).network for text in device.addresses]
-            own = [network for network in networks if network.version == instance.family]
-            wanted = ipaddress.ip_address(address.address)
-            if own and not wanted.is_link_local and not any(wanted in network for network in own):
-                where = f"in none of the networks of {device.name}: {' '.join(map(str, own))}"
-                foreign.setdefault(where, []).append((index, str(wanted)))
-        for where, found in foreign.items():
-            (index, first), *others = found
-            text = f"{first} and {len(others)} more are {where}" if others else f"{first} is {where}"
-            self._note("virtual_ipaddress", text, index=index, about_host=True)
-
     def _weights(self, instance: VrrpInstance) -> None:
         for item in instance.tracks:
             if not item.weight:
@@ -111,7 +124,7 @@ class Consistency:
                 continue
             place = self._scope.places.of(self._block.tracks, word, index)
             if instance.priority == OWNER:
-                taken = "is taken for 0" if counts_as_fault(item) else "changes nothing"
+                taken = "counts as 0" if counts_as_fault(item) else "changes nothing"
                 text = f"{self._block.name}: the weight of {item.name} {taken}: priority {OWNER} never moves"
                 self._scope.report.warning(place, text, proposal="write weight 0, or another priority")
                 continue
@@ -136,4 +149,4 @@ class Consistency:
         if said.preempt and said.nopreempt:
             self._note("nopreempt", "both preempt and nopreempt are given; nopreempt holds")
         if not instance.preempt and instance.preempt_delay:
-            self._note("preempt_delay", "with nopreempt nothing is ever preempted, so preempt_delay says nothing")
+            self._note("preempt_delay", "with nopreempt nothing is ever preempted, so preempt_delay has no effect")

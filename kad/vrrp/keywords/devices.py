@@ -238,7 +238,7 @@ def linkbeat() -> Value:
         complaints = Complaints()
         kind = words[1].text if len(words) > 1 else None
         if kind not in (None, "MII", "ETHTOOL", "IOCTL"):
-            complaints.add(f"{kind} is none of MII ETHTOOL IOCTL", 1)
+            complaints.add(f"{kind} is not one of MII, ETHTOOL, IOCTL", 1)
             kind = None
         return complaints.judged(Linkbeat(name=name, kind=kind), "the interface is asked in every way")
 

@@ -22,5 +22,5 @@ class GroupBlock(Block, frozen=True, kw_only=True):
     ] = None
     sync_group_tracking_weight: Annotated[bool, keyword(flag(), "weighted tracking stays in force")] = False
     global_tracking: Annotated[
-        bool, keyword(flag(), "accepted, and says nothing", instead="track_interface or track_script of the group")
+        bool, keyword(flag(), "accepted without effect", instead="track_interface or track_script of the group")
     ] = False

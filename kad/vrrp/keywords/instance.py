@@ -24,11 +24,27 @@ from kad.vrrp.keywords.authentication import KeyLine, key_line
 from kad.vrrp.keywords.devices import ExtraAnnouncing, Ipvlan, Vmac, extra_announcing, ipvlan, vmac
 from kad.vrrp.keywords.routes import RouteLine, RuleLine, route_line, rule_line
 
+_NO_TYPE = ("no_auth", "noauth", "none", "no", "off")
+_STATES = {
+    "slave": "BACKUP",
+    "standby": "BACKUP",
+    "secondary": "BACKUP",
+    "passive": "BACKUP",
+    "primary": "MASTER",
+    "active": "MASTER",
+}
+
 
 class AuthenticationBlock(Block, frozen=True, kw_only=True):
     """authentication { }"""
 
-    auth_type: Annotated[str | None, keyword(one_of("PASS", "AH"), "how version 2 adverts are authenticated")] = None
+    auth_type: Annotated[
+        str | None,
+        keyword(
+            one_of("PASS", "AH", advice=dict.fromkeys(_NO_TYPE, "to authenticate nothing, remove the block")),
+            "how version 2 adverts are authenticated",
+        ),
+    ] = None
     auth_pass: Annotated[str | None, keyword(text("PASSWORD", longest=8), "the shared secret, 8 bytes")] = None
 
 
@@ -44,11 +60,13 @@ class HmacBlock(Block, frozen=True, kw_only=True):
         int | None, keyword(integer(1, 300), "accepted difference of clocks, seconds", default="3 x advert_int, 5..300")
     ] = None
     anti_replay: Annotated[
-        str | None, keyword(one_of("time", "monotonic"), "what an old number is known by", default="time")
+        str | None, keyword(one_of("time", "monotonic"), "how a replayed advert is recognised", default="time")
     ] = None
     mode: Annotated[
         str | None,
-        keyword(one_of("enforce", "permissive", "receive-only"), "who signs, and who must", default="enforce"),
+        keyword(
+            one_of("enforce", "permissive", "receive-only"), "whether adverts are signed and must be", default="enforce"
+        ),
     ] = None
 
 
@@ -122,7 +140,11 @@ class ProtocolWords(Block, frozen=True, kw_only=True):
 
     state: Annotated[
         str | None,
-        keyword(one_of("MASTER", "BACKUP"), "the initial wish", default="BACKUP, MASTER with priority 255"),
+        keyword(
+            one_of("MASTER", "BACKUP", meant=_STATES),
+            "the state in which it starts",
+            default="BACKUP, MASTER with priority 255",
+        ),
     ] = None
     interface: Annotated[str | None, keyword(interface_name(), "where adverts are sent; unicast may do without")] = None
     virtual_router_id: Annotated[int | None, keyword(integer(1, 255), "tells virtual routers on a LAN apart")] = None
@@ -205,7 +227,10 @@ class DeviceWords(Block, frozen=True, kw_only=True):
         bool, keyword(flag(), "its link is asked each second", instead="linkbeat_interfaces")
     ] = False
     lvs_sync_daemon_interface: Annotated[
-        str | None, keyword(interface_name(), "where its sync daemon speaks", instead="lvs_sync_daemon")
+        str | None,
+        keyword(
+            interface_name(), "where its sync daemon speaks", instead="lvs_sync_daemon {value} {block} in global_defs"
+        ),
     ] = None
 
 

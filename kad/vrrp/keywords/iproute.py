@@ -109,7 +109,7 @@ def _table(options: Options, names: Names, table_of_vrf: VrfTable) -> int:
     if vrf is not None:
         table = table_of_vrf(vrf)
         if table is None:
-            raise Wrong(f"{vrf} is no VRF of this host")
+            raise Wrong(f"{vrf} is not a VRF of this host")
         return table
     return names.number("table", options.get("table", "lookup") or "main")
 

@@ -104,7 +104,7 @@ def take(words: Words, at: int, known: Mapping[str, Check | None], lockable: fro
     """The option at this word, and the word after it; raises Wrong."""
     name = words[at].text
     if name not in known:
-        raise Wrong(f"{name} is no option here", at)
+        raise Wrong(f"{name} is not an option here", at)
     check = known[name]
     at += 1
     if check is None:

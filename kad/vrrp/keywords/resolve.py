@@ -49,7 +49,7 @@ class InstanceResolver:
         """The router; None when it cannot run, which has then been said."""
         said, defaults, block = self._said, self._defaults, self._block
         if said.virtual_router_id is None:
-            self._warn("", "it has no virtual_router_id; it is ignored", "add virtual_router_id with 1..255")
+            self._warn("", "it has no virtual_router_id; the instance is ignored", "add virtual_router_id with 1..255")
             return None
         interface = self._interface()
         if interface is None:
@@ -69,7 +69,7 @@ class InstanceResolver:
         authentication = self._authentication()
         if authentication is not None and authentication.type == "AH" and state == "MASTER" and priority != OWNER:
             self._warn(
-                "auth_type", "with AH a router may not begin as MASTER; it begins as BACKUP", at=block.authentication
+                "auth_type", "with AH a router cannot start as MASTER; it starts as BACKUP", at=block.authentication
             )
             state = "BACKUP"
         source = self._source()
@@ -151,7 +151,7 @@ class InstanceResolver:
         said = self._said.version
         if self._family == 6:
             if said == "2":
-                self._warn("version", "version 2 knows no IPv6; version 3 is used")
+                self._warn("version", "version 2 does not support IPv6; version 3 is used")
             return 3
         return int(first("2", said, self._defaults.vrrp_version))
 
@@ -163,7 +163,7 @@ class InstanceResolver:
         if name is None:
             return "" if self._needs_no_interface() else None
         if name in known and known[name].is_loopback:
-            self._warn("interface", f"{name} is a loopback interface, where no other router is; it is ignored")
+            self._warn("interface", f"{name} is a loopback interface, without other routers; the instance is ignored")
             return None
         if name not in known:
             self._scope.tell_absent(name, self._at("interface"), self._block.name)
@@ -180,26 +180,28 @@ class InstanceResolver:
         if not said.unicast_peer or source is None:
             self._warn(
                 "",
-                "it has no interface; it is ignored",
+                "it has no interface; the instance is ignored",
                 "add interface IFNAME; only unicast does without, and needs unicast_src_ip ADDRESS then",
             )
             return False
         addresses = (source, *(peer.address for peer in said.unicast_peer))
         if any(ipaddress.ip_address(each).is_link_local for each in addresses if ":" in each):
-            self._warn("", "link-local addresses need an interface; it is ignored", "add interface IFNAME")
+            self._warn("", "link-local addresses need an interface; the instance is ignored", "add interface IFNAME")
             return False
         return True
 
     def _vrf(self, name: str) -> str | None:
         """Sockets that are bound to a VRF speak and hear on all of its interfaces."""
         if not self._said.unicast_peer:
-            self._warn("vrf", "on a VRF only unicast is spoken; it is ignored", "add interface IFNAME, or unicast_peer")
+            self._warn(
+                "vrf", "a VRF needs unicast_peer; the instance is ignored", "add interface IFNAME, or unicast_peer"
+            )
             return None
         known = self._scope.host.interfaces.get(name)
         if known is None:
             self._warn("vrf", f"there is no VRF {name} on this host", about_host=True)
         elif known.vrf_table is None:
-            self._warn("vrf", f"{name} is no VRF; the instance is ignored", about_host=True)
+            self._warn("vrf", f"{name} is not a VRF; the instance is ignored", about_host=True)
             return None
         return name
 
@@ -228,7 +230,7 @@ class InstanceResolver:
         if self._strict and wish != fitting:
             self._warn(
                 "state",
-                f"in strict mode the owner of the addresses, and nobody else, begins as MASTER; it begins as {fitting}",
+                f"in strict mode only the owner of the addresses starts as MASTER; it starts as {fitting}",
             )
             return fitting
         return wish
@@ -245,7 +247,7 @@ class InstanceResolver:
             "garp_lower_prio_delay": bool(announcing.garp_lower_prio_delay),
         }
         for word in (word for word, is_forced in forced.items() if is_forced):
-            self._warn(word, f"{word} does not go with strict mode; it is ignored")
+            self._warn(word, f"{word} cannot be combined with strict mode; it is ignored")
 
     def _interval(self) -> float:
         asked = first(1.0, self._said.advert_int)
@@ -255,7 +257,7 @@ class InstanceResolver:
                 self._warn("advert_int", f"version 2 counts whole seconds; advert_int {asked:g} becomes {whole}")
             return float(whole)
         if asked > _LONGEST_V3_INTERVAL:
-            self._warn("advert_int", f"version 3 cannot say more than {_LONGEST_V3_INTERVAL} s; that is used")
+            self._warn("advert_int", f"version 3 supports at most {_LONGEST_V3_INTERVAL} s; that is used")
             return _LONGEST_V3_INTERVAL
         rounded = max(1, int(asked * 100 + 0.5)) / 100
         if abs(rounded - asked) > 1e-9:
@@ -278,7 +280,7 @@ class InstanceResolver:
                 text = f"{self._block.name}: track_group is for static addresses; it is ignored"
                 self._scope.report.warning(place, text)
             if found in kept:
-                self._scope.report.note(place, f"{self._block.name}: {found.address} stands here twice; once counts")
+                self._scope.report.note(place, f"{self._block.name}: {found.address} is listed twice")
             elif device is not None and device not in self._known_devices():
                 self._scope.tell_absent(device, place, self._block.name)
             kept[found] = None
@@ -303,7 +305,7 @@ class InstanceResolver:
         if len(addresses) > most:
             self._warn(
                 "virtual_ipaddress",
-                f"an advert can name {most} addresses; the other {len(addresses) - most} are held all the same",
+                f"an advert can name {most} addresses; the other {len(addresses) - most} are held but not advertised",
                 "put them into virtual_ipaddress_excluded",
             )
         return addresses[:most], addresses[most:]
@@ -315,12 +317,12 @@ class InstanceResolver:
         """A router without addresses: version 2 may, others are ignored."""
         if self._version == 3 or self._strict:
             rule = "strict mode" if self._strict else "version 3"
-            self._warn("", f"{rule} needs a virtual_ipaddress; it is ignored", "add virtual_ipaddress { ADDRESS }")
+            self._warn(
+                "", f"{rule} needs a virtual_ipaddress; the instance is ignored", "add virtual_ipaddress { ADDRESS }"
+            )
             return False
         if not self._block.no_virtual_ipaddress:
-            self._warn(
-                "", "it has no virtual_ipaddress to hold", "add virtual_ipaddress { ADDRESS }, or no_virtual_ipaddress"
-            )
+            self._warn("", "it has no virtual_ipaddress", "add virtual_ipaddress { ADDRESS }, or no_virtual_ipaddress")
         return True
 
     def _source(self) -> str | None:
@@ -334,7 +336,7 @@ class InstanceResolver:
     def _group(self) -> str:
         said = self._said.mcast_dst_ip
         if said is not None and self._said.unicast_peer:
-            self._warn("mcast_dst_ip", "mcast_dst_ip means nothing with unicast_peer; it is ignored")
+            self._warn("mcast_dst_ip", "mcast_dst_ip has no effect with unicast_peer; it is ignored")
             said = None
         if said is not None and family_of(said) == self._family:
             return said
@@ -350,7 +352,7 @@ class InstanceResolver:
         asked = [word for word, value in words.items() if value is not None]
         asked += ["check_unicast_src"] if said.check_unicast_src else []
         if not peers and said.unicast_ttl is not None:
-            self._warn("unicast_ttl", "unicast_ttl means nothing without unicast_peer; it is ignored")
+            self._warn("unicast_ttl", "unicast_ttl has no effect without unicast_peer; it is ignored")
         if peers is None and not asked:
             return ()
         kept = []
@@ -370,9 +372,7 @@ class InstanceResolver:
             )
         if not kept and not said.unicast_fault_no_peer:
             word = asked[0] if peers is None else "unicast_peer"
-            self._warn(
-                word, "unicast is asked for, and no peer is given; it speaks multicast", "add unicast_peer { ADDRESS }"
-            )
+            self._warn(word, "unicast_peer is empty; multicast is used", "add unicast_peer { ADDRESS }")
         return tuple(kept)
 
     def _preempts(self, state: str, priority: int) -> bool:
@@ -380,7 +380,7 @@ class InstanceResolver:
             return True
         if state == "MASTER" or priority == OWNER:
             reason = "state MASTER" if state == "MASTER" else f"priority {OWNER}"
-            self._warn("nopreempt", f"nopreempt does not go with {reason}; it is ignored", "write state BACKUP")
+            self._warn("nopreempt", f"nopreempt cannot be combined with {reason}; it is ignored", "write state BACKUP")
             return True
         return False
 
@@ -397,7 +397,7 @@ class InstanceResolver:
             return 0.0
         if self._strict or state == "MASTER":
             reason = "strict mode" if self._strict else "state MASTER"
-            self._warn("preempt_delay", f"preempt_delay does not go with {reason}; it is ignored")
+            self._warn("preempt_delay", f"preempt_delay cannot be combined with {reason}; it is ignored")
             return 0.0
         return delay
 
@@ -412,11 +412,11 @@ class InstanceResolver:
         if block is None:
             return None
         if self._block.auth_hmac is not None:
-            self._warn("authentication", "authentication does not go with auth_hmac; it is ignored")
+            self._warn("authentication", "authentication cannot be combined with auth_hmac; it is ignored")
             return None
         if self._version == 3 or self._strict:
             rule = "strict mode" if self._strict else "version 3"
-            self._warn("authentication", f"{rule} knows no authentication; it is ignored")
+            self._warn("authentication", f"{rule} does not support authentication; it is ignored")
             return None
         if block.auth_type is None:
             place = self._scope.places.of(block)

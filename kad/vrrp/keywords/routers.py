@@ -15,7 +15,7 @@ from kad.config.programs import Programs
 from kad.config.tree import Place
 from kad.track.items import TrackItem, TrackLine, Weight, counts_as_fault
 from kad.vrrp.keywords import NetlinkBuffers, SyncGroup, VirtualAddress, VrrpInstance, VrrpSlice
-from kad.vrrp.keywords.consistency import OWNER, Consistency
+from kad.vrrp.keywords.consistency import OWNER, Consistency, Subnets
 from kad.vrrp.keywords.globals import VrrpGlobals
 from kad.vrrp.keywords.group import GroupBlock
 from kad.vrrp.keywords.instance import InstanceBlock, NotifyWords, TrackWords
@@ -88,7 +88,7 @@ class Routers:
         """All of them; what cannot run has been said and is left out."""
         made: dict[str, VrrpInstance] = {}
         seen: _Speakers = {}
-        devices = VirtualDevices(self._defaults, self._scope)
+        devices, subnets = VirtualDevices(self._defaults, self._scope), Subnets(self._scope)
         self._say_for_themselves = frozenset(
             block.name for block in blocks if block.notify_priority_changes is not None
         )
@@ -100,13 +100,14 @@ class Routers:
                 if not instance.interface:
                     instance = _at_home(instance, self._default_interface)
                 self._tell_conflict(instance, block, seen)
-                Consistency(block, self._scope).judge(instance)
+                Consistency(block, self._scope, subnets).judge(instance)
                 if instance.priority == OWNER:
                     instance = msgspec.structs.replace(instance, tracks=_unweighted(instance.tracks))
                 routes, rules = self._routings.of_instance(block.name, block, block.virtual_routes, block.virtual_rules)
                 made[instance.name] = msgspec.structs.replace(
                     devices.equip(instance, block), routes=routes, rules=rules
                 )
+        subnets.report()
         self._tell_shared_addresses(blocks, made)
         synced = [group for block in groups if (group := self._group(block, made)) is not None]
         defaults = self._defaults
@@ -178,7 +179,7 @@ class Routers:
             for index, line in enumerate(lines):
                 place = self._scope.places.of(words, f"track_{kind}", index)
                 if (kind, line.name) in items:
-                    self._warn(place, block, f"{line.name} is tracked twice; the first one counts")
+                    self._warn(place, block, f"{line.name} is listed twice; the first one is used")
                 elif self._is_trackable(kind, line.name, own_interface, block, place):
                     items[kind, line.name] = self._item(kind, line)
         return tuple(item for item in items.values() if item.kind in WATCHED)
@@ -189,7 +190,7 @@ class Routers:
         """Say what is wrong with the name; True when it is tracked all the same."""
         if kind == "interface":
             if name == own_interface:
-                self._warn(place, block, f"{name} is its own interface, which it looks at anyway; it is ignored here")
+                self._warn(place, block, f"{name} is its own interface, already tracked; the line is ignored")
                 return False
             if name not in self._scope.host.interfaces:
                 self._scope.tell_absent(name, place, block.name)
@@ -231,13 +232,13 @@ class Routers:
             return None
         if len(members) == 1:
             self._warn(place, block, f"the sync group has one member, {members[0]}")
-        wishes = {made[name].state for name in members}
-        if len(wishes) > 1:
-            text = f"{block.name}: its members wish for different states; they will all have the same one"
+        if len({made[name].state for name in members}) > 1:
+            states = ", ".join(f"{name} {made[name].state}" for name in members)
+            text = f"{block.name}: the members have different states ({states}); they will all have the same one"
             self._scope.report.note(place, text)
         own = self._tracks(block, block.tracks, None)
         if any(made[name].priority == OWNER for name in members) and any(item.weight for item in own):
-            self._warn(place, block, f"a member has priority {OWNER}, which no weight moves; each is taken for 0")
+            self._warn(place, block, f"a member has priority {OWNER}, which no weight moves; each counts as 0")
             own = tuple(msgspec.structs.replace(item, weight=0) for item in own)
         for name in members:
             made[name] = self._joined(made[name], block, own)
@@ -261,7 +262,7 @@ class Routers:
                     proposal="add sync_group_tracking_weight",
                 )
             for name in (item.name for item in tracks if counts_as_fault(item)):
-                text = f"{instance.name}: inside {block.name} the weight of {name} is taken for 0"
+                text = f"{instance.name}: inside {block.name} the weight of {name} counts as 0"
                 place = self._scope.places.of(block)
                 self._scope.report.warning(place, text, proposal="write weight 0, or sync_group_tracking_weight")
             tracks = list(_unweighted(tracks))

@@ -179,7 +179,15 @@ def route_line() -> Value:
         read=_read_route,
         write=str,
         most=None,
+        noun="route",
+        subject=_route_subject,
     )
+
+
+def _route_subject(words: Words) -> str:
+    """By its destination."""
+    texts = [word.text for word in words if word.text not in ("to", "inet", "inet6", *_TYPES)]
+    return f"route {texts[0]}" if texts else "route"
 
 
 def _read_route(words: Words) -> RouteLine:
@@ -192,7 +200,7 @@ def _read_route(words: Words) -> RouteLine:
             option, at = _gateway(words, at)
             found.append(option)
             if word != "via":
-                complaints.append(f"{word} is an old spelling of {'via' if word == 'gw' else 'nexthop'}")
+                complaints.append(f"{word} is a deprecated spelling of {'via' if word == 'gw' else 'nexthop'}")
         elif word in ("nexthop", "encap"):
             option, at = _rest(words, at)
             found.append(option)
@@ -213,22 +221,31 @@ def _read_route(words: Words) -> RouteLine:
         elif destination is None:
             destination, at = _destination(words[at].text, at), at + 1
         else:
-            raise Wrong(f"{word} is no option of a route", at)
+            raise Wrong(f"{word} is not an option of a route", at)
     if destination is None:
         raise Wrong("the route has no destination")
     line = RouteLine(type=kind, destination=destination, options=Options(found=tuple(found)))
     _tell_mixed(words, [*_families(line.options), line.destination, line.options.get("src"), *_gateways(line.options)])
     _tell_family(line)
     if line.options.get("features") not in (None, "ecn"):
-        complaints.append(f"{line.options.get('features')} is no feature of a route, ecn is, and is ignored")
+        complaints.append(f"{line.options.get('features')} is not a feature of a route (only ecn is) and is ignored")
     if line.options.get("no_track") is None:
         if line.options.get("dev", "oif") is None:
-            complaints.append("without dev no link is looked at for the route; write dev or no_track")
+            complaints.append(_untracked(line))
         if line.options.get("protocol") is not None:
             complaints.append("a route of another protocol cannot be tracked, protocol keepalived is used")
     if complaints:
         raise Clamped("; ".join(complaints), line, "the route is kept")
     return line
+
+
+def _untracked(line: RouteLine) -> str:
+    """Why no link is tracked for a route without dev."""
+    if line.type in ("blackhole", "unreachable", "prohibit", "throw"):
+        return f"a {line.type} route has no interface to track; write no_track"
+    if line.options.get("nexthop") is not None:
+        return "the interfaces of several next hops are not tracked; write no_track"
+    return "without dev no link is tracked for it; write dev or no_track"
 
 
 def _destination(text: str, at: int) -> str:
@@ -261,7 +278,7 @@ def _rest(words: Words, at: int) -> tuple[Option, int]:
             return Option(name, (kind, words[at + 1].text)), at + 2
         if kind not in _ENCAP:
             # keepalived keeps the route, by which packets then go unwrapped.
-            raise Wrong(f"{kind or 'nothing'} is no kind of encap", min(at, len(words) - 1))
+            raise Wrong(f"{kind or 'nothing'} is not a kind of encap", min(at, len(words) - 1))
         at += 1
         while at < len(words) and words[at].text in _ENCAP[kind]:
             _, at = take(words, at, _ENCAP[kind], frozenset())
@@ -318,7 +335,16 @@ def rule_line() -> Value:
         read=_read_rule,
         write=str,
         most=None,
+        noun="rule",
+        subject=_rule_subject,
     )
+
+
+def _rule_subject(words: Words) -> str:
+    """By what it selects."""
+    texts = [word.text for word in words]
+    at = next((at for at, text in enumerate(texts[:-1]) if text in ("from", "to")), None)
+    return f"rule {' '.join(texts[:2] if at is None else texts[at : at + 2])}"
 
 
 def _read_rule(words: Words) -> RuleLine:
@@ -342,18 +368,18 @@ def _read_rule(words: Words) -> RuleLine:
     if not actions:
         raise Wrong(f"the rule has no action, one of {' '.join(_ACTIONS)}")
     if len(actions) > 1:
-        raise Wrong(f"{' and '.join(actions)} do not go together in one rule")
+        raise Wrong(f"{' and '.join(actions)} cannot be combined in one rule")
     if options.get("table", "lookup") is None and options.get(*_FOR_TABLES) is not None:
-        raise Wrong(f"{' '.join(_FOR_TABLES)} go with a table alone")
+        raise Wrong(f"{' '.join(_FOR_TABLES)} need a table")
     told = [*_families(options), *filter(None, (options.get("from"), options.get("to")))]
     _tell_mixed(words, told)
     if options.get("realms") is not None and any(map(_is_v6, told)):
         raise Wrong("realms is for IPv4 alone")
     preference, target = options.get("preference", "priority", "order"), options.get("goto")
     if target is not None and preference is None:
-        raise Wrong(f"goto {target} needs a preference, to lead beyond it")
+        raise Wrong(f"goto {target} needs a preference below it")
     if target is not None and preference is not None and int(preference) >= int(target):
-        raise Wrong(f"goto {target} does not lead beyond the preference {preference}")
+        raise Wrong(f"goto {target} must be above the preference {preference}")
     if preference is None:
         raise Clamped("the rule has no preference", line, "one from 16384 downwards is used")
     if options.get("protocol") is not None and options.get("no_track") is None:

@@ -80,7 +80,7 @@ class Routings:
                 return self._route(line, dependents)
             return self._rule(line, dependents)
         except (ValueError, OSError, OverflowError, struct.error) as error:
-            reason = error.text if isinstance(error, Wrong) else f"the kernel cannot be told of it, {error}"
+            reason = error.text if isinstance(error, Wrong) else f"it cannot be encoded for the kernel: {error}"
             self._scope.report.warning(place, f"{who}: {line}: {reason}; it is ignored")
             return None
 

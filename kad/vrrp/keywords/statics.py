@@ -107,7 +107,7 @@ class Statics:
                 self._scope.report.warning(place, text)
             owner = virtual.get((line.address.address, device))
             if owner is not None:
-                text = f"static_ipaddress: {line.address.address} comes and goes with {owner}; it is ignored here"
+                text = f"static_ipaddress: {line.address.address} is a virtual address of {owner}; it is ignored here"
                 self._scope.report.note(place, text)
                 continue
             address = msgspec.structs.replace(line.address, device=device, use_vmac=False)

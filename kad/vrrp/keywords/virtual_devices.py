@@ -76,7 +76,7 @@ class VirtualDevices:
     def _macvlan(self, instance: VrrpInstance, block: InstanceBlock, said: Vmac) -> VirtualDevice:
         mac = _virtual_mac(instance)
         if said.mac is not None and instance.strict:
-            self._warn(block, "use_vmac", "strict mode knows no MAC but the virtual one; that is used")
+            self._warn(block, "use_vmac", "strict mode needs the virtual MAC; it is used")
         elif said.mac is not None:
             octets = [f"{int(octet, 16):02x}" for octet in said.mac.split(":")]
             mac = ":".join([*octets, f"{instance.virtual_router_id:02x}"][:6])
@@ -173,7 +173,7 @@ class VirtualDevices:
         if wish is not None:
             if self._is_free(wish, mac, exactly=False):
                 return wish
-            self._warn(block, word, f"{wish} is another interface; it gets a name of its own")
+            self._warn(block, word, f"{wish} is the name of another interface; the device gets another name")
         number = instance.virtual_router_id
         names = [f"{prefix}.{number}", *([f"{prefix}6.{number}"] if instance.family == 6 else [])]
         more = (f"{begin}{at}.{number}" for begin in (prefix, _PREFIX) for at in range(1, _MOST_NUMBERED))

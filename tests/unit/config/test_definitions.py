@@ -80,14 +80,14 @@ def test_a_line_stands_for_lines(text: str, lines: list[str]) -> None:
         ("~SEQ(a,5,0,1) q", "warning: ~SEQ cannot count from 5 to 1 by 0; the line is ignored"),
         ("~SEQ(a) q", "warning: ~SEQ needs a name and one to three numbers; the line is ignored"),
         ("~SEQ(a,08) q", "warning: ~SEQ 08 is not a number; the line is ignored"),
-        ("~SEQ(a,1 q", "warning: ~SEQ needs (NAME, VALUE ...) and a text behind it; the line is ignored"),
+        ("~SEQ(a,1 q", "warning: ~SEQ needs (NAME, VALUE ...) and a text after it; the line is ignored"),
         ("~SEQx(a,-1,1) q", "warning: ~SEQ counts hexadecimal numbers, which cannot be negative; the line is ignored"),
         ("~LST({a,b}, {1,2,3}) q", "warning: ~LST has more values than the names a b; the line is ignored"),
         ("~LST(a, b c) q", "warning: ~LST cannot take b c for a value; the line is ignored"),
-        ("$A=a$A\nq $A", "error: the definitions used here never come to an end"),
-        ("q $A", "note: $A is not defined here, and stands for itself"),
-        ("$A=a\\\nb\nq $A x", "note: $A has several lines, so nothing may follow it; it stands for itself"),
-        ("q ${_ENV NOTHING}", "warning: the environment has no NOTHING; nothing stands for it"),
+        ("$A=a$A\nq $A", "error: the definitions used here expand without end"),
+        ("q $A", "note: $A is not defined; it is left as it is"),
+        ("$A=a\\\nb\nq $A x", "note: $A has several lines, so nothing may follow it; it is left as it is"),
+        ("q ${_ENV NOTHING}", "warning: the environment variable NOTHING is not set; it is replaced by nothing"),
         ("q ${_RANDOM 7 3}", "warning: ${_RANDOM 7 3}: the first number is the larger one; it is used"),
     ],
 )
@@ -102,5 +102,5 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
 def test_a_small_file_cannot_stand_for_an_endless_one() -> None:
     doubled = "\n".join(f"$A{n}=$A{n + 1}\\\n$A{n + 1}" for n in range(40))
     lines, findings = expanded("$A40=x\n" + doubled + "\n$A0")
-    assert findings == ["error: the definitions used here never come to an end"]
+    assert findings == ["error: the definitions used here expand without end"]
     assert len(lines) < 500_000

@@ -50,39 +50,39 @@ def test_blocks(text: str, expected: Shape) -> None:
     [
         (
             "vrrp_instance A {\nstate MASTER\n",
-            ["1 the block vrrp_instance that begins here is not closed to the end of the file"],
+            ["1 the block vrrp_instance is not closed before the end of the file"],
         ),
         (
             "vrrp_instance A {\n    track_script {\n        S\n}\nvrrp_instance B {\n}\n",
-            ["2 the block track_script that begins here is not closed before vrrp_instance in line 5"],
+            ["2 the block track_script is not closed before vrrp_instance in line 5"],
         ),
         (
             "vrrp_instance A {\n    track_script {\n        S\n}\n",
-            ["2 the block track_script that begins here is not closed to the end of the file"],
+            ["2 the block track_script is not closed before the end of the file"],
         ),
         (
             "vrrp_instance A {\n    track_script {\n        S\n    priority 5\n}\n",
-            ["2 the block track_script that begins here is not closed before priority in line 4"],
+            ["2 the block track_script is not closed before priority in line 4"],
         ),
         (
             "vrrp_instance A {\n    authentication {\n        auth_type PASS\n    priority 5\n}\n",
-            ["2 the block authentication that begins here is not closed before priority in line 4"],
+            ["2 the block authentication is not closed before priority in line 4"],
         ),
-        ("vrrp_instance A {\n}\n}\n", ["3 this closing brace closes nothing"]),
-        ("vrrp_instance A\nstate MASTER\n}\n", ["1 vrrp_instance opens a block, but no { follows"]),
-        ("vrrp_instance A {\npriority 5 {\n}\n}\n", ["2 priority opens no block, so the brace has no place here"]),
-        ("{\nvrrp_instance A {\n}\n}\n", ["1 the brace has no place here"]),
+        ("vrrp_instance A {\n}\n}\n", ["3 unmatched }"]),
+        ("vrrp_instance A\nstate MASTER\n}\n", ["1 vrrp_instance opens a block: { expected"]),
+        ("vrrp_instance A {\npriority 5 {\n}\n}\n", ["2 unexpected {: priority takes no block"]),
+        ("{\nvrrp_instance A {\n}\n}\n", ["1 unexpected {"]),
         (
             "vrrp_instance A {\nstate MASTER\nvrrp_instance B {\nstate MASTER\n}\n",
-            ["1 the block vrrp_instance that begins here is not closed before vrrp_instance in line 3"],
+            ["1 the block vrrp_instance is not closed before vrrp_instance in line 3"],
         ),
         (
             "vrrp_instance A {\ntrack_interface {\neth0\ntrack_script {\nS\n}\n}\n",
-            ["2 the block track_interface that begins here is not closed before track_script in line 4"],
+            ["2 the block track_interface is not closed before track_script in line 4"],
         ),
         (
             "virtual_server 192.0.2.1 80 {\nreal_server 192.0.2.2 80 {\nalpha\nreal_server 192.0.2.3 80 {\n}\n}\n",
-            ["2 the block real_server that begins here is not closed before real_server in line 4"],
+            ["2 the block real_server is not closed before real_server in line 4"],
         ),
     ],
 )
@@ -105,40 +105,42 @@ def test_braces_in_any_number_end(text: str) -> None:
     [
         (
             "vrrp_instnce A {\n}",
-            "warning 1 vrrp_instnce is no keyword here; the block is ignored -> did you mean vrrp_instance?",
+            "warning 1 unknown keyword vrrp_instnce at the top level; the block is ignored"
+            " -> did you mean vrrp_instance?",
         ),
         (
             "vrrp_instance A {\nprioritty 5\n}",
-            "warning 2 prioritty is no keyword in vrrp_instance; the line is ignored -> did you mean priority?",
+            "warning 2 unknown keyword prioritty in vrrp_instance; the line is ignored -> did you mean priority?",
         ),
         (
             "priority 5",
-            "warning 1 priority is no keyword here; the line is ignored -> priority belongs in vrrp_instance",
+            "warning 1 unknown keyword priority at the top level; the line is ignored"
+            " -> priority belongs in vrrp_instance",
         ),
         (
             "vrrp_instance A {\nrouter_id x\n}",
-            "warning 2 router_id is no keyword in vrrp_instance; the line is ignored"
+            "warning 2 unknown keyword router_id in vrrp_instance; the line is ignored"
             " -> router_id belongs in global_defs",
         ),
         (
             "vrrp_instance A {\nauth_pass x\n}",
-            "warning 2 auth_pass is no keyword in vrrp_instance; the line is ignored"
+            "warning 2 unknown keyword auth_pass in vrrp_instance; the line is ignored"
             " -> auth_pass belongs in vrrp_instance > authentication",
         ),
         (
             "vrrp_instance A {\nvrrp_iptable\n}",
-            "warning 2 vrrp_iptable is no keyword in vrrp_instance; the line is ignored"
+            "warning 2 unknown keyword vrrp_iptable in vrrp_instance; the line is ignored"
             " -> did you mean vrrp_iptables, which belongs in global_defs?",
         ),
-        ("xyzzy", "warning 1 xyzzy is no keyword here; the line is ignored"),
+        ("xyzzy", "warning 1 unknown keyword xyzzy at the top level; the line is ignored"),
         (
             "vrrp_instance A {\nauthentication {\nauth_type PASS\nauth_type Mcy9586\n}\n}",
-            "warning 4 auth_type: Mcy9586 is none of PASS AH; it is ignored -> did you mean auth_pass?",
+            "warning 4 auth_type: Mcy9586 is not one of PASS, AH; the line is ignored -> did you mean auth_pass?",
         ),
         (
             "vrrp_instance A {\nstate master\n}",
-            "warning 2 state: master is none of MASTER BACKUP;"
-            " the default (BACKUP, MASTER with priority 255) holds -> did you mean MASTER?",
+            "warning 2 state: master is not one of MASTER, BACKUP;"
+            " using default (BACKUP, MASTER with priority 255) -> did you mean MASTER?",
         ),
     ],
 )

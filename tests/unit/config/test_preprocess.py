@@ -54,7 +54,7 @@ def test_each_line_knows_where_it_stands() -> None:
         ('a "b\n', 3, "error: this quote has no closing quote on the line"),
         ('a "b" "c\n', 7, "error: this quote has no closing quote on the line"),
         (b"a\0\n", 1, "warning: a line with a NUL byte is not read"),
-        ("x" * 1024, 1, "warning: the line has 1024 bytes; keepalived drops what stands before the 1023th"),
+        ("x" * 1024, 1, "warning: the line has 1024 bytes; keepalived drops everything before the 1023th"),
     ],
 )
 def test_what_is_wrong_with_a_line(text: str | bytes, column: int, finding: str) -> None:

@@ -14,7 +14,7 @@ from kad.config.tree import Complaint, Place, Report
 from tests.config.hosts import a_host
 
 PLACE = Place("/f", 1, 1)
-OPEN = "others than root can change"
+OPEN = "users other than root can change"
 
 
 def look(mode: int, uid: int = 0, gid: int = 0, kind: str = "file") -> FileLook:
@@ -52,7 +52,7 @@ def made(
     return program.argv if program else None, said
 
 
-NOBODY_ASKED = ("scripts are run, and nobody asked for enable_script_security", 6)
+NOBODY_ASKED = ("scripts run without enable_script_security", 6)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_program_that_cannot_run(text: str, problem: str) -> None:
 def test_root_runs_what_others_can_change_only_without_security(name: str) -> None:
     argv, findings = made(f"/opt/{name}")
     assert argv == (f"/opt/{name}",)
-    assert findings[0] == (f"{OPEN} /opt/{name}, so root running /opt/{name} is not safe; it is run all the same", 6)
+    assert findings[0] == (f"{OPEN} /opt/{name}, so running /opt/{name} as root is not safe; it is run anyway", 6)
     argv, findings = made(f"/opt/{name}", secure=True)
     assert argv is None
     assert findings[0][0].endswith("enable_script_security forbids to run it")

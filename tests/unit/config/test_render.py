@@ -15,11 +15,11 @@ TEXT = "global_defs {\n\trouter_id x\n}\nvrrp_instance A {\n\t\tprioritty 5\n}\n
 def test_a_finding_for_a_person() -> None:
     analysis = judged(TEXT)
     assert render(analysis.diagnostics[1:]) == (
-        f"{FILE}:4:1: warning: A: it has no virtual_router_id; it is ignored\n"
+        f"{FILE}:4:1: warning: A: it has no virtual_router_id; the instance is ignored\n"
         "    vrrp_instance A {\n"
         "    ^\n"
         "    add virtual_router_id with 1..255\n"
-        f"{FILE}:5:3: warning: prioritty is no keyword in vrrp_instance; the line is ignored\n"
+        f"{FILE}:5:3: warning: unknown keyword prioritty in vrrp_instance; the line is ignored\n"
         "            prioritty 5\n"
         "            ^\n"
         "    did you mean priority?\n"
@@ -34,7 +34,7 @@ def test_a_finding_for_an_editor() -> None:
         "line": 5,
         "column": 3,
         "severity": "warning",
-        "text": "prioritty is no keyword in vrrp_instance; the line is ignored",
+        "text": "unknown keyword prioritty in vrrp_instance; the line is ignored",
         "proposal": "did you mean priority?",
         "about_host": False,
         "exit_code": 5,
@@ -45,12 +45,12 @@ def test_what_the_parent_hears() -> None:
     message = to_message(judged(TEXT))
     assert (message.exit_code, message.fatal) == (5, 2)
     assert message.findings[2].summary == (
-        f"{FILE}:5:3: warning: prioritty is no keyword in vrrp_instance; the line is ignored (did you mean priority?)"
+        f"{FILE}:5:3: warning: unknown keyword prioritty in vrrp_instance; the line is ignored (did you mean priority?)"
     )
     assert message.refusals == (
         "nothing that is configured here can run",
-        "A: it has no virtual_router_id; it is ignored",
-        "prioritty is no keyword in vrrp_instance; the line is ignored",
+        "A: it has no virtual_router_id; the instance is ignored",
+        "unknown keyword prioritty in vrrp_instance; the line is ignored",
     )
 
 

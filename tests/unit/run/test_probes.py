@@ -173,7 +173,7 @@ def test_a_question_that_changes_is_asked_at_once(bench: Bench, sleeper: subproc
 def test_the_snapshot_says_what_is_native(bench: Bench, tmp_path: Path) -> None:
     bench.configure(asking(f"[ -f {tmp_path}/down ] && exit 1 || exit 0"))
     (script,) = bench.room.snapshot(False)["scripts"]  # type: ignore[misc]
-    assert script["native"] == f"is there a file {tmp_path}/down? no is good"
+    assert script["native"] == f"OK unless file {tmp_path}/down exists"
     assert (script["runs"], script["answers"]) == (0, 1)
 
 

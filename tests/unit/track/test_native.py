@@ -187,6 +187,6 @@ def test_the_truth_is_that_of_a_real_shell(form: str, question: str, tmp_path: P
 
 
 def test_a_probe_says_what_it_asks() -> None:
-    assert str(recognise("killall -0 nginx php-fpm")) == "is there a process nginx and php-fpm? yes is good"
-    assert str(recognise("kill -0 $(cat /run/x.pid)")) == "does the process of /run/x.pid live? yes is good"
-    assert str(recognise("[[ -f /x ]] && exit 1 || exit 0")) == "is there a file /x? no is good"
+    assert str(recognise("killall -0 nginx php-fpm")) == "OK if processes nginx and php-fpm run"
+    assert str(recognise("kill -0 $(cat /run/x.pid)")) == "OK if the process of /run/x.pid runs"
+    assert str(recognise("[[ -f /x ]] && exit 1 || exit 0")) == "OK unless file /x exists"
