@@ -135,6 +135,7 @@ class Child:
         """Serve until told to stop; returns the exit status."""
         self._mux.loop.set_exception_handler(self._fail)
         self._mux.watch(self._channel.fileno(), self._read, "obeying the parent")
+        self._channel.follow_backlog(self._follow_backlog)
         self._mux.run()
         return self.status
 
@@ -149,22 +150,28 @@ class Child:
             self._channel.send(frame, state=message.IS_STATE, descriptor=descriptor, given=True)
         except ChannelLost:
             self._orphaned()
-            return
-        if self._channel.has_backlog:
+
+    def _follow_backlog(self, backlog: bool) -> None:
+        """The loop is asked for room exactly as long as something waits for it."""
+        if backlog:
             self._mux.watch_writable(self._channel.fileno(), self._flush)
+        else:
+            self._mux.unwatch_writable(self._channel.fileno())
 
     def _flush(self) -> None:
         try:
             self._channel.flush()
         except ChannelLost:
-            self._orphaned()
-        if not self._channel.has_backlog:
+            # Nothing will ever leave, and the loop would find room for it without end.
             self._mux.unwatch_writable(self._channel.fileno())
+            self._orphaned()
 
     def _read(self) -> None:
         try:
             frames = self._channel.receive()
         except ChannelLost:
+            # An end of file can be read without end, and leaving takes its time.
+            self._mux.unwatch(self._channel.fileno())
             self._orphaned()
             return
         for frame in frames:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 import time
 from collections.abc import Callable
@@ -39,7 +38,7 @@ class Errand:
         )
         if self._spawned.lacks_interpreter:
             watchdog.log.info(without_interpreter(program.argv[0]))
-        watchdog.watch(self._spawned.pidfd, selectors.EVENT_READ, self._end)
+        watchdog.watch(self._spawned.pidfd, self._end)
 
     @property
     def process(self) -> int:

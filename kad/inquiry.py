@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 import socket
 import time
@@ -195,7 +194,7 @@ class Inquiries:
         if len(self._conversations) >= _MOST_CONVERSATIONS:
             self._end(next(iter(self._conversations)))
         self._conversations[conversation] = time.monotonic() + _CONVERSATION
-        self._watchdog.watch(conversation.connection, selectors.EVENT_READ, lambda: self._listen(conversation))
+        self._watchdog.watch(conversation.connection, lambda: self._listen(conversation))
 
     def _end(self, conversation: Conversation) -> None:
         if self._conversations.pop(conversation, None) is not None:
@@ -329,7 +328,7 @@ class Inquiries:
         if conversation.write():
             self._end(conversation)
         else:
-            self._watchdog.watch(conversation.connection, selectors.EVENT_WRITE, lambda: self._write(conversation))
+            self._watchdog.watch(conversation.connection, lambda: self._write(conversation), read=False, write=True)
 
     # dumps
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 import time
 from dataclasses import dataclass
@@ -173,7 +172,7 @@ class Reload:
             return
         now = time.monotonic()
         self._analysis = Analysis(birth, Channel(birth.end), now + _ANALYZE_PATIENCE, {}, now + _ANALYZE_LONGEST)
-        self._watchdog.watch(birth.end, selectors.EVENT_READ, self._read_analyzer)
+        self._watchdog.watch(birth.end, self._read_analyzer)
 
     def cancel_analysis(self) -> None:
         """Its end of file will say the rest."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import selectors
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -90,7 +89,7 @@ class ReloadSchedule:
         except Refused as refused:
             self._watchdog.log.error(f"reload_time_file: {refused}")
             return
-        self._watchdog.watch(self._folder.fileno(), selectors.EVENT_READ, self._notice)
+        self._watchdog.watch(self._folder.fileno(), self._notice)
 
     def _notice(self) -> None:
         if self._folder is not None and Path(str(self._words.reload_time_file)).name in self._folder.names():

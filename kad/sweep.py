@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import selectors
 import signal
 import time
 import traceback
@@ -167,7 +166,7 @@ class Sweep:
             self._not_before = time.monotonic() + _RETRY
             return False
         self._deadline = time.monotonic() + _PATIENCE
-        self._watchdog.watch(self._birth.pidfd, selectors.EVENT_READ, self._bury)
+        self._watchdog.watch(self._birth.pidfd, self._bury)
         return True
 
     def _bury(self) -> None:

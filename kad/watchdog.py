@@ -1,11 +1,10 @@
-"""The parent: forks and supervises the children, relays what they say, obeys signals; no event loop but selectors."""
+"""The parent: forks and supervises the children, relays what they say, obeys signals; no event loop but kad.poll."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import select
-import selectors
 import signal
 import socket
 import time
@@ -29,6 +28,7 @@ from kad.log import Logger
 from kad.machine import Deadlines
 from kad.messages import BadFrame, Frame
 from kad.model.program_end import shell_status
+from kad.poll import Poll
 from kad.reload import Reload
 from kad.run.keywords import Program
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Phase, Supervision
@@ -49,6 +49,10 @@ def _read_trace(descriptor: int) -> str:
         if not piece:
             break
     return trace.decode(errors="replace")
+
+
+def _number(descriptor: socket.socket | int) -> int:
+    return descriptor if isinstance(descriptor, int) else descriptor.fileno()
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Watchdog:
         self.options = options
         self.log = log
         self._pid_file = pid_file
-        self._selector = selectors.DefaultSelector()
+        self._poll = Poll()
         self._deadlines: Deadlines[Supervision] = Deadlines()
         self.members = {name: Member(kind) for name, kind in KINDS.items()}
         self.started, self.born_at = time.time(), time.monotonic()
@@ -104,7 +108,7 @@ class Watchdog:
         except LookupError:
             self.log.info(f"there is no user {child.UNPRIVILEGED_USER}: children keep their user, with less to do")
         listener = control.listen(self.options.runtime_directory)
-        self._selector.register(listener, selectors.EVENT_READ, lambda: self.inquiries.accept(listener))
+        self.watch(listener, lambda: self.inquiries.accept(listener))
         try:
             self.reload.analyze()
             self._preload()
@@ -116,6 +120,10 @@ class Watchdog:
             raise
         self._clean_up(listener)
         return self._status
+
+    def close(self) -> None:
+        """Let go of what it waits with."""
+        self._poll.close()
 
     def _preload(self) -> None:
         """Import, while the analyzer works, what the children share; a fork is then all that a new life costs."""
@@ -142,7 +150,7 @@ class Watchdog:
             signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         if self.options.ignore_interrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._selector.register(reader, selectors.EVENT_READ, lambda: self._read_signals(reader))
+        self.watch(reader, lambda: self._read_signals(reader))
 
     def _read_signals(self, reader: int) -> None:
         for number in os.read(reader, 512):
@@ -163,9 +171,8 @@ class Watchdog:
         return {pid for pid in found if pid is not None}
 
     def _serve_once(self) -> None:
-        for key in self._select():
-            if key.fileobj in self._selector.get_map():
-                key.data()
+        for serve in self._ready():
+            serve()
         now = time.monotonic()
         for machine in self._deadlines.due(now):
             self._doubt(self.members[machine.name], now)
@@ -175,13 +182,13 @@ class Watchdog:
         if self._errand is not None:
             self._errand.fall_due(now)
 
-    def _select(self) -> list[selectors.SelectorKey]:
-        """Who has something; a sleep that was not asked for is remembered."""
+    def _ready(self) -> list[Callable[[], None]]:
+        """What is to be served; a sleep that was not asked for is remembered."""
         wait, begun = self._wait(), time.monotonic()
-        keys = [key for key, _ in self._selector.select(wait)]
+        calls = self._poll.ready(wait)
         if wait is not None and (late := time.monotonic() - begun - wait) > _PAUSE:
             self.journal.note("pause", "child/watchdog", f"the parent process did not run for {late:.2f} s")
-        return keys
+        return calls
 
     def _wait(self) -> float | None:
         moments = [self._deadlines.next(), self.inquiries.deadline, self.reload.deadline, self.sweep.deadline]
@@ -190,15 +197,19 @@ class Watchdog:
         earliest = min((moment for moment in moments if moment is not None), default=None)
         return None if earliest is None else max(0.0, earliest - time.monotonic())
 
-    def watch(self, descriptor: socket.socket | int, events: int, callback: Callable[[], None]) -> None:
+    def watch(
+        self,
+        descriptor: socket.socket | int,
+        callback: Callable[[], None],
+        *,
+        read: bool = True,
+        write: bool = False,
+    ) -> None:
         """Call when the descriptor is ready; replaces what was asked for it before."""
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(descriptor)
-        self._selector.register(descriptor, events, callback)
+        self._poll.watch(_number(descriptor), callback, read=read, write=write)
 
     def unwatch(self, descriptor: socket.socket | int) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(descriptor)
+        self._poll.unwatch(_number(descriptor))
 
     def ask_reload(self) -> None:
         """Read the configuration again, unless the daemon ends."""
@@ -230,15 +241,12 @@ class Watchdog:
             self.log.debug(f"{member.name} cannot be reached: {error}")
             return
         member.sent += not state
-        if member.channel.has_backlog:
-            events = selectors.EVENT_READ | selectors.EVENT_WRITE
-            self.watch(member.channel.fileno(), events, lambda: self._read_child(member))
 
     def _read_child(self, member: Member) -> None:
         if member.channel is None:
             return
         try:
-            self._flush(member, member.channel)
+            member.channel.flush()
             frames = member.channel.receive()
         except ChannelLost:
             self.unwatch(member.channel.fileno())
@@ -254,12 +262,14 @@ class Watchdog:
             except BadFrame as error:
                 self.log.error(f"{member.name}: {error}")
 
-    def _flush(self, member: Member, channel: Channel) -> None:
-        """Send what waited; then nobody asks for room any more. Raises ChannelLost."""
-        if channel.has_backlog:
-            channel.flush()
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.has_backlog else 0)
-            self.watch(channel.fileno(), events, lambda: self._read_child(member))
+    def _watch_child(self, member: Member, channel: Channel) -> None:
+        """For reading, and for writing exactly as long as something waits to be written."""
+
+        def follow(backlog: bool) -> None:
+            self.watch(channel.fileno(), lambda: self._read_child(member), write=backlog)
+
+        follow(False)
+        channel.follow_backlog(follow)
 
     def _hear(self, member: Member, frame: Frame) -> None:
         now = time.monotonic()
@@ -425,8 +435,8 @@ class Watchdog:
         text = f"Starting the {member.name} process, pid={member.pid}"
         self.log.info(text)
         self.journal.note("child", f"child/{member.name}", text)
-        self.watch(member.channel.fileno(), selectors.EVENT_READ, lambda: self._read_child(member))
-        self.watch(member.pidfd, selectors.EVENT_READ, lambda: self._bury(member))
+        self._watch_child(member, member.channel)
+        self.watch(member.pidfd, lambda: self._bury(member))
         self._write_child_pid(member)
         for (kind, _), frame in self._latest.items():
             if kind in member.kind.hears:

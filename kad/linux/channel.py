@@ -6,7 +6,7 @@ import array
 import os
 import socket
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from kad.messages import Assembler, Frame
 
@@ -18,6 +18,10 @@ LARGEST_BACKLOG = 64 * 1024 * 1024
 
 class ChannelLost(Exception):
     """The other end is gone, or it does not read what it is sent."""
+
+
+class ChannelFull(ChannelLost):
+    """It does not read what it is sent."""
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -51,6 +55,9 @@ class Channel:
         self._states: dict[tuple[int, str], _Unsent] = {}
         """Of the queue, what a later state of the same object replaces."""
         self._backlog = 0
+        self._follow: Callable[[bool], None] = lambda _backlog: None
+        self._followed = False
+        """What was said to `_follow` last."""
         self.descriptors: deque[int] = deque()
         """Received descriptors, in the order of the frames that they came with."""
 
@@ -64,20 +71,36 @@ class Channel:
     def has_backlog(self) -> bool:
         return bool(self._queue)
 
+    def follow_backlog(self, follow: Callable[[bool], None]) -> None:
+        """Called with True when frames begin to wait for room, with False when none waits any more.
+
+        Whoever asks a loop for writability asks here, and nowhere else: then it is asked for exactly as long as that.
+        """
+        self._follow = follow
+        self._followed = False
+        self._tell_backlog()
+
+    def _tell_backlog(self) -> None:
+        if self.has_backlog != self._followed:
+            self._followed = self.has_backlog
+            self._follow(self._followed)
+
     def send(self, frame: Frame, *, state: bool = False, descriptor: int | None = None, given: bool = False) -> None:
         """Queue a frame and send what goes; an unsent state of the same object is replaced. Raises ChannelLost.
 
         A descriptor that is `given` is closed here once it is sent.
         """
         data = frame.encode()
+        if self._backlog + len(data) > LARGEST_BACKLOG:
+            if given and descriptor is not None:
+                os.close(descriptor)
+            raise ChannelFull(f"{self._backlog} bytes wait for a reader that does not read")
         unsent = _Unsent((frame.kind, frame.key) if state else None, data, descriptor, given)
         if unsent.key is not None:
             self._drop_unsent(unsent.key)
             self._states[unsent.key] = unsent
         self._queue.append(unsent)
         self._backlog += len(data)
-        if self._backlog > LARGEST_BACKLOG:
-            raise ChannelLost(f"{self._backlog} bytes wait for a reader that does not read")
         self.flush()
 
     def _drop_unsent(self, key: tuple[int, str]) -> None:
@@ -88,6 +111,12 @@ class Channel:
 
     def flush(self) -> None:
         """Send what the socket takes now. Raises ChannelLost."""
+        try:
+            self._flush()
+        finally:
+            self._tell_backlog()
+
+    def _flush(self) -> None:
         while self._queue:
             first = self._queue[0]
             if first.data:
