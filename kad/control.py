@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,6 +26,7 @@ _ANSWER_SECONDS = 20.0
 """A snapshot that somebody else asked for may have to be waited for first."""
 _SO_SNDBUFFORCE = 32
 _LARGEST_BUFFER = 64 * 1024 * 1024
+_LARGEST_OF_LOOKER = 4 * 1024 * 1024
 _SO_PEERGROUPS = 59
 _PEER_GROUPS_ROOM = 1024
 """Bytes, 256 groups: Python asks for no more."""
@@ -69,9 +70,22 @@ def _group_id() -> int | None:
         return None
 
 
+class Peer(NamedTuple):
+    """The process at the other end, as it was when it connected."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """Raises OSError."""
+    return Peer(*struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)))
+
+
 def may(peer: socket.socket, verb: str) -> bool:
     """Whether the process at the other end may ask that."""
-    _, uid, gid = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    _, uid, gid = peer_of(peer)
     if uid in (0, os.geteuid()):
         return True
     return verb in LOOK and _group_id() in {gid, *_other_groups(peer)}
@@ -106,6 +120,10 @@ class Conversation:
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         self.connection = connection
+        self.uid = peer_of(connection).uid
+        self.may_act = self.uid in (0, os.geteuid())
+        self.has_asked = False
+        """Its request has come."""
         self._request = b""
         self._answer = memoryview(b"")
 
@@ -122,6 +140,7 @@ class Conversation:
             raise ControlError(str(error)) from error
         self._request += data
         if b"\n" in self._request:
+            self.has_asked = True
             try:
                 return _REQUEST.decode(self._request)
             except (ValueError, RecursionError) as error:
@@ -138,9 +157,14 @@ class Conversation:
     def answer(self, answer: bytes) -> None:
         self._answer = memoryview(answer)
         # A long answer would take a turn of the daemon's loop for each piece.
-        size = min(2 * len(answer), _LARGEST_BUFFER)
+        size = min(2 * len(answer), _LARGEST_BUFFER if self.may_act else _LARGEST_OF_LOOKER)
         with contextlib.suppress(OSError):
             self.connection.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, size)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Of the answer, not read yet."""
+        return len(self._answer)
 
     def write(self) -> bool:
         """Send what goes; True when all of it is sent or nobody listens any more."""

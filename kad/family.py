@@ -9,7 +9,7 @@ import signal
 import socket
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -25,12 +25,17 @@ from kad.linux.privilege import Capability
 from kad.linux.process import set_title
 from kad.linux.refused import Refused
 from kad.log import Logger
-from kad.messages import Frame
+from kad.messages import LARGEST_OF_CHILD, BadFrame, Frame, Message
 from kad.page import Page
 from kad.scheduling import Scheduling
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Supervision
 
 _MOST_ORDERS = 10_000
+_MOST_ORDERED_BYTES = 32 * 1024 * 1024
+_OF_EVERY_CHILD = frozenset(
+    {messages.Ready, messages.Refused, messages.Configured, messages.Pong, messages.SnapshotTaken}
+)
+"""What each child says of itself."""
 DEAF_AFTER = 2.0
 """Seconds without a sign of life after which a child is replaced."""
 
@@ -45,6 +50,8 @@ class Kind:
     capabilities: tuple[Capability, ...] | None
     hears: frozenset[int]
     """Kinds of messages of other children that are passed on to it."""
+    says: frozenset[type[Message]]
+    """What it may say to the parent; a child that says anything else is replaced."""
     pid_file: str
     leaves: int
     """Children leave in this order."""
@@ -52,6 +59,22 @@ class Kind:
     """What each life does first, while it may still do everything."""
     keeps: str = ""
     """Opens the sockets that outlive each life."""
+    observes: frozenset[str] = frozenset()
+    """Kinds of things of which it says what they are now (Observation.kind)."""
+    fifo_source: str = ""
+    """Whose events its FIFO lines are (FifoLine.source)."""
+
+    def allow(self, message: Message) -> None:
+        """Raises BadFrame: the child may not say that."""
+        if type(message) not in self.says and type(message) not in _OF_EVERY_CHILD:
+            raise BadFrame(f"{type(message).__name__} is not for the {self.name} process to say")
+        match message:
+            case messages.Observation(kind=kind) if kind not in self.observes:
+                raise BadFrame(f"what {kind} {message.name[:100]} is, is not for the {self.name} process to say")
+            case messages.FifoLine(source=source) if source != self.fifo_source:
+                raise BadFrame(f"lines of {source[:100]} are not for the {self.name} process to write")
+            case _:
+                pass
 
 
 KINDS = {
@@ -75,8 +98,20 @@ KINDS = {
                     messages.NotifyKept,
                 )
             ),
+            frozenset(
+                {
+                    messages.Observation,
+                    messages.Notified,
+                    messages.NotifyKept,
+                    messages.FifoOpened,
+                    messages.FifoKept,
+                    messages.MailKept,
+                    messages.Event,
+                }
+            ),
             "runner.pid",
             leaves=3,
+            observes=frozenset({"script", "process", "file"}),
         ),
         Kind(
             "vrrp",
@@ -86,8 +121,19 @@ KINDS = {
             frozenset(
                 kind.KIND for kind in (messages.HostBefore, messages.Observation, messages.Notified, messages.IpvsState)
             ),
+            frozenset(
+                {
+                    messages.RouterState,
+                    messages.HostBefore,
+                    messages.Notify,
+                    messages.FifoLine,
+                    messages.Mail,
+                    messages.Event,
+                }
+            ),
             "vrrp.pid",
             leaves=1,
+            fifo_source="vrrp",
             keeps="kad.linux.packet_sockets:PacketSockets.open",
             before="kad.linux.realtime:shorten_slice",
         ),
@@ -97,8 +143,10 @@ KINDS = {
             "Keepalived_bfd",
             (),
             frozenset({messages.BfdKept.KIND, messages.Observation.KIND}),
+            frozenset({messages.BfdKept, messages.Observation}),
             "bfd.pid",
             leaves=2,
+            observes=frozenset({"bfd"}),
         ),
         Kind(
             "ipvs",
@@ -111,12 +159,26 @@ KINDS = {
                     messages.RouterState,
                     messages.ServerHealth,
                     messages.QuorumState,
+                    messages.IpvsState,
                     messages.IpvsMemory,
                     messages.Draining,
                 )
             ),
+            frozenset(
+                {
+                    messages.QuorumState,
+                    messages.IpvsMemory,
+                    messages.DrainAnswered,
+                    messages.Draining,
+                    messages.Notify,
+                    messages.FifoLine,
+                    messages.Mail,
+                    messages.Event,
+                }
+            ),
             "ipvs.pid",
             leaves=2,
+            fifo_source="lvs",
             before="kad.linux.ipvs:load_module",
         ),
         Kind(
@@ -125,6 +187,7 @@ KINDS = {
             "Keepalived_healthcheckers",
             (Capability.NET_ADMIN, Capability.NET_RAW, Capability.NET_BIND_SERVICE),
             frozenset({messages.ServerHealth.KIND, messages.Observation.KIND, messages.Notified.KIND}),
+            frozenset({messages.ServerHealth, messages.Notify, messages.Mail}),
             "checkers.pid",
             leaves=1,
         ),
@@ -154,6 +217,44 @@ class Order:
     """Which one of all such messages to this life; 0: it was not sent yet."""
 
 
+class Orders:
+    """Of other children, as long as they may not have been obeyed; the oldest goes where there are too many."""
+
+    def __init__(self) -> None:
+        self._orders: deque[Order] = deque()
+        self._bytes = 0
+
+    def __iter__(self) -> Iterator[Order]:
+        return iter(self._orders)
+
+    def __bool__(self) -> bool:
+        return bool(self._orders)
+
+    @property
+    def first(self) -> Order:
+        return self._orders[0]
+
+    def append(self, order: Order) -> None:
+        self._orders.append(order)
+        self._bytes += len(order.frame.body)
+        while len(self._orders) > _MOST_ORDERS or self._bytes > _MOST_ORDERED_BYTES:
+            self.popleft()
+
+    def appendleft(self, order: Order) -> None:
+        self._orders.appendleft(order)
+        self._bytes += len(order.frame.body)
+
+    def popleft(self) -> Order:
+        order = self._orders.popleft()
+        self._bytes -= len(order.frame.body)
+        return order
+
+    def take_all(self) -> list[Order]:
+        orders, self._bytes = list(self._orders), 0
+        self._orders.clear()
+        return orders
+
+
 class Member:
     """One child as the parent sees it."""
 
@@ -174,8 +275,9 @@ class Member:
         """Where a child that does not answer writes what it is doing."""
         self.sent = 0
         """Messages that are no state which this life was sent."""
-        self.orders: deque[Order] = deque(maxlen=_MOST_ORDERS)
-        """Of other children, as long as they may not have been obeyed."""
+        self.is_refused = False
+        """This life has broken the protocol and is about to end."""
+        self.orders = Orders()
         self._doubtful: Order | None = None
         """A life died before it had obeyed this one, perhaps of it."""
 
@@ -186,13 +288,13 @@ class Member:
     def forget_what_was_obeyed(self) -> None:
         """What this life was sent and has done."""
         obeyed = self.page.obeyed
-        while self.orders and 0 < self.orders[0].number <= obeyed:
+        while self.orders and 0 < self.orders.first.number <= obeyed:
             self.orders.popleft()
 
     def lose_life(self) -> None:
         """What this life has not done is for the next one; but none is given to a third."""
         self.forget_what_was_obeyed()
-        if self.orders and self.orders[0].number:
+        if self.orders and self.orders.first.number:
             first = self.orders.popleft()
             if first is not self._doubtful:
                 first.number = 0
@@ -283,7 +385,8 @@ def fork_member(member: Member, log: Logger, process_title: str | None, scheduli
     finally:
         os.close(writer)
     member.trace = reader
-    member.pid, member.pidfd, member.channel = birth.pid, birth.pidfd, Channel(birth.end)
+    member.pid, member.pidfd, member.channel = birth.pid, birth.pidfd, Channel(birth.end, LARGEST_OF_CHILD)
+    member.is_refused = False
     member.configured_generation = None
     member.scheduling = scheduling
 

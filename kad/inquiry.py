@@ -6,12 +6,15 @@ import os
 import signal
 import socket
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from kad import VERSION, control, messages, report
+from kad.clients import MOST_WAITING_BYTES, Clients
 from kad.control import ControlError, Conversation, Request
 from kad.family import KINDS, Member
 from kad.linux import systemd
@@ -35,7 +38,6 @@ _CONVERSATION = 10.0
 """Seconds that a client has for its request, and again for reading the answer."""
 _OWED = 30.0
 """Seconds that it may last until it is answered; whoever is asked for it has answered or been given up before."""
-_MOST_CONVERSATIONS = 64
 _DEVICE_INTERVAL = 1.0
 """Seconds between two feedings of a hardware watchdog; such devices wait for ten seconds and more."""
 _SIG_JSON = signal.SIGRTMIN + 2
@@ -52,9 +54,8 @@ class Inquiries:
 
     def __init__(self, watchdog: Watchdog) -> None:
         self._watchdog = watchdog
-        self._snapshots = Snapshots(watchdog.members, watchdog.send)
-        self._conversations: dict[Conversation, float] = {}
-        """With the moment until which each may last."""
+        self._snapshots = Snapshots(watchdog.members, watchdog.send, watchdog.log.error)
+        self._clients = Clients()
         self._reloaders: list[Conversation] = []
         """Who waits for the outcome of a reload."""
         self._number = 0
@@ -74,7 +75,7 @@ class Inquiries:
 
     @property
     def deadline(self) -> float | None:
-        moments = [*self._snapshots.deadlines, *self._conversations.values()]
+        moments = [*self._snapshots.deadlines, *self._clients.deadlines]
         if self._next_feeding is not None:
             moments.append(self._next_feeding)
         return min(moments, default=None)
@@ -82,9 +83,8 @@ class Inquiries:
     def fall_due(self, now: float) -> None:
         """Answer with what there is; keep systemd's watchdog quiet while this loop turns."""
         self._snapshots.fall_due(now)
-        for conversation, until in list(self._conversations.items()):
-            if until <= now:
-                self._end(conversation)
+        for conversation in self._clients.late(now):
+            self._end(conversation)
         if self._news:
             self._news = False
             self._tell_status()
@@ -191,13 +191,25 @@ class Inquiries:
             conversation = Conversation(listener.accept()[0])
         except OSError:
             return
-        if len(self._conversations) >= _MOST_CONVERSATIONS:
-            self._end(next(iter(self._conversations)))
-        self._conversations[conversation] = time.monotonic() + _CONVERSATION
-        self._watchdog.watch(conversation.connection, lambda: self._listen(conversation))
+        leaving = self._clients.in_the_way(conversation)
+        if leaving is conversation:
+            conversation.close()
+            return
+        if leaving is not None:
+            self._end(leaving)
+        self._clients.last(conversation, time.monotonic() + _CONVERSATION)
+        self._watchdog.watch(conversation.connection, lambda: self._guard(conversation, self._listen))
+
+    def _guard(self, conversation: Conversation, serve: Callable[[Conversation], None]) -> None:
+        """Whatever a client says costs nobody but that client anything."""
+        try:
+            serve(conversation)
+        except Exception:
+            self._watchdog.log.error(traceback.format_exc())
+            self._end(conversation)
 
     def _end(self, conversation: Conversation) -> None:
-        if self._conversations.pop(conversation, None) is not None:
+        if self._clients.forget(conversation):
             self._watchdog.unwatch(conversation.connection)
             conversation.close()
 
@@ -210,7 +222,7 @@ class Inquiries:
         if request is None:
             return
         self._watchdog.unwatch(conversation.connection)
-        self._conversations[conversation] = time.monotonic() + _OWED
+        self._clients.last(conversation, time.monotonic() + _OWED)
         verb = request.verb
         if verb not in control.LOOK | control.ACT:
             self._reply(conversation, {"ok": False, "error": f"unknown request {verb}"})
@@ -240,7 +252,7 @@ class Inquiries:
             case "reload" if self._watchdog.stopping:
                 self._reply(conversation, {"ok": False, "error": "the daemon is stopping"})
             case "reload":
-                self._conversations[conversation] = time.monotonic() + control.RELOAD_SECONDS
+                self._clients.last(conversation, time.monotonic() + control.RELOAD_SECONDS)
                 self._reloaders.append(conversation)
                 self._watchdog.ask_reload()
             case "drain" | "undrain":
@@ -318,17 +330,23 @@ class Inquiries:
             self._reply(conversation, {"ok": False, "error": f"there is no section {section}; there are: {known}"})
 
     def _reply(self, conversation: Conversation, answer: Plain) -> None:
-        if conversation not in self._conversations:
+        if conversation not in self._clients:
             return
-        self._conversations[conversation] = time.monotonic() + _CONVERSATION
-        conversation.answer(msgspec.json.encode(answer))
+        self._clients.last(conversation, time.monotonic() + _CONVERSATION)
+        encoded = msgspec.json.encode(answer)
+        if not conversation.may_act and self._clients.waiting_bytes + len(encoded) > MOST_WAITING_BYTES:
+            error = "too many answers wait to be read by others: ask again"
+            encoded = msgspec.json.encode({"ok": False, "error": error})
+        conversation.answer(encoded)
         self._write(conversation)
 
     def _write(self, conversation: Conversation) -> None:
         if conversation.write():
             self._end(conversation)
         else:
-            self._watchdog.watch(conversation.connection, lambda: self._write(conversation), read=False, write=True)
+            self._watchdog.watch(
+                conversation.connection, lambda: self._guard(conversation, self._write), read=False, write=True
+            )
 
     # dumps
 

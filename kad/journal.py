@@ -16,6 +16,14 @@ OF_EACH = 4
 """Events of one kind about one object that are kept beside, however much else happens."""
 OBJECTS = 5000
 """Objects and kinds of which some are kept; the one that was silent for longest goes."""
+KINDS = 64
+"""Kinds of events; those of any more are noted as "other"."""
+_TEXT = 2000
+_OBJECT = 300
+"""Characters of an event and of the name of its object."""
+_DETAILS = 16 * 1024
+"""Bytes of the details of an event as msgpack; without its texts and lists, or without any, where they are more."""
+_ENCODER = msgspec.msgpack.Encoder()
 _OUTPUT = 500
 """Characters of what a program printed."""
 
@@ -53,6 +61,12 @@ class Journal:
     def note(self, kind: str, object: str, text: str, when: float | None = None, /, **details: Any) -> None:
         """One more event, by default of this moment."""
         self._number += 1
+        if kind not in self._kinds and len(self._kinds) >= KINDS:
+            kind = "other"
+        object, text = object[:_OBJECT], text[:_TEXT]
+        if len(_ENCODER.encode(details)) > _DETAILS:
+            details = {name: value for name, value in details.items() if not isinstance(value, str | dict | list)}
+            details = details if len(_ENCODER.encode(details)) <= _DETAILS else {}
         entry = Entry(
             number=self._number,
             when=self._clock() if when is None else when,
@@ -73,6 +87,16 @@ class Journal:
         """It is no longer; its events last as long as those of any kind."""
         for kind in self._kinds:
             self._of_each.pop((kind, object), None)
+
+    def forget_states(self, name: str) -> None:
+        """What the child of this name has said its objects are; what happened is kept."""
+        match name:
+            case "vrrp":
+                self._routers.clear()
+            case "checker":
+                self._servers.clear()
+            case "runner" | "bfd":
+                self._observed.clear()
 
     def take(self, message: Message) -> None:
         """What of this is news is noted."""

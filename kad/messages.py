@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 
 from kad.model.fault import Cause
 from kad.model.program_end import ProgramEnd
+from kad.page import SLOTS
 
 SCHEMA = 1
 """Number of the shapes below as `kad --dump` prints them; it grows when a field changes its meaning."""
 
 _HEADER = struct.Struct("!IHH")
 LARGEST_FRAME = 64 * 1024 * 1024
+LARGEST_OF_CHILD = 4 * 1024 * 1024
+"""What the parent takes from a child; a larger snapshot comes in a memory file."""
 
 
 class Frame(NamedTuple):
@@ -204,14 +207,14 @@ class RouterState(Message, frozen=True, kw_only=True):
     since: float
     """Seconds of the wall clock (UNIX time) at which the state was entered."""
     reason: str
-    priority: int
-    """Effective priority, 0..255."""
+    priority: Annotated[int, msgspec.Meta(ge=0, le=255)]
+    """Effective priority."""
     holds_addresses: bool
     deleted: bool = False
-    slot: int = 0
+    slot: Annotated[int, msgspec.Meta(ge=0, lt=SLOTS)] = 0
     """Where kad.page tells when it last spoke."""
-    advertisement_interval: float = 1.0
-    down_timer_adverts: int = 3
+    advertisement_interval: Annotated[float, msgspec.Meta(gt=0.0, le=3600.0)] = 1.0
+    down_timer_adverts: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 3
     """So many intervals of silence make its peers take over."""
     contributions: tuple[str, ...] = ()
     """Each tracked thing that moves the priority, and by how much."""
@@ -622,22 +625,38 @@ def from_frame(frame: Frame) -> Message:
     """Decode; raises BadFrame."""
     try:
         return _DECODERS[frame.kind].decode(frame.body)
-    except (KeyError, UnicodeDecodeError, msgspec.DecodeError) as error:
+    except KeyError as error:
+        raise BadFrame(f"kind {frame.kind}: it is none of ours") from error
+    except (ValueError, OverflowError, RecursionError, MemoryError) as error:
         raise BadFrame(f"kind {frame.kind}: {error}") from error
+
+
+def from_child(frame: Frame) -> Message:
+    """Decode what has been said by somebody who may be wrong: the key must be that of the message. Raises BadFrame."""
+    message = from_frame(frame)
+    if message.key != frame.key:
+        raise BadFrame(f"{type(message).__name__} with the key {frame.key[:100]!r}")
+    return message
 
 
 class Assembler:
     """Frames out of a byte stream that arrives in any pieces."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = LARGEST_FRAME) -> None:
         self._bytes = bytearray()
+        self._largest = largest
+
+    @property
+    def is_between(self) -> bool:
+        """No frame has begun whose end has not come."""
+        return not self._bytes
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Each frame that is complete now; raises BadFrame."""
         self._bytes += data
         while len(self._bytes) >= _HEADER.size:
             length, kind, key_length = _HEADER.unpack_from(self._bytes)
-            if length > LARGEST_FRAME or key_length > length:
+            if length > self._largest or key_length > length:
                 self._bytes.clear()
                 raise BadFrame(f"frame of {length} bytes with a key of {key_length}")
             end = _HEADER.size + length

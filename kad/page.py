@@ -33,6 +33,10 @@ _PARCELS_PLACE = _MARKS_PLACE + SLOTS * _MARKS
 _SIZE = _PARCELS_PLACE + SLOTS * _PARCEL.size
 
 
+_LATEST = 1e10
+"""Seconds; a host does not run for so long."""
+
+
 def activity_bytes(text: str) -> bytes:
     """What a child does, in a few words (110 bytes at most), as turn() takes it."""
     words = text.encode()[:110]
@@ -90,7 +94,7 @@ class Page:
     @property
     def turned_at(self) -> float:
         """When the loop last turned; 0.0 before it ever did."""
-        return float(_TURN.unpack_from(self._memory, 0)[0])
+        return _moment(_TURN.unpack_from(self._memory, 0)[0])
 
     @property
     def activity(self) -> str:
@@ -143,10 +147,15 @@ class Page:
 
     def spoken(self, slot: int) -> Spoken:
         return Spoken(
-            self.spoke_at[slot],
+            _moment(self.spoke_at[slot]),
             self.sent[slot],
             self.received[slot],
             self.sequence[slot],
-            self.interval[slot],
-            self.entered_at[slot],
+            _moment(self.interval[slot]),
+            _moment(self.entered_at[slot]),
         )
+
+
+def _moment(value: float) -> float:
+    """What a child wrote there, which may be anything: 0.0 for what is no moment."""
+    return value if 0.0 <= value < _LATEST else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -188,7 +189,11 @@ class Reload:
             analyzed = self._take(analysis)
             if analyzed is None:
                 return
-        except (ChannelLost, BadFrame):
+        except ChannelLost:
+            analyzed = None
+        except Exception:
+            # What it was given to read may have led it to anything.
+            self._log.error(traceback.format_exc())
             analyzed = None
         self._watchdog.unwatch(analysis.birth.end)
         analysis.channel.close()
@@ -204,7 +209,9 @@ class Reload:
         for frame in analysis.channel.receive():
             match messages.from_frame(frame):
                 case messages.Slice(name=name):
-                    analysis.slices[name] = analysis.channel.descriptors.popleft()
+                    if name not in KINDS or name in analysis.slices:
+                        raise BadFrame(f"a slice for {name!r}")
+                    analysis.slices[name] = analysis.channel.take_descriptor()
                 case Analyzed() as analyzed:
                     return analyzed
                 case _:

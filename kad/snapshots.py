@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
@@ -12,8 +14,13 @@ import msgspec
 
 from kad import messages
 from kad.family import Member
-from kad.linux.memory import read_memory_file
+from kad.linux.memory import read_sealed
+from kad.messages import BadFrame
 
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of a snapshot; that of 10,000 real servers has about 10 million."""
+_MOST_QUESTIONS = 256
+"""That wait for the answers to others; more clients are not served at a time."""
 _PATIENCE = 8.0
 """Seconds that a child has to tell about itself; one that is deaf is replaced long before, and nobody waits for it."""
 
@@ -31,18 +38,40 @@ Taken: TypeAlias = dict[str, Snapshot]
 _SNAPSHOT = msgspec.json.Decoder(Snapshot)
 
 
+class _Process(msgspec.Struct):
+    """What the parent itself reads in a snapshot."""
+
+    memory: dict[str, Any]
+
+
+_PROCESS = msgspec.json.Decoder(_Process)
+
+
 def opened(snapshot: Snapshot) -> dict[str, Any]:
     """Every part as plain values."""
     return {name: msgspec.json.decode(part) for name, part in snapshot.items()}
 
 
 def _received(member: Member) -> bytes:
+    """Raises BadFrame."""
     assert member.channel is not None
-    descriptor = member.channel.descriptors.popleft()
+    descriptor = member.channel.take_descriptor()
     try:
-        return read_memory_file(descriptor)
+        return read_sealed(descriptor, _LARGEST)
+    except ValueError as error:
+        raise BadFrame(f"snapshot: {error}") from error
     finally:
         os.close(descriptor)
+
+
+def _understood(json: bytes) -> Snapshot:
+    """Raises BadFrame."""
+    try:
+        snapshot = _SNAPSHOT.decode(json)
+        _PROCESS.decode(snapshot["process"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise BadFrame(f"snapshot: {error}") from error
+    return snapshot
 
 
 class _Question(NamedTuple):
@@ -72,11 +101,17 @@ class Snapshots:
     child that does not answer.
     """
 
-    def __init__(self, members: Mapping[str, Member], send: Callable[[Member, messages.Message], None]) -> None:
+    def __init__(
+        self,
+        members: Mapping[str, Member],
+        send: Callable[[Member, messages.Message], None],
+        complain: Callable[[str], None],
+    ) -> None:
         self._members = members
         self._send = send
+        self._complain = complain
         self._collections: dict[int, _Collection] = {}
-        self._later: dict[bool, list[_Question]] = {False: [], True: []}
+        self._later: dict[bool, deque[_Question]] = {each: deque(maxlen=_MOST_QUESTIONS) for each in (False, True)}
         """Dumps and (True) status asked for while a collection was on its way: one more answers them all."""
         self._number = 0
 
@@ -146,11 +181,11 @@ class Snapshots:
                 self._send_question(number, member.name, clear_statistics=False, of_status=True)
 
     def take(self, member: Member, taken: messages.SnapshotTaken) -> None:
-        """A child's answer."""
+        """A child's answer. Raises BadFrame."""
         json = _received(member) if taken.json is None else taken.json
         collection = self._collections.get(taken.number)
         if collection is not None and member.name in collection.waiting:
-            collection.taken[member.name] = _SNAPSHOT.decode(json)
+            collection.taken[member.name] = _understood(json)
             collection.waiting.discard(member.name)
             if not collection.waiting:
                 self._finish(taken.number)
@@ -167,8 +202,13 @@ class Snapshots:
     def _finish(self, number: int) -> None:
         collection = self._collections.pop(number)
         for answer in collection.done:
-            answer(collection.taken)
+            try:
+                answer(collection.taken)
+            except Exception:
+                # What a child says of itself may be anything; the others who asked are answered.
+                self._complain(traceback.format_exc())
         of_status = collection.of_status
         if self._later[of_status] and all(each.of_status is not of_status for each in self._collections.values()):
-            waiting, self._later[of_status] = self._later[of_status], []
+            waiting = list(self._later[of_status])
+            self._later[of_status].clear()
             self._ask(waiting, of_status=of_status)

@@ -35,6 +35,8 @@ _ANSWER = 0.1
 """Seconds that a child that was asked has for its answer, where half of its patience is more."""
 _SHARE = 0.2
 """Part of the patience for which a child that wants a processor must have had one before it is called deaf."""
+_LAST_MOMENT = 1.0
+"""Seconds in which a child that closed its channel must have ended."""
 _STARVED = 10.0
 """Seconds of silence after which it is replaced even if it hardly had a processor."""
 
@@ -87,7 +89,15 @@ class DeadlineReached(msgspec.Struct, frozen=True):
     something else, or is stopped."""
 
 
-Event = Wanted | Unwanted | Configured | Answered | Died | Dismissed | DeadlineReached
+class Unreachable(msgspec.Struct, frozen=True):
+    """The child has closed its end of the channel: it dies, or can at least be told nothing any more."""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The child has broken the protocol, and is killed for it."""
+
+
+Event = Unreachable | Refused | Wanted | Unwanted | Configured | Answered | Died | Dismissed | DeadlineReached
 
 
 class Fork(msgspec.Struct, frozen=True):
@@ -155,6 +165,8 @@ class Supervision:
         self._ever_configured = False
         self._kill_said = False
         self._dismissed = False
+        self._unreachable_at: float | None = None
+        self._refused = False
 
     def is_well(self, now: float) -> bool:
         """Not wanted, or answering, or replaced so recently that nobody need worry."""
@@ -207,6 +219,14 @@ class Supervision:
             case Dismissed():
                 self._dismissed = True
                 return []
+            case Unreachable():
+                if self.phase in (Phase.STARTING, Phase.RUNNING) and not self._kill_said:
+                    self._unreachable_at = now
+                    self.deadline = now + _LAST_MOMENT
+                return []
+            case Refused():
+                self._refused = self._kill_said = True
+                return []
             case DeadlineReached(cpu):
                 return self._fall_due(cpu, now)
             case Configured():
@@ -216,7 +236,8 @@ class Supervision:
     def _start(self, now: float) -> list[Action]:
         self.phase = Phase.STARTING
         self._configured_at = None
-        self._kill_said = self._dismissed = False
+        self._kill_said = self._dismissed = self._refused = False
+        self._unreachable_at = None
         self._asked_at = None
         self._heard_at, self.deadline = now, None
         self._hear(now)
@@ -224,7 +245,12 @@ class Supervision:
 
     def _hear(self, at: float) -> list[Action]:
         news = at > self._heard_at or self.deadline is None
-        if news and self.phase in (Phase.STARTING, Phase.RUNNING) and not self._kill_said:
+        if (
+            news
+            and self._unreachable_at is None
+            and self.phase in (Phase.STARTING, Phase.RUNNING)
+            and not self._kill_said
+        ):
             self._heard_at, self._asked_at = at, None
             self.deadline = at + self._patience / 2
         return []
@@ -263,7 +289,7 @@ class Supervision:
         if self._dismissed:
             return self._start(now)
         self._ends.append((now, status))
-        if self._configured_at is not None and now - self._configured_at > _EARLY:
+        if self._configured_at is not None and not self._refused and now - self._configured_at > _EARLY:
             self._early_deaths = 0
             return self._start(now)
         delay = BACK_OFF[min(self._early_deaths, len(BACK_OFF) - 1)]
@@ -294,6 +320,13 @@ class Supervision:
         if self._kill_said:
             self.deadline = now + 1.0
             return []
+        if self._unreachable_at is not None:
+            if now - self._unreachable_at < _LAST_MOMENT - 0.001:
+                self.deadline = self._unreachable_at + _LAST_MOMENT
+                return []
+            self._kill_said = True
+            self.deadline = now + 1.0
+            return [Kill("its channel is closed")]
         if late > _LATE:
             self._heard_at, self._asked_at = now, None
         silence = now - self._heard_at

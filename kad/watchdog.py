@@ -19,7 +19,7 @@ from kad.family import KINDS, Member, Order
 from kad.inquiry import Inquiries
 from kad.journal import Journal
 from kad.left_behind import LeftBehind
-from kad.linux.channel import Channel, ChannelLost
+from kad.linux.channel import Channel, ChannelFull, ChannelLost
 from kad.linux.fifo import HeldFifos
 from kad.linux.pidfile import PidFile, write_child_pid
 from kad.linux.process import processor_time
@@ -31,24 +31,33 @@ from kad.model.program_end import shell_status
 from kad.poll import Poll
 from kad.reload import Reload
 from kad.run.keywords import Program
+from kad.states import States
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Phase, Supervision
 from kad.sweep import Sweep
 
 _PAUSE = 0.5
 """Seconds by which this loop may be late before it is worth remembering."""
+_LONGEST_WAIT = 3600.0
+"""Seconds after which this loop turns, whatever it waits for."""
 _TRACE_PATIENCE = 0.02
 """Seconds that a child that does not answer has to say where it is."""
+_LONGEST_TRACE = 64 * 1024
+_MOST_ORDERED = 32 * 1024 * 1024
+"""Bytes of orders that may wait for a child; who orders still more is replaced."""
 
 
 def _read_trace(descriptor: int) -> str:
-    """What comes within a moment; it comes in small pieces."""
+    """What comes within a moment, in small pieces: no more than a trace can have, and not for long."""
     trace, patience = b"", _TRACE_PATIENCE
-    while select.select([descriptor], [], [], patience)[0]:
+    end = time.monotonic() + 5 * _TRACE_PATIENCE
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while len(trace) < _LONGEST_TRACE and time.monotonic() < end and poll.poll(patience * 1000):
         piece = os.read(descriptor, 16384)
         trace, patience = trace + piece, _TRACE_PATIENCE / 10
         if not piece:
             break
-    return trace.decode(errors="replace")
+    return trace[:_LONGEST_TRACE].decode(errors="replace")
 
 
 def _number(descriptor: socket.socket | int) -> int:
@@ -88,7 +97,7 @@ class Watchdog:
         self._errand: Errand | None = None
         self._exit_status = EXIT_OK
         self._ping = 0
-        self._latest: dict[tuple[int, str], Frame] = {}
+        self._states = States()
         self.stopping = False
         self._ended = False
         self._status: int | None = None
@@ -173,6 +182,9 @@ class Watchdog:
     def _serve_once(self) -> None:
         for serve in self._ready():
             serve()
+        self._fall_due()
+
+    def _fall_due(self) -> None:
         now = time.monotonic()
         for machine in self._deadlines.due(now):
             self._doubt(self.members[machine.name], now)
@@ -195,7 +207,7 @@ class Watchdog:
         if self._errand is not None:
             moments.append(self._errand.deadline)
         earliest = min((moment for moment in moments if moment is not None), default=None)
-        return None if earliest is None else max(0.0, earliest - time.monotonic())
+        return None if earliest is None else min(max(0.0, earliest - time.monotonic()), _LONGEST_WAIT)
 
     def watch(
         self,
@@ -237,30 +249,43 @@ class Watchdog:
             return
         try:
             member.channel.send(frame, state=state, descriptor=descriptor)
+        except ChannelFull as error:
+            self._kill(member, f"it does not read what it is sent ({error})")
+            return
         except ChannelLost as error:
             self.log.debug(f"{member.name} cannot be reached: {error}")
             return
         member.sent += not state
 
     def _read_child(self, member: Member) -> None:
-        if member.channel is None:
+        channel = member.channel
+        if channel is None or member.is_refused:
             return
         try:
-            member.channel.flush()
-            frames = member.channel.receive()
-        except ChannelLost:
-            self.unwatch(member.channel.fileno())
-            return
-        except BadFrame as error:
-            # Nothing that follows can be understood; its next life begins anew.
-            self.unwatch(member.channel.fileno())
-            self._kill(member, f"it speaks rubbish ({error})")
-            return
-        for frame in frames:
-            try:
+            channel.flush()
+            for frame in channel.receive():
                 self._hear(member, frame)
-            except BadFrame as error:
-                self.log.error(f"{member.name}: {error}")
+            channel.drop_unclaimed()
+        except ChannelLost:
+            self.unwatch(channel.fileno())
+            self.supervise(member, supervision.Unreachable())
+        except Exception as error:
+            self._refuse(member, error)
+
+    def _refuse(self, member: Member, error: Exception) -> None:
+        """Nothing more of what this life says is believed; the next one begins anew."""
+        member.is_refused = True
+        if member.channel is not None:
+            self.unwatch(member.channel.fileno())
+        if isinstance(error, BadFrame):
+            reason = f"it breaks the protocol ({str(error)[:500]})"
+        else:
+            reason = f"what it says cannot be served ({type(error).__name__})"
+            self.log.error("".join(traceback.format_exception(error)))
+        self._states.forget_sender(member.name)
+        self.journal.forget_states(member.name)
+        self.supervise(member, supervision.Refused())
+        self._kill(member, reason, trace=False)
 
     def _watch_child(self, member: Member, channel: Channel) -> None:
         """For reading, and for writing exactly as long as something waits to be written."""
@@ -272,36 +297,30 @@ class Watchdog:
         channel.follow_backlog(follow)
 
     def _hear(self, member: Member, frame: Frame) -> None:
-        now = time.monotonic()
-        match frame.kind:
-            case messages.Pong.KIND:
-                member.supervision.handle(supervision.Answered(), now)
-            case messages.SnapshotTaken.KIND:
-                taken = messages.from_frame(frame)
-                assert isinstance(taken, messages.SnapshotTaken)
-                self.inquiries.take(member, taken)
-            case messages.DrainAnswered.KIND:
-                answered = messages.from_frame(frame)
-                assert isinstance(answered, messages.DrainAnswered)
-                self.inquiries.drained(answered)
-            case messages.Ready.KIND | messages.Refused.KIND | messages.Configured.KIND:
-                self.reload.hear(member, messages.from_frame(frame))
+        """Raises BadFrame: the child may not say that, or not in this form."""
+        message = messages.from_child(frame)
+        member.kind.allow(message)
+        match message:
+            case messages.Pong():
+                member.supervision.handle(supervision.Answered(), time.monotonic())
+            case messages.SnapshotTaken():
+                self.inquiries.take(member, message)
+            case messages.DrainAnswered():
+                self.inquiries.drained(message)
+            case messages.Ready() | messages.Refused() | messages.Configured():
+                if not 0 < message.generation <= (member.offered_generation or 0):
+                    raise BadFrame(f"generation {message.generation} was not offered")
+                self.reload.hear(member, message)
             case _:
-                self._relay(member, frame)
+                self._relay(member, frame, message)
 
-    def _relay(self, speaker: Member, frame: Frame) -> None:
-        kind = messages.KINDS.get(frame.kind)
-        if kind is None:
-            raise BadFrame(f"kind {frame.kind} is none of ours")
-        state = kind.IS_STATE
-        message = None
-        if state or frame.kind == messages.Event.KIND:
-            message = messages.from_frame(frame)
-            self.journal.take(message)
-            if getattr(message, "deleted", False):
-                self._latest.pop((frame.kind, frame.key), None)
-            elif state:
-                self._latest[frame.kind, frame.key] = frame
+    def _relay(self, speaker: Member, frame: Frame, message: messages.Message) -> None:
+        state = message.IS_STATE
+        if state and getattr(message, "deleted", False):
+            self._states.forget(speaker.name, frame)
+        elif state:
+            self._states.keep(speaker.name, frame)
+        self.journal.take(message)
         for other in self.members.values():
             if other is speaker or frame.kind not in other.kind.hears:
                 continue
@@ -320,8 +339,13 @@ class Watchdog:
                 pass
 
     def _order(self, member: Member, order: Order) -> None:
-        """An order waits for a life that can follow it, and goes to the next life when this one did not."""
+        """An order waits for a life that can follow it, and goes to the next life when this one did not.
+
+        Raises BadFrame: too much waits already.
+        """
         member.orders.append(order)
+        if member.channel is not None and member.channel.backlog > _MOST_ORDERED:
+            raise BadFrame(f"more is ordered than the {member.name} process can do")
         if member.configured_generation is not None:
             member.forget_what_was_obeyed()
             order.number = member.sent + 1
@@ -335,9 +359,7 @@ class Watchdog:
             self.sweep.cancel()
         if first:
             self.inquiries.configured(member)
-            waiting = list(member.orders)
-            member.orders.clear()
-            for order in waiting:
+            for order in member.orders.take_all():
                 self._order(member, order)
 
     def is_well(self, now: float) -> bool:
@@ -388,16 +410,16 @@ class Watchdog:
 
     def _doubt(self, member: Member, now: float) -> None:
         """A child whose loop was seen to turn need not answer."""
-        turned_at, cpu = member.page.turned_at, None
+        turned_at, cpu = min(member.page.turned_at, now), None
         if now - turned_at >= member.supervision.deaf_after / 2 and member.pid is not None:
             cpu = processor_time(member.pid)
             # Read once more: a child that turned in between is heard.
-            turned_at = member.page.turned_at
+            turned_at = min(member.page.turned_at, now)
         if turned_at:
             member.supervision.handle(supervision.Answered(turned_at), now)
         self.supervise(member, supervision.DeadlineReached(cpu))
 
-    def _kill(self, member: Member, reason: str) -> None:
+    def _kill(self, member: Member, reason: str, *, trace: bool = True) -> None:
         """Ask where it is, then end it."""
         if member.pidfd is None:
             return
@@ -406,10 +428,10 @@ class Watchdog:
         self.log.error(text)
         self.journal.note("child", f"child/{member.name}", text)
         with contextlib.suppress(ProcessLookupError):
-            if member.supervision.phase is Phase.RUNNING and member.trace is not None:
+            if trace and member.supervision.phase is Phase.RUNNING and member.trace is not None:
                 signal.pidfd_send_signal(member.pidfd, child.TRACE_SIGNAL)
-                if trace := _read_trace(member.trace):
-                    self.log.error(trace)
+                if text := _read_trace(member.trace):
+                    self.log.error(text)
             signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
 
     def replace(self, member: Member, reason: str) -> None:
@@ -438,9 +460,8 @@ class Watchdog:
         self._watch_child(member, member.channel)
         self.watch(member.pidfd, lambda: self._bury(member))
         self._write_child_pid(member)
-        for (kind, _), frame in self._latest.items():
-            if kind in member.kind.hears:
-                self._pass_on(member, frame, state=True)
+        for frame in self._states.of_kinds(member.kind.hears):
+            self._pass_on(member, frame, state=True)
         self.left_behind.tell(member)
         if configuration is not None and member.name in configuration.slices:
             # The page tells of the life before for as long as this one has not committed.

@@ -8,10 +8,12 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from kad.messages import Assembler, Frame
+from kad.messages import LARGEST_FRAME, Assembler, BadFrame, Frame
 
 _CHUNK = 256 * 1024
 _MOST_DESCRIPTORS = 4
+_MOST_UNCLAIMED = 16
+"""Descriptors that wait for the frame that they belong to."""
 LARGEST_BACKLOG = 64 * 1024 * 1024
 """Bytes waiting for a reader that does not read; beyond that the channel is given up."""
 
@@ -48,9 +50,10 @@ class _Unsent:
 class Channel:
     """One end; `send` queues and tries, `flush` tries again when the socket can be written."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, largest: int = LARGEST_FRAME) -> None:
+        """`largest`: bytes of a frame that is taken."""
         self._socket = end
-        self._assembler = Assembler()
+        self._assembler = Assembler(largest)
         self._queue: deque[_Unsent] = deque()
         self._states: dict[tuple[int, str], _Unsent] = {}
         """Of the queue, what a later state of the same object replaces."""
@@ -65,7 +68,33 @@ class Channel:
         return self._socket.fileno()
 
     def close(self) -> None:
+        self._drop_descriptors()
+        for unsent in self._queue:
+            if unsent.given and unsent.descriptor is not None:
+                os.close(unsent.descriptor)
+        self._queue.clear()
+        self._states.clear()
         self._socket.close()
+
+    def drop_unclaimed(self) -> None:
+        """Close the descriptors that came with frames that have no use for them; call it after those are served."""
+        if self._assembler.is_between:
+            self._drop_descriptors()
+
+    def _drop_descriptors(self) -> None:
+        while self.descriptors:
+            os.close(self.descriptors.popleft())
+
+    def take_descriptor(self) -> int:
+        """That of the frame that is served now, to be closed by the caller. Raises BadFrame: none came with it."""
+        if not self.descriptors:
+            raise BadFrame("a descriptor is missing")
+        return self.descriptors.popleft()
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait for room."""
+        return self._backlog
 
     @property
     def has_backlog(self) -> bool:
@@ -164,6 +193,9 @@ class Channel:
                     received = array.array("i")
                     received.frombytes(content[: len(content) - len(content) % received.itemsize])
                     self.descriptors.extend(received)
+                    if len(self.descriptors) > _MOST_UNCLAIMED:
+                        self._drop_descriptors()
+                        raise BadFrame("descriptors without end")
             if not data:
                 if frames:
                     return frames

@@ -14,6 +14,8 @@ from errno import ENOTSUP
 from kad.linux.refused import Refused, refusing
 from kad.linux.spawn import identity
 
+_MOST_HELD = 64
+
 
 class Pipe:
     """Open for reading and writing, so that no reader is needed; what is not read yet waits in the kernel."""
@@ -105,16 +107,21 @@ class HeldFifos:
         self._descriptors: dict[str, int] = {}
 
     def hold(self, path: str) -> None:
-        """The FIFO that is there now, and no longer one that was there before."""
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            descriptor = -1
+        """The FIFO that is there now, and no longer one that was there before.
+
+        Another file is not opened at all: opening a device can have effects.
+        """
         self.let_go(path)
-        if descriptor >= 0 and stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-            self._descriptors[path] = descriptor
-        elif descriptor >= 0:
-            os.close(descriptor)
+        if len(self._descriptors) >= _MOST_HELD:
+            return
+        with suppress(OSError, ValueError):  # ValueError: a NUL in the path
+            place = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                if stat.S_ISFIFO(os.fstat(place).st_mode):
+                    flags = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
+                    self._descriptors[path] = os.open(f"/proc/self/fd/{place}", flags)
+            finally:
+                os.close(place)
 
     def let_go(self, path: str) -> None:
         """Its readers find the end of file once the writer is gone too."""

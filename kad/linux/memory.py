@@ -6,6 +6,8 @@ import fcntl
 import os
 
 _F_ADD_SEALS = 1033
+_F_GET_SEALS = 1034
+_UNCHANGEABLE = 0x2 | 0x4 | 0x8  # shrink, grow, write
 _SEAL_EVERYTHING = 0x1 | 0x2 | 0x4 | 0x8  # seal, shrink, grow, write
 
 
@@ -29,6 +31,19 @@ def read_memory_file(descriptor: int) -> bytes:
         parts.append(part)
         offset += len(part)
     return b"".join(parts)
+
+
+def read_sealed(descriptor: int, most: int) -> bytes:
+    """Of another process's memory file. Raises ValueError: it is none, can change, or has more than `most` bytes."""
+    try:
+        seals = fcntl.fcntl(descriptor, _F_GET_SEALS)
+    except OSError as error:
+        raise ValueError("the descriptor is no memory file") from error
+    if seals & _UNCHANGEABLE != _UNCHANGEABLE:
+        raise ValueError("the memory file is not sealed")
+    if (size := os.fstat(descriptor).st_size) > most:
+        raise ValueError(f"the memory file has {size} bytes, more than {most}")
+    return read_memory_file(descriptor)
 
 
 def resident_memory(pid: int | None = None) -> dict[str, int]:

@@ -67,8 +67,8 @@ class Impostor:
         """A frame of these bytes."""
         self.put(messages.Frame(kind, key, body).encode(), descriptors)
 
-    def put(self, data: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Bytes that need be no frame at all; what the socket does not take within 5 s is not sent."""
+    def put(self, data: bytes, descriptors: Sequence[int] = ()) -> bool:
+        """Bytes that need be no frame at all; False: the socket did not take them within 5 s."""
         self.end.settimeout(5)
         with contextlib.suppress(OSError):
             if descriptors:
@@ -77,7 +77,9 @@ class Impostor:
                 data = data[sent:]
             if data:
                 self.end.sendall(data)
-        self.end.setblocking(False)
+            self.end.setblocking(False)
+            return True
+        return False
 
     def read(self) -> list[Message]:
         """All that has come so far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated, get_args, get_origin
 
 import msgspec
 import pytest
@@ -34,8 +35,8 @@ def samples() -> Iterator[messages.Message]:
         for field in msgspec.structs.fields(kind):
             if field.name in values:
                 fields[field.name] = values[field.name]
-            elif field.type in plain:
-                fields[field.name] = plain[field.type]
+            elif (bare := get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type) in plain:
+                fields[field.name] = plain[bare]
         yield kind(**fields)
 
 
