@@ -12,6 +12,7 @@ from kad.linux.refused import Refused
 from kad.linux.spawn import kill_group, reap, spawn
 from kad.model.program_end import is_success
 from kad.run.keywords import Program, without_interpreter
+from kad.run.safety import check_safety
 
 if TYPE_CHECKING:
     from kad.watchdog import Watchdog
@@ -29,6 +30,7 @@ class Errand:
         self._done = done
         self._terminated = False
         self.deadline = time.monotonic() + timeout
+        check_safety(program, os.environ)
         self._spawned = spawn(
             program.argv,
             os.environ,

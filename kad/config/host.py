@@ -34,7 +34,7 @@ class FileLook(msgspec.Struct, frozen=True, kw_only=True):
     """What can be seen of a file without reading it; symbolic links are followed."""
 
     kind: str
-    """file, directory or other."""
+    """file, directory, link (of look_at_link alone) or other."""
     mode: int
     uid: int
     gid: int
@@ -48,6 +48,12 @@ class Files(Protocol):
 
     def look(self, path: str) -> FileLook | None:
         """None when there is no such file, or it may not be seen."""
+
+    def look_at_link(self, path: str) -> FileLook | None:
+        """The same of a symbolic link itself."""
+
+    def target(self, path: str) -> str:
+        """What a symbolic link says; empty when it is none."""
 
     def begins(self, path: str) -> bytes | None:
         """The first 128 bytes of a regular file; None when it is none, or may not be read."""
@@ -67,6 +73,12 @@ class NoFiles:
 
     def look(self, path: str) -> FileLook | None:
         return None
+
+    def look_at_link(self, path: str) -> FileLook | None:
+        return None
+
+    def target(self, path: str) -> str:
+        return ""
 
     def begins(self, path: str) -> bytes | None:
         return None

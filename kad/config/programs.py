@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +9,14 @@ from dataclasses import dataclass, field
 from kad.config.build import Scope
 from kad.config.command import Command, is_for_shell, split
 from kad.config.host import FileLook
+from kad.config.script_security import first_unsafe, search
 from kad.config.tree import Complaint, Place
 from kad.run.keywords import Program, without_interpreter
 from kad.track.native import Probe, recognise
 
-_STICKY, _GROUP_WRITES, _OTHERS_WRITE, _SETUID = 0o1000, 0o020, 0o002, 0o4000
+_GROUP_WRITES, _OTHERS_WRITE = 0o020, 0o002
 _SHELLS = ("/bin/bash", "/bin/sh")
 _DEFAULT_USER = "keepalived_script"
-_DEFAULT_PATH = "/bin:/usr/bin"
 _REDIRECTION = re.compile(r"[0-9]*[<>]|&>")
 _SHELL_OWN = re.compile(r"(?:\[\[?|!|\(|\{|if|while|for|until|case|test|exit|true|false|cd|set|export|:|\.|\w+=.*)\Z")
 
@@ -63,7 +62,7 @@ class Programs:
         words = split(command.text)
         shell = is_for_shell(command.text)
         argv = self._shell(command.text, place) if shell else self._found(words, place, name)
-        if argv is None or not self._is_safe(words[0], name, place):
+        if argv is None or not self._is_safe(argv, argv[-1] if shell else "", name, place):
             return None
         return self._made(command, identity, place, (name, group), argv)
 
@@ -94,10 +93,10 @@ class Programs:
             return None
         first, words = self.first, split(command.text)
         argv: tuple[str, ...] | None = None
+        shell = is_for_shell(command.text)
         if self._exists(name, group, place):
-            shell = is_for_shell(command.text)
             argv = self._shell(command.text, place) if shell else self._found(words, place, name)
-        safe = argv is None or self._is_safe(words[0], name, place)
+        safe = argv is None or self._is_safe(argv, argv[-1] if shell else "", name, place)
         made = self._made(command, identity, place, (name, group), argv or _unfound(command.text))
         if argv is None and self._search(words[0]) is None:
             self.first = first  # nothing that could be run without security
@@ -122,6 +121,7 @@ class Programs:
             group=group,
             supplementary_groups=self.supplementary_groups,
             probe=probe,
+            is_secured=self.secure,
         )
         self.made.append(made)
         self.first = self.first or place
@@ -216,15 +216,7 @@ class Programs:
 
     def _search(self, name: str) -> str | None:
         host = self.scope.host
-        if "/" in name:
-            path = os.path.normpath(os.path.join(host.cwd, name))
-            return path if host.files.look(path) is not None else None
-        for directory in host.environment.get("PATH", _DEFAULT_PATH).split(":"):
-            path = os.path.join(directory or host.cwd, name)
-            look = host.files.look(path)
-            if look is not None and look.kind == "file" and look.mode & 0o111:
-                return path
-        return None
+        return search(name, host.files, host.environment, host.cwd)
 
     def _uid(self, user: str | None) -> int:
         if user is None:
@@ -240,21 +232,19 @@ class Programs:
         gid = self.scope.host.users[user][1] if user in self.scope.host.users else None
         return bool(look.mode & (0o010 if look.gid == gid else 0o001))
 
-    def _is_safe(self, name: str, user: str | None, place: Place) -> bool:
-        """A script that root runs may be changed by root alone."""
-        path = self._search(name)
-        if path is None or not path.startswith("/"):
-            return True
-        real = self.scope.host.files.resolve(path)
-        look = self.scope.host.files.look(real)
-        if look is None or (self._uid(user) != 0 and not (look.uid == 0 and look.mode & _SETUID)):
-            return True
-        open_part = next((part for part in _parts(real) if self._is_open(part)), None)
-        if open_part is None:
+    def _is_safe(self, argv: Sequence[str], line: str, user: str | None, place: Place) -> bool:
+        """What root runs may be changed by root alone."""
+        host, is_root = self.scope.host, self._uid(user) == 0
+        unsafe = first_unsafe(argv, line, is_root=is_root, files=host.files, environment=host.environment, cwd=host.cwd)
+        if line and is_root and self.secure:
+            text = "enable_script_security looks at the paths in this line; what else a shell makes of it is not known"
+            self.scope.report.note(place, text, proposal="write a script, and its path alone")
+        if unsafe is None:
             return True
         consequence = "enable_script_security forbids to run it" if self.secure else "it is run anyway"
-        text = f"users other than root can change {open_part}, so running {path} as root is not safe; {consequence}"
-        remedy = self._remedy(open_part)
+        path, part = unsafe
+        text = f"users other than root can change {part}, so running {path} as root is not safe; {consequence}"
+        remedy = self._remedy(part)
         if self.secure and self._tracked and self.testing:
             self.scope.report.error(place, text, proposal=remedy, klass=Complaint.SECURITY)
         else:
@@ -263,25 +253,20 @@ class Programs:
 
     def _remedy(self, path: str) -> str:
         """Who can change it, and what takes that away."""
-        look = self.scope.host.files.look(path)
-        assert look is not None
+        look = self.scope.host.files.look_at_link(path)
+        if look is None:
+            return f"anybody can put something there: let root make {path}"
         said = []
         if look.uid != 0:
             users = {name: numbers[0] for name, numbers in self.scope.host.users.items()}
-            said.append(f"it belongs to {_name_of(look.uid, users)}: chown root {path}")
-        if look.mode & _GROUP_WRITES and look.gid != 0:
+            said.append(
+                f"it belongs to {_name_of(look.uid, users)}: chown {'-h ' if look.kind == 'link' else ''}root {path}"
+            )
+        if look.mode & _GROUP_WRITES and look.gid != 0 and look.kind != "link":
             said.append(f"the group {_name_of(look.gid, self.scope.host.groups)} may write: chmod g-w {path}")
-        if look.mode & _OTHERS_WRITE:
+        if look.mode & _OTHERS_WRITE and look.kind != "link":
             said.append(f"everybody may write: chmod o-w {path}")
         return "; ".join(said)
-
-    def _is_open(self, path: str) -> bool:
-        look = self.scope.host.files.look(path)
-        if look is None:
-            return False
-        if look.kind == "directory" and look.mode & _STICKY:
-            return False
-        return look.uid != 0 or bool(look.mode & _OTHERS_WRITE) or (bool(look.mode & _GROUP_WRITES) and look.gid != 0)
 
     def conclude(self) -> None:
         """Say once that scripts run without enable_script_security."""
@@ -314,11 +299,3 @@ def _name_of(number: int, names: Mapping[str, int]) -> str:
 def _first_word(text: str) -> str:
     words = split(text)
     return words[0] if words else ""
-
-
-def _parts(path: str) -> list[str]:
-    """The path and every directory above it."""
-    parts = [path]
-    while parts[-1] != "/":
-        parts.append(os.path.dirname(parts[-1]))
-    return parts

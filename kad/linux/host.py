@@ -19,6 +19,7 @@ import msgspec
 from kad.config.host import FileLook, Host, Interface
 from kad.linux.spawn import beginning_of
 
+_KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 _RTM_GETLINK, _RTM_GETADDR = 18, 22
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_REQUEST_DUMP = 0x301
@@ -36,12 +37,16 @@ class LocalFiles:
             return file.read()
 
     def look(self, path: str) -> FileLook | None:
+        return _look(path, follow=True)
+
+    def look_at_link(self, path: str) -> FileLook | None:
+        return _look(path, follow=False)
+
+    def target(self, path: str) -> str:
         try:
-            found = os.stat(path)
+            return os.readlink(path)
         except (OSError, ValueError):
-            return None
-        kind = {stat.S_IFREG: "file", stat.S_IFDIR: "directory"}.get(stat.S_IFMT(found.st_mode), "other")
-        return FileLook(kind=kind, mode=stat.S_IMODE(found.st_mode), uid=found.st_uid, gid=found.st_gid)
+            return ""
 
     def begins(self, path: str) -> bytes | None:
         return beginning_of(path)
@@ -51,6 +56,15 @@ class LocalFiles:
 
     def resolve(self, path: str) -> str:
         return os.path.realpath(path)
+
+
+def _look(path: str, *, follow: bool) -> FileLook | None:
+    try:
+        found = os.stat(path, follow_symlinks=follow)
+    except (OSError, ValueError):
+        return None
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode), "other")
+    return FileLook(kind=kind, mode=stat.S_IMODE(found.st_mode), uid=found.st_uid, gid=found.st_gid)
 
 
 def gather() -> Host:

@@ -16,11 +16,19 @@ PROGRAMS = ("/bin/sh", "/bin/bash", "/bin/true", "/usr/bin/killall", "/etc/keepa
 class Memory:
     """Files by path; a program is a file of mode 0755 that root owns, everything else is plain."""
 
-    def __init__(self, texts: Mapping[str, str | bytes], looks: Mapping[str, FileLook] | None = None) -> None:
+    def __init__(
+        self,
+        texts: Mapping[str, str | bytes],
+        looks: Mapping[str, FileLook] | None = None,
+        links: Mapping[str, str] | None = None,
+    ) -> None:
         self.texts = dict(texts)
+        self.links = dict(links or {})
         self.looks = {path: FileLook(kind="file", mode=0o644, uid=0, gid=0) for path in texts}
         self.looks |= {path: FileLook(kind="file", mode=0o755, uid=0, gid=0) for path in PROGRAMS}
         self.looks |= looks or {}
+        for path in self.links:
+            self.looks.setdefault(path, FileLook(kind="link", mode=0o777, uid=0, gid=0))
         for path in list(self.looks):
             while path != "/":
                 path = os.path.dirname(path)
@@ -33,7 +41,13 @@ class Memory:
         return text if isinstance(text, bytes) else text.encode()
 
     def look(self, path: str) -> FileLook | None:
+        return self.looks.get(self.resolve(path))
+
+    def look_at_link(self, path: str) -> FileLook | None:
         return self.looks.get(os.path.normpath(path))
+
+    def target(self, path: str) -> str:
+        return self.links.get(os.path.normpath(path), "")
 
     def begins(self, path: str) -> bytes | None:
         if path not in self.texts:
@@ -47,8 +61,15 @@ class Memory:
             if path.count("/") == pattern.count("/") and fnmatch.fnmatchcase(path, os.path.normpath(pattern))
         )
 
-    def resolve(self, path: str) -> str:
-        return os.path.normpath(path)
+    def resolve(self, path: str, links: int = 0) -> str:
+        path = os.path.normpath(path)
+        parts = path.split("/")
+        for length in range(2, len(parts) + 1):
+            head = "/".join(parts[:length])
+            if head in self.links and links < 40:
+                target = os.path.join(os.path.dirname(head), self.links[head], *parts[length:])
+                return self.resolve(target, links + 1)
+        return path
 
 
 def a_host(
@@ -59,6 +80,7 @@ def a_host(
     interfaces: Mapping[str, tuple[str, ...]] | None = None,
     users: Mapping[str, tuple[int, int]] | None = None,
     environment: Mapping[str, str] | None = None,
+    links: Mapping[str, str] | None = None,
 ) -> Host:
     """A host named node1.example with lo, eth0 (192.0.2.2/24) and eth1, whose configuration is `text`."""
     named = {"lo": ("127.0.0.1/8",), "eth0": ("192.0.2.2/24", "fe80::2/64"), "eth1": ("198.51.100.2/24",)}
@@ -72,7 +94,7 @@ def a_host(
         name="node1.example",
         environment={"PATH": "/usr/bin:/bin", **(environment or {})},
         seed=1,
-        files=Memory({FILE: text, **(more or {})}, looks),
+        files=Memory({FILE: text, **(more or {})}, looks, links),
     )
 
 

@@ -26,6 +26,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     """It is also in the other groups of its user."""
     probe: Probe | None = None
     """What kad asks itself, instead of running it."""
+    is_secured: bool = False
+    """enable_script_security: as root it is run only while root alone can change what is run."""
 
 
 def without_interpreter(path: str) -> str:

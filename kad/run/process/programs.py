@@ -14,6 +14,7 @@ from kad.log import Logger
 from kad.model.program_end import NotStarted, ProgramEnd
 from kad.mux import Mux
 from kad.run.keywords import Program, without_interpreter
+from kad.run.safety import check_safety
 from kad.run.script import Signal
 
 KEPT_OUTPUT = 2048
@@ -76,6 +77,7 @@ class Programs:
         dies_with_us: bool = False,
     ) -> Execution:
         """Start it; raises Refused."""
+        check_safety(program, os.environ)
         spawned = spawn(
             [*program.argv, *arguments],
             os.environ | environment,

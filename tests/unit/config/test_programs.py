@@ -175,3 +175,119 @@ def test_a_shell_string_is_looked_into_as_far_as_its_first_word() -> None:
 def test_escaped_quotes_are_quotes_for_the_shell() -> None:
     argv, _ = made(r"[ \"$(cat /x)\" = 1 ] && exit 0")
     assert argv == ("/bin/bash", "-c", '[ "$(cat /x)" = 1 ] && exit 0')
+
+
+# What root runs is looked at from the root down, links and their targets, and all that a line names.
+
+ALICE = 1000
+HOME = {
+    "/home/alice": look(0o755, uid=ALICE, kind="directory"),
+    "/home/alice/x": look(0o755, uid=ALICE),
+    "/home/alice/flag": look(0o644, uid=ALICE),
+    "/home/alice/safe": look(0o755),
+    "/opt/python": look(0o755),
+    "/opt/found": look(0o755),
+    "/opt/plain.sh": look(0o755),
+    "/tmp": look(0o1777, kind="directory"),
+    "/tmp/safe": look(0o755),
+    "/var/spool": look(0o1777, uid=ALICE, kind="directory"),
+    "/var/spool/safe": look(0o755),
+    "/dev/null": look(0o666, kind="other"),
+    "/usr/bin/tool": look(0o755),
+    "/usr/bin/env": look(0o755),
+    "/usr/bin/test": look(0o755),
+    "/home/alice/linked": look(0o777, uid=ALICE, kind="link"),
+    "/tmp/hers": look(0o777, uid=ALICE, kind="link"),
+    "/tmp/roots": look(0o777, kind="link"),
+}
+LINKS = {
+    "/home/alice/linked": "/usr/bin/tool",
+    "/tmp/hers": "/usr/bin/tool",
+    "/tmp/roots": "/usr/bin/tool",
+    "/opt/to-hers": "../home/alice/x",
+    "/opt/to-tool": "/usr/bin/tool",
+    "/opt/way": "/home/alice",
+    "/opt/around": "around",
+}
+SCRIPTS = {
+    "/opt/python": "#!/home/alice/x -u\n",
+    "/opt/found": "#!/usr/bin/env -S gadget -x\n",
+    "/opt/plain.sh": "#!/bin/sh\n",
+}
+
+
+def secured(text: str, *, user: str | None = None) -> tuple[bool, list[str]]:
+    """Whether it runs under enable_script_security, and what was said."""
+    environment = {"PATH": "/usr/bin:/bin:/home/alice/bin"}
+    looks = HOME | {"/home/alice/bin/gadget": look(0o755)}
+    host = a_host(more=SCRIPTS, looks=looks, links=LINKS, users={"alice": (ALICE, ALICE)}, environment=environment)
+    argv, findings = made(text, secure=True, host=host, user=user)
+    return argv is not None, [text for text, _ in findings]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("/home/alice/linked", "/home/alice"),
+        ("/opt/to-hers", "/home/alice"),
+        ("/opt/way/safe", "/home/alice"),
+        ("/tmp/hers", "/tmp/hers"),
+        ("/var/spool/safe", "/var/spool"),
+        ("/opt/python", "/home/alice"),
+        ("/opt/found", "/home/alice"),
+        ("/bin/sh /home/alice/x", "/home/alice"),
+        ("/usr/bin/env -i A=1 /home/alice/x", "/home/alice"),
+        ("tool && /home/alice/x", "/home/alice"),
+        ("tool;/home/alice/x ; true", "/home/alice"),
+        ("tool | sh -c '. /home/alice/x'", "/home/alice"),
+        ("tool $(/home/alice/x)", "/home/alice"),
+        ("A=1 /home/alice/x || tool", "/home/alice"),
+        ("sh < /home/alice/x", "/home/alice"),
+        ("home/alice/x || tool", "/home/alice"),
+        ("tool || gadget", "/home/alice"),
+        ("tool || /tmp/absent", "/tmp/absent"),
+        ("[ -f $(/home/alice/x) ] && tool", "/home/alice"),
+        ("tool --with=/home/alice/x | tool", "/home/alice"),
+    ],
+)
+def test_what_root_would_run_and_another_user_can_change_is_found(text: str, part: str) -> None:
+    runs, findings = secured(text)
+    assert not runs
+    assert any(finding.startswith(f"{OPEN} {part}, so running ") for finding in findings), findings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/opt/to-tool",
+        "/tmp/roots",
+        "/tmp/safe",
+        "/opt/plain.sh /home/alice/x",
+        "/usr/bin/test -f /home/alice/flag",
+        "[ -f /home/alice/flag ] && tool",
+        "test -f /home/alice/flag && tool",
+        "tool > /home/alice/flag 2>/dev/null",
+        "tool </dev/null || true",
+        "tool | tool http://example.com/a/b 1/2",
+        "tool || touch /tmp/absent",
+    ],
+)
+def test_what_only_root_can_change_runs_and_so_does_what_is_not_run(text: str) -> None:
+    assert secured(text)[0], secured(text)[1]
+
+
+def test_a_link_to_itself_can_be_followed_by_nobody() -> None:
+    assert not secured("/opt/around")[0]
+
+
+def test_another_user_may_run_all_of_that() -> None:
+    for text in ("/home/alice/x", "/opt/to-hers", "tool && /home/alice/x", "/bin/sh /home/alice/x"):
+        assert secured(text, user="alice")[0]
+
+
+def test_of_a_shell_line_it_is_said_how_much_is_looked_at() -> None:
+    assert (
+        "enable_script_security looks at the paths in this line; what else a shell makes of it is not known"
+        in secured("tool || true")[1]
+    )
+    assert not any("looks at the paths" in said for said in secured("/opt/to-tool")[1])
