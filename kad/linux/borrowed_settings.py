@@ -29,9 +29,7 @@ class BorrowedSettings:
     there can go on, or give everything back.
     """
 
-    def __init__(self, complain: Callable[[str], None]) -> None:
-        """`complain` hears what the kernel refuses."""
-        self._complain = complain
+    def __init__(self) -> None:
         self._loans: dict[Setting, Loan] = {}
         self._applied: set[Setting] = set()
 
@@ -54,20 +52,27 @@ class BorrowedSettings:
         if setting not in self._loans and was:
             self._loans[setting] = Loan(str(was), "0")
 
-    def apply(self) -> None:
-        """Change what is not changed yet, in the order in which it was borrowed."""
+    def apply(self) -> list[Refused]:
+        """Change what is not changed yet, in the order in which it was borrowed; what the kernel refused."""
+        refusals: list[Refused] = []
         for setting, loan in self._loans.items():
-            if setting not in self._applied and self._read(setting) == loan.was:
-                self._write(setting, loan.now)
-            self._applied.add(setting)
+            if setting not in self._applied and (
+                self._read(setting) != loan.was or self._write(setting, loan.now, refusals)
+            ):
+                self._applied.add(setting)
+        return refusals
 
-    def give_back(self, kept: Callable[[Setting], bool]) -> None:
-        """All others than these are what they were, the last one first; what somebody else changed meanwhile stays."""
-        for setting, loan in reversed(self._loans.items()):
-            if not kept(setting) and self._read(setting) == loan.now:
-                self._write(setting, loan.was)
-        self._loans = {setting: loan for setting, loan in self._loans.items() if kept(setting)}
+    def give_back(self, kept: Callable[[Setting], bool]) -> list[Refused]:
+        """All others than these are what they were, the last one first; what somebody else changed meanwhile stays.
+
+        What the kernel refused remains on loan.
+        """
+        refusals: list[Refused] = []
+        for setting, loan in [*reversed(self._loans.items())]:
+            if not kept(setting) and (self._read(setting) != loan.now or self._write(setting, loan.was, refusals)):
+                del self._loans[setting]
         self._applied &= self._loans.keys()
+        return refusals
 
     def words(self, wanted: Callable[[Setting], bool], room: int) -> list[str]:
         """INTERFACE/NAME=WAS>NOW for each of these, as many as have room in so many characters."""
@@ -94,8 +99,11 @@ class BorrowedSettings:
             return interface_setting(4, setting.interface, setting.name)
         return None
 
-    def _write(self, setting: Setting, value: str) -> None:
+    def _write(self, setting: Setting, value: str, refusals: list[Refused]) -> bool:
+        """Whether it was written."""
         try:
             set_interface_setting(4, setting.interface, setting.name, value)
         except Refused as refused:
-            self._complain(str(refused))
+            refusals.append(refused)
+            return False
+        return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -46,8 +45,8 @@ class Placed:
         self.delete = address.encode_delete(index, text, prefix, peer=peer)
 
 
-Refusals: TypeAlias = "list[tuple[Placed, str]]"
-"""What the kernel does not do, and why."""
+Refusals: TypeAlias = "list[tuple[Placed, int]]"
+"""What the kernel does not do, and its errno."""
 
 
 def hold(network: Network, placed: Sequence[Placed]) -> Refusals:
@@ -60,9 +59,21 @@ def release(network: Network, placed: Sequence[Placed]) -> Refusals:
     return _request(network, placed, [each.delete for each in placed], address.NOT_THERE)
 
 
+def probe(network: Network, placed: Sequence[Placed]) -> Refusals:
+    """Add what is not there and remove it again, within one system call: what the kernel would refuse."""
+    missing = [each for each in placed if not network.has(each)]
+    answers = network.request([request for each in missing for request in (each.add, each.delete)])
+    return _refused(network, missing, answers[::2], address.ALREADY_THERE)
+
+
 def _request(network: Network, placed: Sequence[Placed], requests: list[bytes], harmless: int) -> Refusals:
-    return [
-        (each, os.strerror(answer))
-        for each, answer in zip(placed, network.request(requests), strict=True)
-        if answer not in (0, harmless, errno.ENODEV)
-    ]
+    return _refused(network, placed, network.request(requests), harmless)
+
+
+def _refused(network: Network, placed: Sequence[Placed], answers: Sequence[int], harmless: int) -> Refusals:
+    refused = [(each, answer) for each, answer in zip(placed, answers, strict=True) if answer not in (0, harmless)]
+    if any(answer == errno.ENODEV for _, answer in refused):
+        # An interface that is gone by now is a matter of the interface.
+        network.catch_up()
+        refused = [each for each in refused if each[1] != errno.ENODEV or network.link_at(each[0].index) is not None]
+    return refused

@@ -91,19 +91,31 @@ def _number(found: dict[int, bytes], kind: int) -> int:
     return int(_U32.unpack(payload)[0]) if len(payload) == _U32.size else 0
 
 
-def hold(network: Network, entries: Sequence[RoutingEntry]) -> list[str]:
-    """Add what is not there; what went wrong, in words."""
+class NotDone(NamedTuple):
+    """What the kernel did not do."""
+
+    entry: RoutingEntry
+    errno: int
+    """0: it was not asked, since an interface does not exist."""
+    text: str
+    """In words."""
+
+
+def hold(network: Network, entries: Sequence[RoutingEntry]) -> list[NotDone]:
+    """Add what is not there; what went wrong."""
     return _request(network, entries, True, (errno.EEXIST,))
 
 
-def release(network: Network, entries: Sequence[RoutingEntry]) -> list[str]:
-    """Remove what is there; what went wrong, in words."""
+def release(network: Network, entries: Sequence[RoutingEntry]) -> list[NotDone]:
+    """Remove what is there; what went wrong."""
     return _request(network, entries, False, (*_NOT_THERE, *_IMPOSSIBLE))
 
 
-def retake(network: Network, entries: Sequence[RoutingEntry]) -> list[str]:
-    """Put routes in the place of those that replaced them; what went wrong, in words."""
-    return _request(network, [msgspec.structs.replace(each, add=_replacing(each.add)) for each in entries], True, ())
+def retake(network: Network, entries: Sequence[RoutingEntry]) -> list[NotDone]:
+    """Put routes in the place of those that replaced them; what went wrong."""
+    replacing = [msgspec.structs.replace(each, add=_replacing(each.add)) for each in entries]
+    original = dict(zip(replacing, entries, strict=True))
+    return [each._replace(entry=original[each.entry]) for each in _request(network, replacing, True, ())]
 
 
 def _replacing(add: bytes) -> bytes:
@@ -133,18 +145,19 @@ def is_told_of(network: Network, entry: RoutingEntry, body: bytes) -> bool:
     )
 
 
-def _request(network: Network, entries: Sequence[RoutingEntry], adds: bool, harmless: tuple[int, ...]) -> list[str]:
-    complaints, requests, asked = [], [], []
+def _request(network: Network, entries: Sequence[RoutingEntry], adds: bool, harmless: tuple[int, ...]) -> list[NotDone]:
+    not_done, requests, asked = [], [], []
     for entry in entries:
         missing = [name for _, name in entry.indexes if network.link(name) is None]
         if missing and adds:
-            complaints.append(f"cannot add the {entry.kind} {entry.text}: interface {missing[0]} does not exist")
+            text = f"cannot add the {entry.kind} {entry.text}: interface {missing[0]} does not exist"
+            not_done.append(NotDone(entry, 0, text))
         elif not missing:
             asked.append(entry)
             requests.append(_filled(network, entry, adds))
     doing = "adding" if adds else "removing"
-    return complaints + [
-        f"{doing} the {entry.kind} {entry.text}: {os.strerror(answer)}"
+    return not_done + [
+        NotDone(entry, answer, f"{doing} the {entry.kind} {entry.text}: {os.strerror(answer)}")
         for entry, answer in zip(asked, network.request(requests), strict=True)
         if answer not in (0, *harmless)
     ]

@@ -70,6 +70,11 @@ def encode_up(index: int) -> bytes:
     return _encode(_RTM_NEWLINK, 0, index, _IFF_UP, b"")
 
 
+def encode_rename(index: int, name: str) -> bytes:
+    """Give the interface another name; before Linux 6.2 EBUSY is the answer while it is on."""
+    return _encode(_RTM_NEWLINK, 0, index, 0, attribute(_IFLA_IFNAME, name.encode() + b"\0"))
+
+
 def encode_delete(index: int) -> bytes:
     return _encode(_RTM_DELLINK, 0, index, 0, b"")
 

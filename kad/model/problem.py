@@ -32,6 +32,8 @@ class ProblemKind(enum.StrEnum):
     """An instance is in FAULT; `detail` is the cause."""
     KERNEL_REFUSED = "kernel_refused"
     """The kernel refuses something that the object needs; `detail` names the thing and the error."""
+    AUXILIARY_REFUSED = "auxiliary_refused"
+    """The kernel refuses something without which the object is served all the same; `detail` as for KERNEL_REFUSED."""
     ADDRESS_MISSING = "address_missing"
     """A MASTER does not have one of its addresses; `detail` is the address."""
     DEVICE_DOWN = "device_down"
@@ -53,6 +55,7 @@ class ProblemKind(enum.StrEnum):
 _WARNINGS = frozenset(
     {
         ProblemKind.ADDRESS_CLAIMED,
+        ProblemKind.AUXILIARY_REFUSED,
         ProblemKind.MASTER_NO_PEER,
         ProblemKind.NOT_STARTED,
         ProblemKind.RELOAD_REFUSED,
@@ -95,7 +98,7 @@ def describe(problem: Problem) -> str:
             return f"does not take part yet: {detail}"
         case ProblemKind.FAULT:
             return f"in FAULT: {detail}"
-        case ProblemKind.KERNEL_REFUSED:
+        case ProblemKind.KERNEL_REFUSED | ProblemKind.AUXILIARY_REFUSED:
             return f"the kernel refuses {detail}"
         case ProblemKind.ADDRESS_MISSING:
             return f"address {detail} is missing"

@@ -46,6 +46,24 @@ def offset():
 time.time = lambda: real() + offset()
 time.time_ns = lambda: real_ns() + offset() * 1_000_000_000
 """
+_REFUSED_BY_KERNEL = """
+import struct
+from kad.linux.netlink import Netlink
+
+request = Netlink.request
+
+def refuse(self, batch):
+    try:
+        with open("/run/refused") as file:
+            refused = dict(map(int, line.split()) for line in file)
+    except OSError:
+        refused = {}
+    kinds = [struct.unpack_from("=H", message, 4)[0] for message in batch]
+    answers = iter(request(self, [message for message, kind in zip(batch, kinds) if kind not in refused]))
+    return [refused[kind] if kind in refused else next(answers) for kind in kinds]
+
+Netlink.request = refuse
+"""
 RUN_WILD, BLOCK = 34 + 5, 34 + 6
 """Signals (SIGRTMIN + 5 and + 6) that make any process of a kad that was started with `deaf=True` loop or block.
 
@@ -74,15 +92,18 @@ def start_wrapped(
     variables: Mapping[str, str] | None = None,
     deaf: bool = False,
     movable_clock: bool = False,
+    refusing: bool = False,
     runtime_dir: str = "/run/kad",
 ) -> WrappedKad:
     """Like lab.start_kad; variables are added to the environment.
 
     movable_clock: its wall clock is as many seconds ahead as the node's /run/offset says.
+    refusing: rtnetlink requests of the types in the node's /run/refused are answered with the errno beside them.
     """
     path = str(PROJECT)
-    if deaf or movable_clock:
-        node.write("sitecustomize.py", _DEAF_ON_SIGNAL * deaf + _WALL_CLOCK * movable_clock)
+    if deaf or movable_clock or refusing:
+        parts = _DEAF_ON_SIGNAL * deaf + _WALL_CLOCK * movable_clock + _REFUSED_BY_KERNEL * refusing
+        node.write("sitecustomize.py", parts)
         path = f"/etc/keepalived:{path}"
     said = [f"{name}={value}" for name, value in {"PYTHONPATH": path, **(variables or {})}.items()]
     return lab.began(WrappedKad(lab, node, text, ["env", *said, *prefix], words, runtime_dir))

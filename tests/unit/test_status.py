@@ -87,6 +87,7 @@ WORDS = {
     KINDS.NOT_STARTED: (1, "VI_1: does not take part yet: X"),
     KINDS.FAULT: (2, "VI_1: in FAULT: X"),
     KINDS.KERNEL_REFUSED: (2, "VI_1: the kernel refuses X"),
+    KINDS.AUXILIARY_REFUSED: (1, "VI_1: the kernel refuses X"),
     KINDS.ADDRESS_MISSING: (2, "VI_1: address X is missing"),
     KINDS.DEVICE_DOWN: (2, "VI_1: device X is down"),
     KINDS.PROCESS_SILENT: (2, "VI_1: does not answer: X"),

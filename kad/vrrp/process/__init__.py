@@ -39,6 +39,7 @@ from kad.vrrp.events import (
 )
 from kad.vrrp.expectation import parted, source_number, successions
 from kad.vrrp.group import Step, SyncGroup
+from kad.vrrp.kernel_calls import CONSEQUENCES, KernelCall, KernelRefusal
 from kad.vrrp.keywords import VrrpInstance, VrrpSlice
 from kad.vrrp.process import news
 from kad.vrrp.process.announcing import Announcing
@@ -55,12 +56,14 @@ from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.last_adverts import say_again
 from kad.vrrp.process.linkstates import LinkStates
 from kad.vrrp.process.needs import lacking
-from kad.vrrp.process.problems import Clocks, problems_of
+from kad.vrrp.process.problems import Clocks, missing_addresses, problems_of, problems_of_refusals
 from kad.vrrp.process.promotion import Promotion
 from kad.vrrp.process.refused_adverts import RefusedAdverts
+from kad.vrrp.process.retries import Retries, objects_of, of_instance, of_interface
 from kad.vrrp.process.routing import Routing
 from kad.vrrp.process.snapshot import plain_groups, plain_instances, plain_interfaces
 from kad.vrrp.process.standing import Ground, ground, standing, without_ipvs
+from kad.vrrp.process.statics import NAME as STATIC
 from kad.vrrp.process.statics import Statics
 from kad.vrrp.process.surroundings import Surroundings
 from kad.vrrp.process.telling import Telling
@@ -112,20 +115,21 @@ class Room:
         self._conversations = Conversations(
             mux, hearing, self._course.tell, self._course.turn, log, self._refused_adverts
         )
-        self._holding = Holding(mux, log, self.network, self._course.at, self._put_back)
-        self._routing = Routing(mux, log, self.network, self._course.at, self._give_up)
+        self._retries = retries = Retries(mux, log, self._course.at, self._concern)
+        self._holding = Holding(mux, log, self.network, self._course.at, self._put_back, retries)
+        self._routing = Routing(mux, log, self.network, self._course.at, self._give_up, retries)
         self._statics = Statics(self._holding, self._routing)
         self._host_memory = HostMemory(say)
-        self._promotion = Promotion(self._host_memory, log)
-        self._group_reports = GroupReports(self._host_memory, log)
+        self._promotion = Promotion(self._host_memory, log, retries)
+        self._group_reports = GroupReports(self._host_memory, log, retries)
         self._link_states = LinkStates(mux, log, self.network, self._course.at, self._reconsider)
         self._tracking = Tracking(self.network, self._link_states.is_up)
         self._telling = Telling(say)
         sockets = kept or PacketSockets.open()
         self._frames = FrameSender(sockets.frames)
-        self._announcing = announcing = Announcing(mux, log, self._frames, self.network)
-        self._devices = Devices(mux, log, self.network, self._course.at, self._read_network)
-        self._firewall = Firewall(mux, log, self.network, self._course.at, self._telling.event)
+        self._announcing = announcing = Announcing(mux, log, self._frames, self.network, retries, self._announce_again)
+        self._devices = Devices(mux, log, self.network, self._course.at, self._read_network, retries)
+        self._firewall = Firewall(mux, log, self.network, self._course.at, self._telling.event, retries)
         self._deeds = Deeds(
             mux,
             say,
@@ -138,7 +142,7 @@ class Room:
             self._firewall,
         )
         self._course.begin(self._conversations, self._deeds)
-        self._claims = Claims(mux, log, self.network, sockets.arp, self._course.turn, self._course.tell)
+        self._claims = Claims(mux, log, self.network, sockets.arp, self._course.turn, self._course.tell, retries)
         mux.watch(self.network.fileno(), self._read_network, "reading what the kernel says of interfaces")
 
     # configuration
@@ -322,6 +326,7 @@ class Room:
         if instance.group is not None:
             instance.group.remove(instance.router)
         self._conversations.forget(instance)
+        self._retries.forget(of_instance(instance.name))
         heapq.heappush(self._free_slots, instance.slot)
         self._course.forget(instance)
         self._deeds.then(lambda: self._say(instance.state_message(deleted=True)))
@@ -473,6 +478,7 @@ class Room:
         virtual = self._surroundings.with_address
         for name in names:
             self._conversations.look_at(name, self.network)
+            self._judge_sockets(name)
             found: dict[tuple[str, int], Ground] = {}
             for instance in self._surroundings.on_interface.of([name]):
                 configuration = instance.configuration
@@ -482,6 +488,17 @@ class Room:
                 self._place(instance, found[key])
                 self._course.keep_pace()
 
+    def _judge_sockets(self, name: str) -> None:
+        """What follows from what the kernel refuses the sockets of this interface."""
+        refused = self._conversations.refusal(name)
+        if refused is None:
+            self._retries.accepted(KernelCall.OPEN_SOCKETS, of_interface(name))
+            return
+        again = partial(self._reconsider, {name})
+        what = f"sockets on {name or 'any interface'}: {refused.what}"
+        reason = str(refused)
+        self._retries.refused(KernelCall.OPEN_SOCKETS, of_interface(name), what, refused.errno, again, reason=reason)
+
     def _place(self, instance: Instance, found: Ground) -> None:
         failure = self._conversations.failure(instance) or self._devices.lack(instance.configuration)
         faults, source = standing(instance.configuration, found, failure, self.network.has_anywhere)
@@ -489,9 +506,32 @@ class Room:
         faults |= lacking(self.network, self._surroundings.needs.get(instance, ()), is_up)
         faults |= self._statics.faults(instance.name, self.network, is_up)
         faults |= without_ipvs(instance.configuration, self._ipvs)
+        if self._statics.depends(instance.name):
+            faults |= self._retries.faults([of_instance(STATIC)])
+        faults |= self._retries.faults(objects_of(instance.configuration))
         instance.own_faults = faults | {instance.hopeless} if instance.hopeless else faults
         if self._conversations.equip(instance, source):
             self._course.tell(instance, SourceChanged(source_number(source)))
+        if instance.configuration.speaks_on != instance.configuration.interface:
+            self._judge_sockets(instance.configuration.speaks_on)
+
+    def _concern(self, object: str) -> None:
+        """The kernel refuses something for this object, or no longer: other faults may hold, after what was asked."""
+        self._deeds.then(partial(self._look_at_object, object))
+        self._course.resume()
+
+    def _look_at_object(self, object: str) -> None:
+        kind, _, name = object.partition("/")
+        if kind == "interface":
+            self._reconsider({name})
+            return
+        for instance in [*self.instances, *self._statics.holders]:
+            if instance.name == name:
+                self._look_again(instance)
+
+    def _announce_again(self, instance: Instance) -> None:
+        if instance.router.holds_addresses:
+            self._deeds.do(instance, Announce(1))
 
     def _look_again(self, instance: Instance) -> None:
         concerned = self._statics.dependents(self.instances) if instance is self._statics.holder else [instance]
@@ -612,10 +652,19 @@ class Room:
         """Of every instance."""
         found: list[Problem] = []
         clocks = Clocks(time.time(), self._mux.now())
+        told: set[KernelRefusal] = set()
         for instance in self.instances:
             found += problems_of(instance, self.network, self._link_states.is_up, clocks)
+            refusals = [*self._retries.of(objects_of(instance.configuration))]
+            found += problems_of_refusals(instance.name, refusals)
+            told.update(refusals)
+            if self._deeds.idle:
+                found += missing_addresses(instance, self.network)
+            if instance.router.holds_addresses and (unsent := self._conversations.unsent(instance)):
+                kind = CONSEQUENCES[KernelCall.SEND_ADVERTS].problem
+                found.append(Problem(kind=kind, object=instance.name, detail=unsent))
             self._course.keep_pace()
-        return found
+        return found + problems_of_refusals("", [each for each in self._retries.all() if each not in told])
 
     async def stop(self, release: bool, handover: float) -> None:
         self._leaving = self._mux.loop.create_future()
@@ -625,6 +674,7 @@ class Room:
         self._course.finish()
         await self._leaving
         if release:
+            self._holding.insist()
             self._promotion.ask(())
             self._group_reports.restore()
             for _ in self._statics.release():

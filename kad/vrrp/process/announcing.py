@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from math import inf
 from typing import NamedTuple
 
-from kad.linux.batch import Datagram
+from kad.linux.batch import Datagram, Unsent
 from kad.linux.frame import FrameSender
 from kad.linux.link import Link
 from kad.linux.network import Network
 from kad.log import Logger
 from kad.mux import Mux
 from kad.vrrp.events import Announce
+from kad.vrrp.kernel_calls import KernelCall
 from kad.vrrp.keywords import GarpGroup
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.layout import Announcement, Layout, announcement
+from kad.vrrp.process.retries import Retries, of_instance
 
 _AT_ONCE = 256
 """Frames a system call."""
@@ -47,7 +50,18 @@ class Lane:
 class Announcing:
     """The only sender of announcements."""
 
-    def __init__(self, mux: Mux, log: Logger, frames: FrameSender, network: Network) -> None:
+    def __init__(
+        self,
+        mux: Mux,
+        log: Logger,
+        frames: FrameSender,
+        network: Network,
+        retries: Retries,
+        again: Callable[[Instance], None],
+    ) -> None:
+        """`again` announces the addresses of a MASTER once more."""
+        self._retries = retries
+        self._again = again
         self._mux = mux
         self._log = log
         self._frames = frames
@@ -94,9 +108,21 @@ class Announcing:
                     self._queue(key, Queued(instance, each))
                 else:
                     at_once.append(each.frame)
+        unsent: list[Unsent] = []
         for start in range(0, len(at_once), _AT_ONCE):
-            self._frames.send(at_once[start : start + _AT_ONCE])
+            unsent += self._frames.send(at_once[start : start + _AT_ONCE])
             yield
+        if at_once:
+            self._judge(instance, unsent)
+
+    def _judge(self, instance: Instance, unsent: list[Unsent]) -> None:
+        object = of_instance(instance.name)
+        if not unsent:
+            self._retries.accepted(KernelCall.ANNOUNCE, object)
+            return
+        what = "announcements of its addresses"
+        if self._retries.refused(KernelCall.ANNOUNCE, object, what, unsent[0].errno, partial(self._again, instance)):
+            self._log.warning(f"({instance.name}) {len(unsent)} announcements refused: {os.strerror(unsent[0].errno)}")
 
     def announce_source(self, instance: Instance) -> None:
         """Where its own address is, once."""
@@ -143,7 +169,7 @@ class Announcing:
             queued = lane.waiting.popleft()
             # Whoever is no longer MASTER must not draw the traffic back to this host.
             if queued.instance.router.holds_addresses:
-                self._frames.send([queued.announcement.frame])
+                self._judge(queued.instance, self._frames.send([queued.announcement.frame]))
                 lane.sent, lane.sent_at = queued, self._mux.now()
                 self._mux.at(self._due_at(lane), partial(self._send_next, key))
                 return

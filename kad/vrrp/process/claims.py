@@ -12,7 +12,9 @@ from kad.linux.refused import Refused
 from kad.log import Logger
 from kad.mux import Mux
 from kad.vrrp.events import AddressClaimed
+from kad.vrrp.kernel_calls import KernelCall
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.retries import Retries
 
 _Listener = ArpListener | NeighbourListener
 
@@ -28,7 +30,9 @@ class Claims:
         arp: socket.socket,
         turn: Callable[[Callable[[], object]], None],
         tell: Callable[[Instance, AddressClaimed], None],
+        retries: Retries,
     ) -> None:
+        self._retries = retries
         self._mux = mux
         self._log = log
         self._network = network
@@ -58,7 +62,11 @@ class Claims:
                 self._mux.watch(listener.fileno(), partial(self._read, family), "hearing who claims an address")
             listener.listen_for(addresses)
         except Refused as refused:
-            self._log.warning(f"claims of virtual addresses by other hosts go unnoticed: {refused}")
+            again = partial(self._arrange, family, addresses)
+            if self._retries.refused(KernelCall.NOTICE_CLAIMS, _object(family), refused.what, refused.errno, again):
+                self._log.warning(f"claims of virtual addresses by other hosts go unnoticed: {refused}")
+        else:
+            self._retries.accepted(KernelCall.NOTICE_CLAIMS, _object(family))
 
     def _read(self, family: int) -> None:
         claims = self._listeners[family].receive()
@@ -78,3 +86,7 @@ class Claims:
     def _is_there(instance: Instance, claim: Claim) -> bool:
         """Whether the address is held on the interface on which the claim was heard."""
         return any((each.address, each.index) == (claim.address, claim.interface) for each in instance.placed)
+
+
+def _object(family: int) -> str:
+    return f"IPv{family}"

@@ -42,6 +42,8 @@ from kad.vrrp.process.refused_adverts import RefusedAdverts
 
 _HARMLESS = (errno.ENETDOWN, errno.ENODEV, errno.ENXIO, errno.ENETUNREACH)
 """The link is told about elsewhere."""
+_UNSENT = 0.5
+"""Seconds beyond its interval for which an advert that did not leave counts as what is so now."""
 _REST = 0.01
 """Seconds for which a socket with dense traffic is left alone at most: one reading then serves many packets."""
 _PART_OF_INTERVAL = 0.1
@@ -77,6 +79,12 @@ class Conversation:
         """Bytes that they want together; 0: nobody says."""
         self.segment: Segment | None = None
         self.failure = ""
+        self.refusal: Refused | None = None
+        """Why it has no sockets, or none as they should be."""
+        self.source_refusal: Refused | None = None
+        """Why they do not send from the address that they should."""
+        self.unsent: tuple[int, float] | None = None
+        """The errno with which adverts last did not leave, and when."""
         self.known: dict[bytes, int] = {}
         """The slot of a router by what its MASTER said last: an equal packet needs no second look. The key begins with
         the source address, since identification and checksum of the header before it differ each time."""
@@ -113,6 +121,8 @@ class Conversations:
         self._turn = turn
         self._log = log
         self._unix = time.time
+        self._has_opened = False
+        """The kernel has given sockets to this process before."""
         self.deaf = False
         """Nothing that is heard counts, as during a startup delay."""
         self._complaints = Complaints(mux.now, log)
@@ -176,7 +186,7 @@ class Conversations:
                 link is None or link.index != segment.link.index or conversation.ah != segment.ah
             ):
                 self._retire(conversation)
-            conversation.failure = ""
+            conversation.failure, conversation.refusal = "", None
             if link is None:
                 continue
             try:
@@ -188,9 +198,12 @@ class Conversations:
                 conversation.segment.size(conversation.receive_buffer)
                 conversation.segment.listen_to(conversation.groups)
             except Refused as refused:
-                if refused.errno in (errno.EPERM, errno.EACCES):
+                if refused.errno in (errno.EPERM, errno.EACCES) and not self._has_opened:
+                    # What it lacks from the beginning it will never have.
                     raise
-                conversation.failure = str(refused)
+                conversation.failure, conversation.refusal = str(refused), refused
+            else:
+                self._has_opened = True
 
     def _listen(self, conversation: Conversation, segment: Segment) -> None:
         conversation.streak, conversation.dense = 0, False
@@ -200,6 +213,7 @@ class Conversations:
     def _retire(self, conversation: Conversation) -> None:
         """Its sockets receive nothing more, and send until the end of this turn."""
         segment, conversation.segment = conversation.segment, None
+        conversation.source_refusal = None
         conversation.known.clear()
         if segment is None:
             return
@@ -221,6 +235,19 @@ class Conversations:
         """Why there is no socket for it although its interface is there; empty when there is one."""
         return self._of(instance).failure or self._mouth(instance).failure
 
+    def refusal(self, name: str) -> Refused | None:
+        """What the kernel refuses the sockets of the interface of this name."""
+        found = (each.refusal or each.source_refusal for each in self._by_name.get(name, ()))
+        return next((refusal for refusal in found if refusal is not None), None)
+
+    def unsent(self, instance: Instance) -> str:
+        """Why its adverts do not leave now; empty when they do."""
+        mouth = self._mouth(instance)
+        lately = instance.configuration.advertisement_interval + _UNSENT
+        if mouth.unsent is None or self._mux.now() - mouth.unsent[1] > lately:
+            return ""
+        return f"adverts on {mouth.where}: {os.strerror(mouth.unsent[0])}"
+
     def equip(self, instance: Instance, source: str | None) -> bool:
         """Give it the sockets that its interface has now, and this source address; whether that is another one."""
         configuration, mouth = instance.configuration, self._mouth(instance)
@@ -229,8 +256,9 @@ class Conversations:
         if segment is not None and source is not None and configuration.speaks_on != configuration.interface:
             try:
                 segment.speak_as(source)
+                mouth.source_refusal = None
             except Refused as refused:
-                mouth.failure = str(refused)
+                mouth.source_refusal = refused
         outbox = None if segment is None or source is None else segment.outbox[multicast]
         changed = source != instance.source
         if changed or outbox is not instance.outbox:
@@ -360,6 +388,7 @@ class Conversations:
                     self._complain_unsent(conversation, unsent)
 
     def _complain_unsent(self, conversation: Conversation, unsent: list[Unsent]) -> None:
+        conversation.unsent = unsent[-1].errno, self._mux.now()
         for each in unsent:
             self.counters[f"unsent: {os.strerror(each.errno)}"] += 1
         for reason in {each.errno for each in unsent if each.errno not in _HARMLESS}:

@@ -131,6 +131,12 @@ class Course:
         self._began_at = inf
         self._arm()
 
+    def resume(self) -> None:
+        """There is something to be done, whether this is a turn or not."""
+        if self._began_at == inf and not self._continues:
+            self._continues = True
+            self._mux.loop.call_soon(self._go_on)
+
     def _continue(self) -> None:
         self._continues = False
         self._began_at = self._mux.now()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
+
+import msgspec
 
 from kad.linux.address import ALREADY_THERE, encode_add
 from kad.linux.borrowed_settings import BorrowedSettings, Setting
 from kad.linux.link import Elsewhere, Link
 from kad.linux.network import Change, LinkChanged, Network
 from kad.linux.refused import Refused
-from kad.linux.sysctl import set_interface_setting
+from kad.linux.sysctl import interface_setting, set_interface_setting
 from kad.linux.virtual_link import (
     LONGEST_ALIAS,
     MACVLAN_MODE_PRIVATE,
@@ -23,12 +26,15 @@ from kad.linux.virtual_link import (
     encode_group,
     encode_ipvlan,
     encode_macvlan,
+    encode_rename,
     encode_up,
 )
 from kad.log import Logger
 from kad.mux import Mux
 from kad.vrrp.guard import AddressGuard
+from kad.vrrp.kernel_calls import KernelCall
 from kad.vrrp.keywords import VirtualDevice, VrrpInstance
+from kad.vrrp.process.retries import HOST, Retries, of_interface
 
 _MARK = "kad"
 """How the alias of what this daemon made begins; the settings that it borrowed follow."""
@@ -43,6 +49,19 @@ _OWN_SETTINGS = {
 """IPv4 settings of a macvlan, by the family of its instance."""
 _SPEAKS_IPV6 = {"addr_gen_mode": "1", "autoconf": "0", "accept_ra": "0", "disable_ipv6": "0"}
 """IPv6 settings of a macvlan: it makes no address of its own, and speaks IPv6 though new interfaces do not."""
+
+
+_CALLS = frozenset({KernelCall.MAKE_DEVICE, KernelCall.SWITCH_ON_DEVICE})
+
+
+class _Lack(NamedTuple):
+    """Why a device is not there, or not on."""
+
+    call: KernelCall
+    what: str
+    """What the call was for."""
+    errno: int
+    text: str
 
 
 class _Placement(NamedTuple):
@@ -63,6 +82,7 @@ class Devices:
         network: Network,
         at: Callable[[float, Callable[[], object]], None],
         read_network: Callable[[], object],
+        retries: Retries,
     ) -> None:
         """`at` calls back at a moment; `read_network` is called soon after the network became another one."""
         self._mux = mux
@@ -78,20 +98,76 @@ class Devices:
         self._failures: dict[str, str] = {}
         self._placements: dict[str, _Placement] = {}
         """Where the kernel put each that was made here, and on which base."""
-        self._borrowed = BorrowedSettings(self._warn_once)
-        self._warned: set[str] = set()
+        self._borrowed = BorrowedSettings()
+        self._unset: set[str] = set()
+        """Devices that lack a setting, a note or their own address: they are prepared once more."""
+        self._retries = retries
 
     @property
     def wanted(self) -> list[VirtualDevice]:
         return list(self._wanted.values())
 
-    def want(self, devices: Iterable[VirtualDevice]) -> None:
-        """From now on these too; what is no longer wanted stays until let_go()."""
+    def want(self, devices: Sequence[VirtualDevice]) -> None:
+        """From now on these too; what is no longer wanted stays until let_go(), unless it is in the way."""
+        doomed: dict[str, int] = {}
         for device in devices:
-            if self._wanted.get(device.name) != device:
+            if (old := self._wanted.get(device.name)) != device:
+                if old is not None and not self._is_in_order(device):
+                    doomed[device.name] = self._prepared.get(device.name, 0)
                 self._prepared.pop(device.name, None)
                 self._wanted[device.name] = device
+        self._make_way(devices, doomed)
         self.bring_about()
+
+    def _make_way(self, devices: Sequence[VirtualDevice], doomed: dict[str, int]) -> None:
+        """A device that is only named anew keeps its place and its addresses; one that is in the way of another goes.
+
+        No two macvlans on one interface may have the same MAC, and no two ipvlans the same address.
+        """
+        names = {device.name for device in devices}
+        going = {_identity(each): each for name, each in self._wanted.items() if name not in names}
+        for device in devices:
+            old = going.get(_identity(device))
+            if old is None or old.name not in self._prepared or old.name in doomed:
+                continue
+            if self._rename(old, device):
+                del going[_identity(device)]
+                del self._wanted[old.name]
+                self._forget(old.name)
+            else:
+                doomed[old.name] = self._prepared.pop(old.name)
+                del self._wanted[old.name]
+                self._forget(old.name)
+        if doomed:
+            self._unmake(doomed)
+            self._network.catch_up()
+
+    def _rename(self, old: VirtualDevice, device: VirtualDevice) -> bool:
+        """Whether the old device bears the name of the new one now."""
+        if msgspec.structs.replace(old, name=device.name) != device or self._network.link(device.name) is not None:
+            return False
+        index = self._prepared[old.name]
+        if self._network.request([encode_rename(index, device.name)])[0]:
+            return False
+        self._log.info(f"{old.name} is {device.name} now")
+        del self._prepared[old.name]
+        self._prepared[device.name] = index
+        if (placement := self._placements.pop(old.name, None)) is not None:
+            self._placements[device.name] = placement
+        self._network.catch_up()
+        return True
+
+    def _is_in_order(self, device: VirtualDevice) -> bool:
+        """Whether what has its name can stay."""
+        link, base = self._network.link(device.name), self._network.link(device.base)
+        return link is None or link.kind != _kind(device) or base is None or self._is_as_wanted(link, device, base)
+
+    def _forget(self, name: str) -> None:
+        """It is wanted no longer."""
+        self._failures.pop(name, None)
+        self._unset.discard(name)
+        self._placements.pop(name, None)
+        self._retries.forget(of_interface(name))
 
     def adopt(self, devices: Iterable[VirtualDevice]) -> None:
         """Know what an earlier life made of these, and what it borrowed; make nothing."""
@@ -108,19 +184,24 @@ class Devices:
         gone = [name for name in self._wanted if name not in kept_names]
         for name in gone:
             del self._wanted[name]
-            self._failures.pop(name, None)
+            self._forget(name)
         self._unmake({name: self._prepared.pop(name, 0) for name in gone})
-        self._borrowed.give_back(self._is_needed)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        self._settle_settings(HOST, self._borrowed.give_back(self._is_needed), self._give_back)
 
     def lack(self, configuration: VrrpInstance) -> str:
         """Why the instance has no device of its own; empty when it has, or needs none."""
         name = configuration.own_interface
-        if configuration.device is None or self._network.link(name) is not None:
+        if configuration.device is None:
             return ""
-        if name in self._prepared:
-            # The network knows by now that it went; notice() is told next, and makes another one.
+        if failure := self._failures.get(name):
+            return failure
+        if self._network.link(name) is not None or name in self._prepared:
+            # The network may know by now that it went; notice() is told next, and makes another one.
             return ""
-        return self._failures.get(name) or f"interface {name} does not exist"
+        return f"interface {name} does not exist"
 
     def notice(self, changes: Iterable[Change]) -> bool:
         """Put right what somebody else changed; whether anything here was concerned."""
@@ -129,6 +210,8 @@ class Devices:
             if not isinstance(change, LinkChanged):
                 continue
             old, new = change.old, change.new
+            # What went or was switched off may have been in the way.
+            concerned = concerned or (bool(self._failures) and old is not None and (new is None or not new.enabled))
             names = {link.name for link in (old, new) if link is not None}
             concerned = concerned or any({device.name, device.base} & names for device in self._wanted.values())
             if old is not None and self._prepared.get(old.name) == old.index:
@@ -150,13 +233,29 @@ class Devices:
             base = self._network.link(device.base)
             if base is None:
                 self._failures.pop(device.name, None)
+                self._retries.forget(of_interface(device.name))
             elif self._not_before.get(device.name, 0.0) <= now:
-                failure = self._have(device, base)
-                if failure and failure != self._failures.get(device.name):
-                    self._log.error(failure)
-                self._failures[device.name] = failure
+                self._settle(device, self._have(device, base))
         if self._wanted and self._network.catch_up():
             self._at(now, self._read_network)
+
+    def _settle(self, device: VirtualDevice, lack: _Lack | None) -> None:
+        """Note what is known of it now."""
+        object = of_interface(device.name)
+        if lack is None:
+            self._failures.pop(device.name, None)
+            for call in _CALLS:
+                self._retries.accepted(call, object)
+            return
+        if lack.text != self._failures.get(device.name):
+            self._log.error(lack.text)
+        self._failures[device.name] = lack.text
+        if self._not_before.get(device.name, 0.0) > self._mux.now():
+            # The kernel refuses nothing: it comes back later.
+            return
+        for call in _CALLS - {lack.call}:
+            self._retries.drop(call, object)
+        self._retries.refused(lack.call, object, lack.what, lack.errno, self.bring_about, reason=lack.text)
 
     # one device
 
@@ -183,38 +282,60 @@ class Devices:
         if now is not None and not now.enabled and link.name in self._wanted:
             self._lose(self._wanted[link.name], "switched off")
             self.bring_about()
+            self._retries.tell(of_interface(link.name))
 
-    def _have(self, device: VirtualDevice, base: Link) -> str:
-        """The device is there, as it should be, and on; why not, in words."""
+    def _have(self, device: VirtualDevice, base: Link) -> _Lack | None:
+        """The device is there, as it should be, and on; or why not."""
         link = self._network.link(device.name)
         kind = _kind(device)
+        make = partial(_Lack, KernelCall.MAKE_DEVICE, f"to make the {kind} {device.name} on {base.name}")
         if link is not None and link.kind != kind:
-            return f"interface {device.name} is there already, and it is no {kind}"
+            return make(errno.EEXIST, f"interface {device.name} is there already, and it is no {kind}")
         if link is not None and not self._is_as_wanted(link, device, base):
             # One that was found in order here was changed since; another one may be of an earlier configuration.
             if self._prepared.pop(device.name, None) == link.index and not self._may_make_anew(device):
-                return self._failures[device.name]
+                return make(errno.EEXIST, self._failures[device.name])
             self._log.info(f"{device.name} is not as it should be: making it anew")
             self._network.request([encode_delete(link.index)])
             link = None
         if link is None:
             refusal = self._make(device, base)
             if refusal == errno.EOPNOTSUPP:
-                return f"cannot make {device.name}: this kernel has no {kind}"
+                return make(refusal, f"cannot make {device.name}: this kernel has no {kind}")
             if refusal:
-                return f"cannot make the {kind} {device.name} on {base.name}: {os.strerror(refusal)}"
+                text = f"cannot make the {kind} {device.name} on {base.name}: {os.strerror(refusal)}"
+                return make(refusal, text)
             self._log.info(f"Success creating VMAC interface {device.name} on {base.name}")
             self._network.catch_up()
             link = self._network.link(device.name)
             if link is None:
-                return f"{device.name} was made, and is gone"
+                return make(errno.ENODEV, f"{device.name} was made, and is gone")
             # The kernel puts a macvlan on a macvlan onto the interface below that one, and an ipvlan likewise.
             self._placements[device.name] = _Placement(base.index, link.lower, link.lower_elsewhere)
-        if self._prepared.get(device.name) != link.index:
+        if self._prepared.get(device.name) != link.index or device.name in self._unset:
             self._prepare(device, link)
+        if device.address is not None and (refusal := self._address(device, link)):
+            text = f"cannot add {device.address} to {device.name}: {os.strerror(refusal)}"
+            return make(refusal, text)
+        return self._switch_on(device, link)
+
+    def _switch_on(self, device: VirtualDevice, link: Link) -> _Lack | None:
         refusal = 0 if link.enabled else self._network.request([encode_up(link.index)])[0]
-        # One that is gone by now is missed when that is told.
-        return "" if refusal in (0, errno.ENODEV) else f"cannot switch on {device.name}: {os.strerror(refusal)}"
+        if refusal == errno.ENODEV:
+            self._network.catch_up()
+        if not refusal or self._network.link_at(link.index) is None:
+            # One that is gone by now is missed when that is told.
+            return None
+        text = f"cannot switch on {device.name}: {os.strerror(refusal)}"
+        return _Lack(KernelCall.SWITCH_ON_DEVICE, f"to switch on {device.name}", refusal, text)
+
+    def _address(self, device: VirtualDevice, link: Link) -> int:
+        """An ipvlan speaks from an address of its own; the errno with which the kernel refuses it."""
+        assert device.address is not None
+        if any(each.address == device.address for each in self._network.addresses(link.index)):
+            return 0
+        refusal = self._network.request([encode_add(link.index, device.address, device.prefix)])[0]
+        return 0 if refusal == ALREADY_THERE else refusal
 
     def _is_as_wanted(self, link: Link, device: VirtualDevice, base: Link) -> bool:
         found = _Placement(base.index, link.lower, link.lower_elsewhere)
@@ -243,37 +364,81 @@ class Devices:
 
     def _prepare(self, device: VirtualDevice, link: Link) -> None:
         """Settings before it is switched on; what they were is written down first, on the device itself."""
+        again = device.name in self._unset
         self._prepared[device.name] = link.index
-        if link.alias.split()[:1] == [_MARK]:
+        self._unset.discard(device.name)
+        if link.alias.split()[:1] == [_MARK] and not again:
             self._borrowed.remember(link.alias.split()[1:])
             if link.enabled:
                 return
         self._borrow(device)
+        refusals: list[Refused] = []
         alias = " ".join([_MARK, *self._borrowed.words(self._concerns(device), LONGEST_ALIAS - len(_MARK))])
-        if alias != link.alias:
-            self._network.request([encode_alias(link.index, alias)])
-        self._borrowed.apply()
+        if alias != link.alias and (refusal := self._network.request([encode_alias(link.index, alias)])[0]):
+            refusals.append(Refused(f"the note on {device.name}", refusal))
+        refusals += self._borrowed.apply()
         if device.mac is not None:
-            self._set(4, device.name, _OWN_SETTINGS[device.family])
-            self._set(6, device.name, _SPEAKS_IPV6 if device.ipv6 else {"disable_ipv6": "1"})
-        if device.address is not None:
-            refusal = self._network.request([encode_add(link.index, device.address, device.prefix)])[0]
-            if refusal not in (0, ALREADY_THERE):
-                self._warn_once(f"adding {device.address} to {device.name}: {os.strerror(refusal)}")
+            refusals += _set(4, device.name, _OWN_SETTINGS[device.family])
+            refusals += _set(6, device.name, _SPEAKS_IPV6 if device.ipv6 else {"disable_ipv6": "1"})
+        if refusals:
+            self._unset.add(device.name)
+        self._settle_settings(of_interface(device.name), refusals, self.bring_about)
+
+    def _settle_settings(self, object: str, refusals: Sequence[Refused], again: Callable[[], object]) -> None:
+        if not refusals:
+            self._retries.accepted(KernelCall.SET_DEVICE, object)
+            return
+        more = f" and {len(refusals) - 1} more" if len(refusals) > 1 else ""
+        if self._retries.refused(KernelCall.SET_DEVICE, object, f"{refusals[0].what}{more}", refusals[0].errno, again):
+            for refused in refusals:
+                self._log.warning(str(refused))
 
     def _unmake(self, indices: dict[str, int]) -> None:
         links = [self._network.link(name) for name in indices]
         ours = [link for link in links if link is not None and link.index == indices[link.name]]
-        if len(ours) == 1:
-            requests = [encode_delete(ours[0].index)]
-        else:
-            requests = [encode_group(link.index, _DOOMED) for link in ours] + [encode_delete_group(_DOOMED)]
-        refusal = self._network.request(requests)[-1] if ours else 0
+        if not ours:
+            return
+        left = self._delete(ours)
         for link in ours:
-            if refusal in (0, errno.ENODEV):
+            if link not in left:
                 self._log.info(f"Success removing VMAC interface {link.name}")
-            else:
+        if left:
+            self._leave(left)
+
+    def _delete(self, links: Sequence[Link]) -> dict[Link, int]:
+        """Together; those that the kernel did not delete, and why."""
+        if len(links) == 1:
+            refusals = self._network.request([encode_delete(links[0].index)])
+        else:
+            requests = [encode_group(link.index, _DOOMED) for link in links] + [encode_delete_group(_DOOMED)]
+            refusals = self._network.request(requests)[-1:] * len(links)
+        return {
+            link: refusal
+            for link, refusal in zip(links, refusals, strict=True)
+            if refusal not in (0, errno.ENODEV) or (refusal and self._is_there(link))
+        }
+
+    def _is_there(self, link: Link) -> bool:
+        self._network.catch_up()
+        return self._network.link_at(link.index) is not None
+
+    def _leave(self, left: dict[Link, int]) -> None:
+        """The kernel did not delete these."""
+        for link, refusal in left.items():
+            again = partial(self._delete_again, link)
+            if self._retries.refused(
+                KernelCall.REMOVE_DEVICE, of_interface(link.name), f"to remove {link.name}", refusal, again
+            ):
                 self._log.error(f"cannot remove {link.name}: {os.strerror(refusal)}")
+
+    def _delete_again(self, link: Link) -> None:
+        now = self._network.link_at(link.index)
+        if now is None or self._prepared.get(now.name) == now.index:
+            return
+        if left := self._delete([now]):
+            self._leave(left)
+        else:
+            self._retries.accepted(KernelCall.REMOVE_DEVICE, of_interface(link.name))
 
     # settings
 
@@ -300,18 +465,28 @@ class Devices:
         bases = {device.base for device in self._wanted.values() if device.mac is not None and device.family == 4}
         return bool(bases) if setting.name == "rp_filter" else setting.interface in bases
 
-    def _set(self, family: int, interface: str, settings: dict[str, str]) -> None:
-        for name, value in settings.items():
-            try:
-                set_interface_setting(family, interface, name, value)
-            except Refused as refused:
-                if refused.errno != errno.ENOENT:
-                    self._warn_once(str(refused))
 
-    def _warn_once(self, text: str) -> None:
-        if text not in self._warned:
-            self._warned.add(text)
-            self._log.warning(text)
+def _set(family: int, interface: str, settings: dict[str, str]) -> list[Refused]:
+    """Give the interface these settings; what the kernel refused of those that are not so already."""
+    refusals = []
+    for name, value in settings.items():
+        try:
+            set_interface_setting(family, interface, name, value)
+        except Refused as refused:
+            if refused.errno != errno.ENOENT and not _is_set(family, interface, name, value):
+                refusals.append(refused)
+    return refusals
+
+
+def _is_set(family: int, interface: str, name: str, value: str) -> bool:
+    with suppress(Refused):
+        return interface_setting(family, interface, name) == value
+    return False
+
+
+def _identity(device: VirtualDevice) -> tuple[str, str | None]:
+    """What no two devices have at a time: a MAC on an interface, or an address on it."""
+    return device.base, device.mac or device.address or f"{device.name} alone"
 
 
 def _kind(device: VirtualDevice) -> str:

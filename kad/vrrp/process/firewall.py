@@ -48,9 +48,11 @@ from kad.log import Logger
 from kad.mux import Mux
 from kad.vrrp.advert import OWNER
 from kad.vrrp.guard import AddressGuard
+from kad.vrrp.kernel_calls import KernelCall
 from kad.vrrp.keywords import Filtering, VirtualDevice, VrrpInstance, VrrpSlice
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.layout import addresses_of
+from kad.vrrp.process.retries import HOST, Retries
 
 _IGMP, _ICMPV6 = b"\x02", b"\x3a"
 _SOLICITATION, _ADVERTISEMENT, _ROUTER_SOLICITATION = b"\x87", b"\x88", b"\x85"
@@ -71,6 +73,7 @@ class Firewall:
         network: Network,
         at: Callable[[float, Callable[[], object]], None],
         tell: Callable[[str, str, str], None],
+        retries: Retries,
     ) -> None:
         """`at` calls back at a moment; `tell` takes what is for the journal: kind, object, sentence."""
         self._mux = mux
@@ -78,6 +81,7 @@ class Firewall:
         self._network = network
         self._at = at
         self._tell = tell
+        self._retries = retries
         self._monitor: NftablesMonitor | None = None
         self._guard = AddressGuard()
         self._nftables: Nftables | None = None
@@ -88,7 +92,8 @@ class Firewall:
         self._tables: dict[int, Table | None] = {}
         """As they were last put in place, by family."""
         self._restricts: dict[int, bool] = {4: False, 6: False}
-        self._complained = ""
+        self._refusal: Refused | None = None
+        """The last one."""
 
     def arrange(
         self,
@@ -139,18 +144,20 @@ class Firewall:
                 self._commit(encode_removal(family, configuration.filtering.table))
 
     def _put(self) -> None:
+        self._refusal = None
         for family in _FAMILIES:
             wanted, known = self._table(family), self._tables.get(family)
             if wanted == known:
                 continue
             if wanted is None:
-                self._commit(encode_removal(family, self._filtering.table))
-                self._tables[family] = None
+                if self._commit(encode_removal(family, self._filtering.table)):
+                    self._tables[family] = None
                 continue
             change = encode_change(known, wanted) if known is not None else None
             # Where that fails, somebody else changed the table: it is replaced whole, in one step.
             done = (change is not None and self._commit(change, quietly=True)) or self._commit(encode_table(wanted))
             self._tables[family] = wanted if done else None
+        self._judge(self._refusal)
         self._look_after()
 
     def _commit(self, requests: list[bytes], quietly: bool = False) -> bool:
@@ -159,16 +166,21 @@ class Firewall:
                 self._nftables = Nftables()
             self._nftables.commit(requests)
         except Refused as refused:
-            text = f"not every packet is filtered that should be, nftables refuse: {because(refused)}"
             if not quietly:
-                self._complain(text)
+                self._refusal = refused
             return False
         return True
 
-    def _complain(self, text: str) -> None:
-        if text != self._complained:
-            self._complained = text
-            self._log.error(text)
+    def _judge(self, refused: Refused | None) -> None:
+        """What follows from what the kernel did not put in place just now."""
+        call = KernelCall.DROP_PACKETS if any(self._restricts.values()) else KernelCall.FILTER_REPORTS
+        for other in {KernelCall.DROP_PACKETS, KernelCall.FILTER_REPORTS} - {call}:
+            self._retries.drop(other, HOST)
+        if refused is None:
+            self._retries.accepted(call, HOST)
+            return
+        if self._retries.refused(call, HOST, "to filter packets by nftables", refused.errno, self._put):
+            self._log.error(f"not every packet is filtered that should be, nftables refuse: {because(refused)}")
 
     # the guard
 
@@ -179,8 +191,11 @@ class Firewall:
             try:
                 self._monitor = NftablesMonitor(self._nftables.port)
             except Refused as refused:
-                self._complain(f"nobody notices who changes nftables: {because(refused)}")
+                what = "to tell who changes nftables"
+                if self._retries.refused(KernelCall.WATCH_FILTERS, HOST, what, refused.errno, self._look_after):
+                    self._log.error(f"nobody notices who changes nftables: {because(refused)}")
             else:
+                self._retries.accepted(KernelCall.WATCH_FILTERS, HOST)
                 self._mux.watch(self._monitor.fileno(), self._read, "reading what the kernel says of nftables")
         elif not needed and self._monitor is not None:
             self._mux.unwatch(self._monitor.fileno())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from kad.linux.refused import Refused
 from kad.linux.sysctl import ipv4_setting, set_ipv4_setting
 from kad.log import Logger
+from kad.vrrp.kernel_calls import KernelCall
 from kad.vrrp.keywords import Filtering
 from kad.vrrp.process.host_memory import HostMemory
+from kad.vrrp.process.retries import Retries
 
 _NAME = "igmp_link_local_mcast_reports"
 
@@ -14,9 +18,10 @@ _NAME = "igmp_link_local_mcast_reports"
 class GroupReports:
     """The only writer of that setting."""
 
-    def __init__(self, memory: HostMemory, log: Logger) -> None:
+    def __init__(self, memory: HostMemory, log: Logger, retries: Retries) -> None:
         self._memory = memory
         self._log = log
+        self._retries = retries
 
     def arrange(self, filtering: Filtering) -> None:
         """In force from now on, or no longer."""
@@ -30,7 +35,8 @@ class GroupReports:
                 return
             if before != "0":
                 self._memory.know_group_reports(before)
-                self._write("0")
+        if not filtering.igmp and self._memory.before.igmp_link_local_reports is not None:
+            self._write("0")
 
     def restore(self) -> None:
         """Nobody asks for it any longer."""
@@ -43,4 +49,8 @@ class GroupReports:
         try:
             set_ipv4_setting(_NAME, value)
         except Refused as refused:
-            self._log.warning(str(refused))
+            again = partial(self._write, value)
+            if self._retries.refused(KernelCall.SET_HOST, _NAME, refused.what, refused.errno, again):
+                self._log.warning(str(refused))
+        else:
+            self._retries.accepted(KernelCall.SET_HOST, _NAME)

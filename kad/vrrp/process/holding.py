@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
@@ -13,12 +14,17 @@ from kad.linux.network import Network
 from kad.linux.placement import Placed, Refusals
 from kad.log import Logger
 from kad.mux import Mux
+from kad.vrrp.events import State
+from kad.vrrp.kernel_calls import KernelCall, call_of_addresses
 from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.layout import Layout, addresses_of, lay_out, surfaces
+from kad.vrrp.process.retries import Retries, of_instance
 
 _AT_ONCE = 32
 """Addresses a request: the kernel works about a millisecond on them, inside the call."""
+
+_ADDING = frozenset({KernelCall.ADD_ADDRESS, KernelCall.ADD_IMPOSSIBLE_ADDRESS})
 
 _Names = frozenset[tuple[str, int]]
 
@@ -33,6 +39,7 @@ class Holding:
         network: Network,
         at: Callable[[float, Callable[[], object]], None],
         put_back: Callable[[Instance], None],
+        retries: Retries,
     ) -> None:
         """`put_back` is asked to hold and announce what somebody removed; `at` calls back at a moment."""
         self._mux = mux
@@ -40,6 +47,9 @@ class Holding:
         self._network = network
         self._at = at
         self._put_back = put_back
+        self._retries = retries
+        self._left: dict[str, Refusals] = {}
+        """Addresses that the kernel did not remove, by instance."""
 
     def layout(self, instance: Instance) -> Layout:
         """Where its addresses go now."""
@@ -59,14 +69,20 @@ class Holding:
         instance.refused = {}
         for start in range(0, len(layout.placed), _AT_ONCE):
             refusals = placement.hold(self._network, layout.placed[start : start + _AT_ONCE])
-            instance.refused.update({(each.address, each.index): reason for each, reason in refusals})
-            self._complain(instance, "adding", refusals)
+            instance.refused.update({(each.address, each.index): error for each, error in refusals})
+            if not self._is_known_refused(instance):
+                self._complain(instance, "adding", refusals)
             yield
+        self._judge(instance)
 
     def release(self, instance: Instance) -> Iterator[None]:
         """No address of it is there, wherever it was put."""
         self._log.debug(f"({instance.name}) removing VIPs.")
-        before, instance.placed, instance.refused = instance.placed, (), {}
+        before, instance.placed = instance.placed, ()
+        if not self._retries.is_refused(KernelCall.ADD_ADDRESS, of_instance(instance.name)):
+            # What brought it into FAULT stays known until the kernel takes it.
+            instance.refused = {}
+            self._retries.drop(KernelCall.ADD_IMPOSSIBLE_ADDRESS, of_instance(instance.name))
         now = self.layout(instance).placed
         return self._release_in_steps(instance, before if before is now else (*before, *now))
 
@@ -77,6 +93,9 @@ class Holding:
         are there. Those that stay are not touched.
         """
         instance.layout = None
+        instance.refused = {}
+        for call in _ADDING:
+            self._retries.drop(call, of_instance(old.name))
         new = instance.configuration
         kept = {(each, each.device or new.own_interface) for each in instance.addresses}
         pairs = {(each.address, each.prefix) for each, _ in kept}
@@ -96,15 +115,88 @@ class Holding:
         return self._release_in_steps(instance, placed)
 
     def _release_in_steps(self, instance: Instance, placed: Sequence[Placed]) -> Iterator[None]:
+        left: Refusals = []
         for start in range(0, len(placed), _AT_ONCE):
-            self._complain(instance, "removing", placement.release(self._network, placed[start : start + _AT_ONCE]))
+            refusals = placement.release(self._network, placed[start : start + _AT_ONCE])
+            left += refusals
+            self._complain(instance, "removing", refusals)
             yield
+        if left:
+            self._leave(instance, left)
 
     def _complain(self, instance: Instance, doing: str, refusals: Refusals) -> None:
-        for each, reason in refusals:
-            link = self._network.link_at(each.index)
-            where = f" on {link.name}" if link is not None else ""
-            self._log.error(f"({instance.name}) {doing} {each.address}/{each.prefix}{where}: {reason}")
+        for each, error in refusals:
+            self._log.error(f"({instance.name}) {doing} {self._where(each)}: {os.strerror(error)}")
+
+    def _where(self, placed: Placed) -> str:
+        link = self._network.link_at(placed.index)
+        return f"{placed.address}/{placed.prefix}{f' on {link.name}' if link is not None else ''}"
+
+    # what the kernel refuses
+
+    def _is_known_refused(self, instance: Instance) -> bool:
+        return any(self._retries.is_refused(call, of_instance(instance.name)) for call in _ADDING)
+
+    def _judge(self, instance: Instance) -> None:
+        """What follows from the addresses that the kernel did not take just now."""
+        object = of_instance(instance.name)
+        refused = [each for each in self.layout(instance).placed if (each.address, each.index) in instance.refused]
+        if not refused:
+            for call in _ADDING:
+                self._retries.accepted(call, object)
+            return
+        errors = [instance.refused[each.address, each.index] for each in refused]
+        call = call_of_addresses(errors, len(self.layout(instance).placed) - len(refused))
+        tracked = {(each.address, each.prefix) for each in instance.addresses if not each.no_track}
+        if all((each.address, each.prefix) not in tracked for each in refused):
+            call = KernelCall.ADD_IMPOSSIBLE_ADDRESS
+        for other in _ADDING - {call}:
+            self._retries.drop(other, object)
+        what = f"to add {self._where(refused[0])}{_and_more(len(refused))}"
+        self._retries.refused(call, object, what, errors[0], partial(self._try_again, instance))
+
+    def _try_again(self, instance: Instance) -> None:
+        """The refused addresses once more; a router that is no MASTER does not keep them."""
+        state = instance.router.state
+        if instance.removed or state is State.STOP:
+            return
+        refused = [each for each in self.layout(instance).placed if (each.address, each.index) in instance.refused]
+        holds = instance.router.holds_addresses
+        if not holds and state is not State.FAULT:
+            instance.refused = {}
+            return
+        do = placement.hold if holds else placement.probe
+        still: dict[tuple[str, int], int] = {}
+        for start in range(0, len(refused), _AT_ONCE):
+            found = do(self._network, refused[start : start + _AT_ONCE])
+            still |= {(each.address, each.index): error for each, error in found}
+        instance.refused = still
+        self._judge(instance)
+        if holds and len(still) < len(refused):
+            self._put_back(instance)
+
+    def _leave(self, instance: Instance, left: Refusals) -> None:
+        """The kernel did not remove these: they stay on a host that may not have them."""
+        self._left[instance.name] = left
+        placed, error = left[0]
+        what = f"to remove {self._where(placed)}{_and_more(len(left))}"
+        again = partial(self._release_left, instance)
+        self._retries.refused(KernelCall.REMOVE_ADDRESS, of_instance(instance.name), what, error, again)
+
+    def _release_left(self, instance: Instance) -> None:
+        """Those that are not held again."""
+        kept = {(each.address, each.index) for each in instance.placed} if instance.router.holds_addresses else set()
+        left = [each for each, _ in self._left.pop(instance.name, []) if (each.address, each.index) not in kept]
+        refusals = placement.release(self._network, left)
+        if refusals:
+            self._leave(instance, refusals)
+        else:
+            self._retries.accepted(KernelCall.REMOVE_ADDRESS, of_instance(instance.name))
+
+    def insist(self) -> None:
+        """At the end: once more for all that the kernel did not remove."""
+        for left in self._left.values():
+            placement.release(self._network, [each for each, _ in left])
 
     # the guard
 
@@ -114,9 +206,13 @@ class Holding:
 
     def robbed(self, lost: Iterable[Address], instances: Iterable[Instance]) -> Iterator[tuple[Instance, str]]:
         """Addresses went while we are MASTER, so somebody took them: from which instances, and which ones."""
-        names = frozenset((each.address, each.prefix) for each in lost)
+        gone = frozenset((each.address, each.prefix, each.index) for each in lost)
         for instance in instances:
-            if instance.router.holds_addresses and (mine := names & _tracked(instance)):
+            if not instance.router.holds_addresses:
+                continue
+            # What was on another interface before a reload, or on one that is gone, was not taken from here.
+            here = {(each.address, each.prefix, each.index) for each in self.layout(instance).placed}
+            if mine := {each[:2] for each in gone & here} & _tracked(instance):
                 yield instance, ", ".join(f"{address}/{prefix}" for address, prefix in sorted(mine))
 
     def _defend(self, instance: Instance, names: str) -> bool:
@@ -136,3 +232,7 @@ class Holding:
 
 def _tracked(instance: Instance) -> _Names:
     return frozenset((each.address, each.prefix) for each in instance.addresses if not each.no_track)
+
+
+def _and_more(count: int) -> str:
+    return f" and {count - 1} more" if count > 1 else ""

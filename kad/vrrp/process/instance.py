@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, MutableSequence, Set
 from math import inf
@@ -153,8 +154,8 @@ class Instance:
         """Where its addresses go, as it was last asked."""
         self.placed: tuple[Placed, ...] = ()
         """Its addresses as they were last put on interfaces."""
-        self.refused: dict[tuple[str, int], str] = {}
-        """Why the kernel does not take an address on an interface, by their text and index."""
+        self.refused: dict[tuple[str, int], int] = {}
+        """The errno with which the kernel does not take an address on an interface, by their text and index."""
         self.refusals = Refusals()
         """Adverts of other routers that it discards."""
         self.guard = AddressGuard()
@@ -268,7 +269,7 @@ class Instance:
         """Plain truth for `--dump`; `held` are the (address, prefix) pairs that the kernel has."""
         configuration, router = self.configuration, self.router
         router.catch_up()
-        refused = {address: reason for (address, _), reason in self.refused.items()}
+        refused = {address: os.strerror(error) for (address, _), error in self.refused.items()}
         master = router.master if isinstance(router.phase, Backup) else None
         return {
             "name": self.name,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from kad.linux.link import Link
 from kad.linux.network import Network
 from kad.model.problem import Problem, ProblemKind
 from kad.vrrp.events import State
+from kad.vrrp.kernel_calls import CONSEQUENCES, KernelRefusal
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.split import Split
 
@@ -53,8 +54,24 @@ def problems_of(
         link = network.link(device)
         if link is None or not is_up(link):
             yield Problem(kind=ProblemKind.DEVICE_DOWN, object=name, detail=device)
-    for (address, _), reason in instance.refused.items():
-        yield Problem(kind=ProblemKind.KERNEL_REFUSED, object=name, detail=f"{address}: {reason}")
+
+
+def problems_of_refusals(object: str, refusals: Iterable[KernelRefusal]) -> list[Problem]:
+    """What the kernel refuses for an object now."""
+    return [
+        Problem(kind=CONSEQUENCES[each.call].problem, object=object, detail=each.detail, since=each.since)
+        for each in refusals
+    ]
+
+
+def missing_addresses(instance: Instance, network: Network) -> list[Problem]:
+    """Addresses of a MASTER that are not there; nothing must wait to be done."""
+    layout = instance.layout
+    if not instance.router.holds_addresses or layout is None:
+        return []
+    missing = [each.address for each in layout.placed if not network.has(each)]
+    missing += [address for address, _ in layout.homeless]
+    return [Problem(kind=ProblemKind.ADDRESS_MISSING, object=instance.name, detail=each) for each in missing]
 
 
 def _of_split(name: str, split: Split, interval: float, clocks: Clocks) -> Problem:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
+from functools import partial
 
 from kad.linux.refused import Refused
 from kad.linux.sysctl import interface_setting, set_interface_setting
 from kad.log import Logger
+from kad.vrrp.kernel_calls import KernelCall
 from kad.vrrp.process.host_memory import HostMemory
+from kad.vrrp.process.retries import Retries
 
 _NAME = "promote_secondaries"
 
@@ -15,21 +19,35 @@ _NAME = "promote_secondaries"
 class Promotion:
     """The only writer of that setting."""
 
-    def __init__(self, memory: HostMemory, log: Logger) -> None:
+    def __init__(self, memory: HostMemory, log: Logger, retries: Retries) -> None:
         self._memory = memory
         self._log = log
+        self._retries = retries
 
     def ask(self, interfaces: Iterable[str]) -> None:
         """On these and no others the next address of a network follows when its first one goes."""
-        wanted = frozenset(interfaces)
+        interfaces = frozenset(interfaces)
+        refusals = self._ask(interfaces)
+        if not refusals:
+            self._retries.accepted(KernelCall.SET_HOST, _NAME)
+            return
+        again = partial(self.ask, interfaces)
+        if self._retries.refused(KernelCall.SET_HOST, _NAME, refusals[0].what, refusals[0].errno, again):
+            self._log.warning(str(refusals[0]))
+
+    def _ask(self, interfaces: frozenset[str]) -> list[Refused]:
+        """What the kernel refused."""
+        refusals: list[Refused] = []
+        wanted = interfaces
         before = self._memory.before.without_promotion
         # One that was made anew has it no more, whatever was known of its name.
         lacking = frozenset(name for name in wanted if self._value(name) == "0")
         for name in before - wanted:
-            self._write(name, "0")
+            self._write(name, "0", refusals)
         self._memory.know_promotion((before & wanted) | lacking)
         for name in lacking:
-            self._write(name, "1")
+            self._write(name, "1", refusals)
+        return refusals
 
     def _value(self, name: str) -> str:
         try:
@@ -37,8 +55,9 @@ class Promotion:
         except Refused:
             return ""  # It is not there, or not yet.
 
-    def _write(self, name: str, value: str) -> None:
+    def _write(self, name: str, value: str, refusals: list[Refused]) -> None:
         try:
             set_interface_setting(4, name, _NAME, value)
         except Refused as refused:
-            self._log.warning(str(refused))
+            if refused.errno != errno.ENOENT:
+                refusals.append(refused)

@@ -11,16 +11,20 @@ import msgspec
 
 from kad.linux import routing
 from kad.linux.network import Network
-from kad.linux.routing import Key, Losses, RoutingMonitor
+from kad.linux.refused import Refused
+from kad.linux.routing import Key, Losses, NotDone, RoutingMonitor
 from kad.log import Logger
 from kad.mux import Mux
+from kad.vrrp.kernel_calls import KernelCall
 from kad.vrrp.keywords import NetlinkBuffers, VrrpInstance
 from kad.vrrp.keywords.routing import RoutingEntry
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.retries import HOST, Retries, of_instance
 from kad.vrrp.process.surroundings import Index
 
 _AT_ONCE = 32
 """Requests a system call: the kernel works about a millisecond on them, inside the call."""
+_CALLS = (KernelCall.ADD_ROUTE, KernelCall.REMOVE_ROUTE)
 _TAKEN_AWAY = "its routes or rules are removed again and again by somebody else"
 
 
@@ -54,6 +58,7 @@ class Routing:
         network: Network,
         at: Callable[[float, Callable[[], object]], None],
         give_up: Callable[[Instance, str, float], None],
+        retries: Retries,
     ) -> None:
         """`at` calls back at a moment; `give_up` takes an instance, the reason, and when to try again."""
         self._mux = mux
@@ -61,41 +66,91 @@ class Routing:
         self._network = network
         self._at = at
         self._give_up = give_up
+        self._retries = retries
         self._monitor: RoutingMonitor | None = None
+        self._refused: dict[tuple[str, KernelCall], list[RoutingEntry]] = {}
+        """What the kernel did not add or remove, by instance."""
         self._owners: Index[Key] = Index()
 
     def hold(self, instance: Instance) -> Iterator[None]:
         """Everything that is configured is there; several steps where there is much."""
         configuration = instance.configuration
+        refused: list[NotDone] = []
         for name, entries in (("Routes", configuration.routes), ("Rules", configuration.rules)):
             if entries:
                 self._log.debug(f"({instance.name}) setting Virtual {name}")
-            yield from self._in_steps(instance, routing.hold, entries)
+            yield from self._in_steps(instance, routing.hold, entries, refused)
+        self._judge(instance, KernelCall.ADD_ROUTE, refused)
 
     def release(self, instance: Instance) -> Iterator[None]:
         """Nothing of it is there."""
         configuration = instance.configuration
+        refused: list[NotDone] = []
+        self._drop(instance.name)
         for name, entries in (("Rules", configuration.rules), ("Routes", configuration.routes)):
             if entries:
                 self._log.debug(f"({instance.name}) removing Virtual {name}")
-            yield from self._in_steps(instance, routing.release, entries[::-1])
+            yield from self._in_steps(instance, routing.release, entries[::-1], refused)
+        self._judge(instance, KernelCall.REMOVE_ROUTE, refused)
 
     def change(self, instance: Instance, old: VrrpInstance) -> Iterator[None]:
         """After a reload: what is no longer wanted goes; what stays is not touched."""
         kept = set(entries_of(instance.configuration))
         gone = [each for each in entries_of(old) if each not in kept] if instance.router.holds_addresses else []
-        return self._in_steps(instance, routing.release, gone[::-1])
+        refused: list[NotDone] = []
+        self._drop(old.name)
+        yield from self._in_steps(instance, routing.release, gone[::-1], refused)
+        self._judge(instance, KernelCall.REMOVE_ROUTE, refused)
 
     def _in_steps(
         self,
         instance: Instance,
-        do: Callable[[Network, Sequence[RoutingEntry]], list[str]],
+        do: Callable[[Network, Sequence[RoutingEntry]], list[NotDone]],
         entries: Sequence[RoutingEntry],
+        refused: list[NotDone],
     ) -> Iterator[None]:
+        """What the kernel does not do is put to `refused`."""
+        known = {entry for call in _CALLS for entry in self._refused.get((instance.name, call), ())}
         for start in range(0, len(entries), _AT_ONCE):
-            for complaint in do(self._network, entries[start : start + _AT_ONCE]):
-                self._log.error(f"({instance.name}) {complaint}")
+            for each in do(self._network, entries[start : start + _AT_ONCE]):
+                if each.entry not in known:
+                    self._log.error(f"({instance.name}) {each.text}")
+                if each.errno:
+                    refused.append(each)
             yield
+
+    # what the kernel refuses
+
+    def _judge(self, instance: Instance, call: KernelCall, refused: Sequence[NotDone]) -> None:
+        """What follows from what it did not do just now, which is all that it does not do."""
+        if not refused:
+            self._refused.pop((instance.name, call), None)
+            self._retries.accepted(call, of_instance(instance.name))
+            return
+        entry, error, _ = refused[0]
+        self._refused[instance.name, call] = [each.entry for each in refused]
+        adds = "add" if call is KernelCall.ADD_ROUTE else "remove"
+        more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
+        what = f"to {adds} the {entry.kind} {entry.text}{more}"
+        self._retries.refused(call, of_instance(instance.name), what, error, partial(self._try_again, instance, call))
+
+    def _drop(self, name: str) -> None:
+        """What was refused to the instance of this name is wanted no longer, or anew."""
+        self._refused.pop((name, KernelCall.ADD_ROUTE), None)
+        self._retries.drop(KernelCall.ADD_ROUTE, of_instance(name))
+
+    def _try_again(self, instance: Instance, call: KernelCall) -> None:
+        """What was refused once more, where it is still to be."""
+        adds, holds = call is KernelCall.ADD_ROUTE, instance.router.holds_addresses
+        entries = self._refused.get((instance.name, call), [])
+        if adds and not holds:
+            return
+        if holds:
+            wanted = entries_of(instance.configuration)
+            entries = [each for each in entries if (each in wanted) == adds]
+        refused: list[NotDone] = []
+        self._exhaust(self._in_steps(instance, routing.hold if adds else routing.release, entries, refused))
+        self._judge(instance, call, refused)
 
     # the guard
 
@@ -109,15 +164,26 @@ class Routing:
                     self._owners.add(routing.key(entry.delete), instance)
                     tracked.append(entry)
         if self._owners:
+            self._look_after(tracked, buffers, removed)
+        elif not self._owners and self._monitor is not None:
+            self._mux.unwatch(self._monitor.fileno())
+            self._monitor.close()
+            self._monitor = None
+
+    def _look_after(self, tracked: list[RoutingEntry], buffers: NetlinkBuffers, removed: Callable[[], None]) -> None:
+        try:
             if self._monitor is None:
                 self._monitor = RoutingMonitor()
                 self._mux.watch(self._monitor.fileno(), removed, "reading what the kernel says of routes and rules")
             self._monitor.size(buffers)
             self._monitor.look_after(tracked)
-        elif not self._owners and self._monitor is not None:
-            self._mux.unwatch(self._monitor.fileno())
-            self._monitor.close()
-            self._monitor = None
+        except Refused as refused:
+            again = partial(self._look_after, tracked, buffers, removed)
+            what = "to tell who removes routes and rules"
+            if self._retries.refused(KernelCall.WATCH_ROUTES, HOST, what, refused.errno, again):
+                self._log.error(f"it goes unnoticed who removes routes and rules: {refused}")
+        else:
+            self._retries.accepted(KernelCall.WATCH_ROUTES, HOST)
 
     def defend(self) -> Iterator[tuple[Instance, str]]:
         """Put back what somebody removed or replaced, now or later; whose it was, and what."""
@@ -181,13 +247,16 @@ class Routing:
         removed += preceded
         # Of a route with several ways one may be left, beside which the kernel would not take the whole; and one that
         # was preceded goes to the front by being added anew.
+        refused: list[NotDone] = []
         self._exhaust(
             chain(
-                self._in_steps(instance, routing.release, removed),
-                self._in_steps(instance, routing.hold, removed),
-                self._in_steps(instance, routing.retake, alone),
+                self._in_steps(instance, routing.release, removed, []),
+                self._in_steps(instance, routing.hold, removed, refused),
+                self._in_steps(instance, routing.retake, alone, refused),
             )
         )
+        if refused:
+            self._judge(instance, KernelCall.ADD_ROUTE, refused)
 
     def _exhaust(self, steps: Iterator[None]) -> None:
         for _ in steps:

@@ -49,6 +49,10 @@ class Statics:
     def holders(self) -> list[Instance]:
         return [self.holder] if self.holder is not None else []
 
+    def depends(self, name: str) -> bool:
+        """Whether the instance of this name cannot take part without some of it."""
+        return name in self._dependents
+
     def dependents(self, instances: list[Instance]) -> list[Instance]:
         """Those that cannot take part without some of it."""
         return [each for each in instances if each.name in self._dependents]

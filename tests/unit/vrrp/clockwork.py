@@ -242,6 +242,9 @@ class Network:
             self.takes()
         return [self.refuses.get(message, 0) for message in batch]
 
+    def catch_up(self) -> bool:
+        return bool(self.changes)
+
     def read(self) -> list[Change]:
         changes, self.changes = self.changes, []
         return changes

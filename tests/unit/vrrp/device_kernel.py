@@ -11,15 +11,17 @@ import pytest
 
 from kad.linux import borrowed_settings
 from kad.linux.address import parse_address
+from kad.linux.batch import Datagram, Unsent
 from kad.linux.link import Elsewhere, Link
 from kad.linux.netlink import Message, attributes
 from kad.linux.network import AddressChanged, LinkChanged
 from kad.linux.nftables import NftablesMonitor
 from kad.linux.refused import Refused
-from kad.vrrp.process import devices, firewall
-from tests.unit.vrrp.clockwork import House, Network
+from kad.vrrp.process import conversations, devices, firewall
+from tests.unit.vrrp.clockwork import Frames, House, Network, Segment
 
-NEWLINK, DELLINK, NEWADDR, DELADDR, NEWROUTE, NEWRULE = 16, 17, 20, 21, 24, 32
+NEWLINK, DELLINK, NEWADDR, DELADDR = 16, 17, 20, 21
+ROUTING = {24: "route", 25: "-route", 32: "rule", 33: "-rule"}
 CREATE = 0x400
 
 
@@ -32,7 +34,9 @@ class DeviceKernel(Network):
         """Interfaces that were made."""
         self.refusing: Callable[[str], int] = lambda call: 0
         """The errno with which a call is refused, 0 for none: make, up, rename, alias, unmake, address, -address,
-        route, rule, sysctl, nftables."""
+        route, -route, rule, -rule, sysctl, nftables, socket, source, send, announce."""
+        self.refusing_of: dict[str, int] = {}
+        """The errno with which an address is refused."""
         self.as_made: Callable[[Link], Link] = lambda link: link
         """What becomes of an interface that is made."""
         self.renames_live = True
@@ -43,9 +47,6 @@ class DeviceKernel(Network):
         self.asked.append(list(batch))
         return [self._do(message) for message in batch]
 
-    def catch_up(self) -> bool:
-        return bool(self.changes)
-
     def change(self, old: Link | None, new: Link | None) -> None:
         """An interface comes, changes or goes, with its addresses."""
         if old is not None:
@@ -53,16 +54,15 @@ class DeviceKernel(Network):
         if new is not None:
             self.by_name[new.name] = new
         elif old is not None:
-            for each in self.held.pop(old.index, []):
-                self.changes.append(AddressChanged(each, gone=True))
+            self.changes += [AddressChanged(each, gone=True) for each in self.held.pop(old.index, [])]
         self.changes.append(LinkChanged(old, new))
 
     def _do(self, message: bytes) -> int:
         kind, flags = struct.unpack_from("=HH", message, 4)
         if kind in (NEWADDR, DELADDR):
             return self._address(message, kind)
-        if kind in (NEWROUTE, NEWRULE):
-            return self.refusing("route" if kind == NEWROUTE else "rule")
+        if kind in ROUTING:
+            return self.refusing(ROUTING[kind])
         if kind not in (NEWLINK, DELLINK):
             return 0
         index, up, change = struct.unpack_from("=iII", message, 20)
@@ -153,6 +153,8 @@ class DeviceKernel(Network):
         parsed = parse_address(Message(kind, 0, 0, message[16:]))
         assert parsed is not None
         address, gone = parsed
+        if not gone and address.address in self.refusing_of:
+            return self.refusing_of[address.address]
         if refusal := self.refusing("-address" if gone else "address"):
             return refusal
         if self.link_at(address.index) is None:
@@ -193,6 +195,33 @@ class DeviceHouse(House):
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.kernel = kernel = DeviceKernel()
         super().__init__(monkeypatch, kernel)
+
+        class RefusedSegment(Segment):
+            def __init__(self, link: Link, family: int, *, ah: bool = False, receive_buffer: int = 0) -> None:
+                if refusal := kernel.refusing("socket"):
+                    raise Refused(f"socket on {link.name}", refusal)
+                super().__init__(link, family, ah=ah, receive_buffer=receive_buffer)
+
+            def speak_as(self, source: str) -> None:
+                if refusal := kernel.refusing("source"):
+                    raise Refused(f"address of {self.link.name}", refusal)
+
+            def flush(self) -> list[Unsent]:
+                super().flush()
+                sent, self.sent = self.sent, []
+                if sent and (refusal := kernel.refusing("send")):
+                    return [Unsent(0, refusal)]
+                self.sent = sent
+                return []
+
+        class RefusedFrames(Frames):
+            def send(self, frames: list[Datagram]) -> list[Unsent]:
+                if refusal := kernel.refusing("announce"):
+                    return [Unsent(place, refusal) for place in range(len(frames))]
+                return super().send(frames)
+
+        monkeypatch.setattr(conversations, "Segment", RefusedSegment)
+        self.frames.__class__ = RefusedFrames
         for module in (borrowed_settings, devices):
             monkeypatch.setattr(module, "interface_setting", kernel.setting, raising=False)
             monkeypatch.setattr(module, "set_interface_setting", kernel.set_setting)

@@ -10,7 +10,7 @@ import pytest
 from kad.linux.network import LinkChanged
 from kad.linux.sockets import ONCE, READABLE
 from kad.messages import Event
-from kad.model.problem import ProblemKind
+from kad.model.problem import Problem, ProblemKind
 from kad.vrrp import process
 from kad.vrrp.events import State
 from kad.vrrp.keywords import UnicastPeer, VirtualAddress, VrrpInstance
@@ -46,6 +46,11 @@ def advert(priority: int = 150, **fields: Any) -> bytes:
 def renumbered(packet: bytes, identification: int) -> bytes:
     """The same advert as the next one of its sender: identification and header checksum are other ones."""
     return packet[:4] + identification.to_bytes(2, "big") + packet[6:10] + b"\x12\x34" + packet[12:]
+
+
+def problems(house: House) -> list[Problem]:
+    """But for the addresses, which this kernel does not keep."""
+    return [each for each in house.room.problems() if each.kind is not ProblemKind.ADDRESS_MISSING]
 
 
 class TestRepetition:
@@ -293,21 +298,21 @@ class TestComplaints:
         assert [(each.kind, each.object, each.text) for each in told] == [
             ("refused", "VI_1", "adverts of 10.77.0.2 are refused: its TTL is not 255")
         ]
-        [problem] = house.room.problems()
+        [problem] = problems(house)
         assert (problem.kind, problem.object, problem.peer) == (ProblemKind.ADVERTS_REFUSED, "VI_1", "10.77.0.2")
         house.run(4.0)
         [_, ended] = [each for each in house.said if isinstance(each, Event)]
         assert ended.text == "adverts of 10.77.0.2 are no longer refused: 100 in 99.0 s were"
-        assert house.room.problems() == []
+        assert problems(house) == []
 
     def test_an_advert_that_counts_ends_the_refusal_of_its_sender_at_once(self, house: House) -> None:
         house.commit(instance())
         for _ in range(2):
             house.arrive(advert(ttl=3))
             house.run(0.5)
-        assert len(house.room.problems()) == 1
+        assert len(problems(house)) == 1
         house.arrive(advert())
-        assert house.room.problems() == []
+        assert problems(house) == []
         [_, ended] = [each for each in house.said if isinstance(each, Event)]
         assert ended.details == {"peer": "10.77.0.2", "reason": "ip_ttl_err", "ended": True, "count": 2}
 

@@ -7,8 +7,9 @@ import pytest
 
 from kad.linux.link import Elsewhere, Link
 from kad.linux.network import lowest
+from kad.model.problem import ProblemKind
 from kad.vrrp.events import State
-from kad.vrrp.keywords import VirtualDevice, VrrpInstance
+from kad.vrrp.keywords import VirtualAddress, VirtualDevice, VrrpInstance
 from tests.unit.vrrp.clockwork import link
 from tests.unit.vrrp.device_kernel import DeviceHouse
 from tests.unit.vrrp.samples import instance
@@ -21,8 +22,8 @@ def house(monkeypatch: pytest.MonkeyPatch) -> DeviceHouse:
     return DeviceHouse(monkeypatch)
 
 
-def with_vmac(name: str = "vrrp.51", mac: str = MAC, **fields: object) -> VrrpInstance:
-    return instance(device=VirtualDevice(name=name, base="eth0", mac=mac), **fields)
+def with_vmac(device: str = "vrrp.51", mac: str = MAC, **fields: object) -> VrrpInstance:
+    return instance(device=VirtualDevice(name=device, base="eth0", mac=mac), **fields)
 
 
 def below(house: DeviceHouse, **fields: object) -> Link:
@@ -66,8 +67,11 @@ class TestWhereTheKernelPutsIt:
     def test_one_that_never_becomes_what_was_asked_for_is_made_anew_a_few_times(self, house: DeviceHouse) -> None:
         house.kernel.as_made = lambda made: msgspec.structs.replace(made, mode=4)
         house.commit(with_vmac())
+        faults = set()
         for _ in range(100):
             house.run(1)
+            faults |= house.instances[0].router.faults
+        assert faults == {"somebody changed vrrp.51"}
         # Eleven a minute, not one for each word of the kernel.
         assert 3 < house.kernel.made < 30
 
@@ -79,6 +83,104 @@ class TestWhereTheKernelPutsIt:
         house.read()
         house.run(1)
         assert house.kernel.made == 2
+
+
+def twelve(prefix: str, first: int = 0) -> list[VrrpInstance]:
+    """VRIDs 51 to 62; the device of the first has the number `first` further."""
+    return [
+        with_vmac(
+            f"{prefix}.{51 + (number + first) % 12}",
+            f"00:00:5e:00:01:{51 + number:02x}",
+            name=f"VI_{number}",
+            virtual_router_id=51 + number,
+            virtual_addresses=(VirtualAddress(address=f"10.77.0.{101 + number}", prefix=24),),
+        )
+        for number in range(12)
+    ]
+
+
+def devices(house: DeviceHouse) -> dict[str, tuple[str, bool, list[str]]]:
+    """MAC, whether it is on, and addresses of each device by name."""
+    return {
+        each.name: (each.mac.hex(":"), each.enabled, [held.address for held in house.kernel.addresses(each.index)])
+        for each in house.network.links()
+        if each.kind == "macvlan"
+    }
+
+
+class TestReload:
+    @pytest.mark.parametrize("renames_live", [True, False], ids=["renamed", "made anew"])
+    @pytest.mark.parametrize(("prefix", "first"), [("rt", 0), ("vrrp", 1)], ids=["prefix", "names exchanged"])
+    def test_other_names_for_twelve_masters(
+        self, house: DeviceHouse, renames_live: bool, prefix: str, first: int
+    ) -> None:
+        house.kernel.renames_live = renames_live
+        house.commit(*twelve("vrrp"))
+        house.run(4)
+        assert {each.router.state for each in house.instances} == {State.MASTER}
+        house.lines.clear()
+        house.commit(*twelve(prefix, first))
+        house.run(0.1)
+        assert devices(house) == {
+            f"{prefix}.{51 + (number + first) % 12}": (
+                f"00:00:5e:00:01:{51 + number:02x}",
+                True,
+                [f"10.77.0.{101 + number}"],
+            )
+            for number in range(12)
+        }
+        sent = [each.sent for each in house.instances]
+        house.run(5)
+        assert all(each.sent - before >= 4 for each, before in zip(house.instances, sent, strict=True))
+        assert (house.room.problems(), [line for line in house.lines if "Entering" in line or "somebody" in line]) == (
+            [],
+            [],
+        )
+
+    def test_a_name_alone_costs_no_address(self, house: DeviceHouse) -> None:
+        house.commit(*twelve("vrrp"))
+        house.run(4)
+        indexes = {each.index for each in house.network.links()}
+        house.commit(*twelve("rt"))
+        house.run(1)
+        assert {each.index for each in house.network.links()} == indexes
+        assert house.kernel.made == 12
+
+
+class TestRival:
+    """Something else has the virtual MAC on the same interface."""
+
+    def rival(self, house: DeviceHouse) -> Link:
+        made = msgspec.structs.replace(link("other", 50), kind="macvlan", lower=1, mac=bytes.fromhex("00005e000133"))
+        house.kernel.change(None, made)
+        return made
+
+    @pytest.mark.parametrize("told", [True, False], ids=["gone here", "gone in another namespace"])
+    def test_before_the_start(self, house: DeviceHouse, told: bool) -> None:
+        rival = self.rival(house)
+        house.commit(with_vmac())
+        house.run(4)
+        assert house.instances[0].router.faults == {"cannot switch on vrrp.51: Address already in use"}
+        assert {each.kind for each in house.room.problems()} == {ProblemKind.FAULT, ProblemKind.KERNEL_REFUSED}
+        house.kernel.change(rival, None)
+        if told:
+            house.read()
+        else:
+            house.kernel.changes.clear()
+            house.run(10)
+        house.run(4)
+        assert (house.instances[0].router.state, house.room.problems()) == (State.MASTER, [])
+
+    def test_when_the_device_of_a_master_is_switched_off_and_another_one_on(self, house: DeviceHouse) -> None:
+        house.commit(with_vmac())
+        house.run(4)
+        assert house.instances[0].router.state is State.MASTER
+        own = house.network.by_name["vrrp.51"]
+        house.kernel.change(own, msgspec.structs.replace(own, up=False, enabled=False))
+        self.rival(house)
+        house.read()
+        house.run(0.1)
+        assert house.instances[0].router.state is State.FAULT
 
 
 class TestLowest:
