@@ -542,7 +542,8 @@ class Room:
         """Addresses of ours went; where we did not take them away ourselves, they come back."""
         gone = [address for address in lost if not self.network.has(address) and self._could_stay(address)]
         for address in gone:
-            if any(each.router.holds_addresses for each in self._surroundings.with_address.of([address.address])):
+            # What this process moved or gave up itself is nobody else's deed.
+            if any(self._holding.robbed([address], self._surroundings.with_address.of([address.address]))):
                 self._telling.event("address", f"address/{address.address}", f"somebody removed {address.address}")
         concerned = self._surroundings.with_address.of(address.address for address in gone)
         if not self._slice.restore_addresses:
