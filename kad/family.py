@@ -159,7 +159,6 @@ KINDS = {
                     messages.RouterState,
                     messages.ServerHealth,
                     messages.QuorumState,
-                    messages.IpvsState,
                     messages.IpvsMemory,
                     messages.Draining,
                 )
@@ -168,6 +167,7 @@ KINDS = {
                 {
                     messages.QuorumState,
                     messages.IpvsMemory,
+                    messages.IpvsState,
                     messages.DrainAnswered,
                     messages.Draining,
                     messages.Notify,
