@@ -393,7 +393,8 @@ class Room:
         """Where there is no table nothing is said of each virtual server."""
         if self._services and self._programming.failure:
             return [Problem(kind=ProblemKind.NO_IPVS, object="", detail=self._programming.failure)]
-        found: list[Problem] = []
+        beside = (self._daemons.failure, self._timeouts.failure, self._packet_marks.refusal)
+        found = [Problem(kind=ProblemKind.AUXILIARY_REFUSED, object="", detail=each) for each in beside if each]
         for number, (name, service) in enumerate(self._services.items()):
             self._breathe(number)
             said = self._quorums.get(name)

@@ -22,7 +22,8 @@ class SyncDaemons:
         self._configured: SyncDaemon | None = None
         self._states: dict[str, str] = {}
         self._running: dict[str, SyncDaemonSettings] = {}
-        self._failure = ""
+        self.failure = ""
+        """What the kernel refuses, and why ("to start …"); empty where nothing is refused."""
 
     def inherit(self, configured: SyncDaemon | None) -> None:
         """The daemon before this one had these started, and they may still run."""
@@ -49,11 +50,11 @@ class SyncDaemons:
         try:
             self._arrange(self._wanted())
         except Refused as refused:
-            if str(refused) != self._failure:
-                self._log.error(str(refused))
-            self._failure = str(refused)
+            if str(refused) != self.failure:
+                self._log.error(f"IPVS refuses {refused}")
+            self.failure = str(refused)
         else:
-            self._failure = ""
+            self.failure = ""
 
     def _wanted(self) -> dict[str, SyncDaemonSettings]:
         configured = self._configured
@@ -86,7 +87,7 @@ class SyncDaemons:
     def _do(self, request: bytes, what: str) -> None:
         (code,) = self._kernel.ipvs.request([request])
         if code:
-            raise Refused(f"IPVS refuses to {what}", code)
+            raise Refused(f"to {what}", code)
 
     def end(self) -> None:
         """Raises Refused."""
@@ -95,7 +96,7 @@ class SyncDaemons:
             self._arrange({})
 
     def snapshot(self) -> dict[str, object]:
-        return {"running": sorted(self._running), "failure": self._failure}
+        return {"running": sorted(self._running), "failure": f"IPVS refuses {self.failure}" if self.failure else ""}
 
 
 def _settings(state: str, configured: SyncDaemon) -> SyncDaemonSettings:

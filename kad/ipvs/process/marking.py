@@ -61,7 +61,9 @@ class PacketMarks:
         self._left: set[tuple[int, str]] = set()
         """What an earlier configuration or life may have put in place."""
         self.failure = ""
-        """Why packets are not marked."""
+        """Why packets are not marked, as a sentence."""
+        self.refusal = ""
+        """What the kernel refuses, and why; empty where nothing is refused."""
 
     def inherit(self, table: str) -> None:
         """An earlier life had tables of that name."""
@@ -75,18 +77,19 @@ class PacketMarks:
             self._put()
         except Refused as refused:
             self.failure = f"packets cannot be marked, nftables refuse: {because(refused)}"
+            self.refusal = _detail(refused)
             self._log.error(f"{self.failure}; each address of a group is a service of its own")
             self._note("nftables", self.failure)
             self._left |= self._placed.keys()
             self._wanted = {}
             return False
-        self.failure = ""
+        self.failure = self.refusal = ""
         return True
 
     def retire(self) -> None:
         """Nothing is to be marked any more; what is there stays until release()."""
         self._left |= self._placed.keys()
-        self._wanted, self.failure = {}, ""
+        self._wanted, self.failure, self.refusal = {}, "", ""
 
     def release(self) -> None:
         """Remove what is not wanted."""
@@ -107,10 +110,10 @@ class PacketMarks:
             failure = f"packets are not marked, nftables refuse: {because(refused)}"
             if failure != self.failure:
                 self._log.error(failure)
-            self.failure = failure
+            self.failure, self.refusal = failure, _detail(refused)
         else:
             if self._wanted:
-                self.failure = ""
+                self.failure = self.refusal = ""
 
     def _put(self) -> None:
         for family, table in self._wanted.items():
@@ -223,3 +226,7 @@ def _rule(family: int, protocol: str, name: str, counted: bool) -> bytes:
 def _key(family: int, address: int, port: int) -> bytes:
     """Each part padded to four bytes."""
     return address.to_bytes(4 if family == 4 else 16, "big") + struct.pack(">Hxx", port)
+
+
+def _detail(refused: Refused) -> str:
+    return f"to mark packets by nftables: {because(refused)}"

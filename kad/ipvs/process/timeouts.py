@@ -19,6 +19,8 @@ class SessionTimeouts:
         self._wanted: TimeoutSettings | None = None
         self.before: tuple[int, int, int] | None = None
         """As they were before kad changed them."""
+        self.failure = ""
+        """What the kernel refuses, and why; it is tried again with the next comparison."""
 
     def follow(self, wanted: Timeouts | None, before: tuple[int, int, int] | None) -> None:
         """`before`: what an earlier life of this process found, if it changed something."""
@@ -26,8 +28,8 @@ class SessionTimeouts:
         self.before = self.before or before
         if settings == self._wanted or not self._kernel.is_open:
             return
-        self._wanted = settings
         if self.before is None and settings == TimeoutSettings():
+            self._wanted = settings
             return
         try:
             if self.before is None:
@@ -37,7 +39,11 @@ class SessionTimeouts:
             # What is no longer configured goes back to what it was.
             self._set(TimeoutSettings(settings.tcp or tcp, settings.tcpfin or tcpfin, settings.udp or udp))
         except Refused as refused:
-            self._log.error(f"the timeouts of IPVS cannot be set: {refused}")
+            if self.failure != str(refused):
+                self._log.error(f"the timeouts of IPVS cannot be set: {refused}")
+            self.failure = str(refused)
+        else:
+            self._wanted, self.failure = settings, ""
 
     def restore(self) -> None:
         """Raises Refused."""

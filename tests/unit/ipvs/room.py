@@ -40,6 +40,8 @@ class Kernel:
     def __init__(self) -> None:
         self.table: Table = {}
         self.connections: dict[DestinationKey, Connections] = {}
+        self.refused: dict[int, int] = {}
+        """The errno of each command (IPVS_CMD_ of linux/ip_vs.h) that it refuses."""
         self.running: dict[str, SyncDaemonSettings] = {}
         self.session = TimeoutSettings(900, 120, 300)
         self.schedulers = {"rr", "wrr", "wlc"}
@@ -58,6 +60,8 @@ class Kernel:
         return [self._do(one[16], attributes(one[20:])) for one in batch]
 
     def _do(self, command: int, found: dict[int, bytes]) -> int:
+        if command in self.refused:
+            return self.refused[command]
         self.commands.append(command)
         try:
             if command in (9, 10):

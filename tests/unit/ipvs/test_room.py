@@ -199,12 +199,34 @@ def test_without_ipvs_it_says_so_once_and_serves_when_it_comes(stage: Stage, ker
     assert kernel.weights() == {"10.0.0.2": 1}
 
 
+@pytest.mark.parametrize(
+    "error", [errno.EADDRINUSE, errno.EBUSY, errno.ENOMEM, errno.EPERM, errno.ENODEV, errno.ENOBUFS]
+)
+def test_whatever_the_kernel_refuses_is_a_problem_until_it_does_it(stage: Stage, kernel: Kernel, error: int) -> None:
+    new_service, new_destination, new_daemon, set_config = 1, 5, 9, 12
+    kernel.refused = dict.fromkeys((new_service, new_destination, new_daemon, set_config), error)
+    daemon = SyncDaemon(interface="eth0", id=51)
+    stage.configure(web(RealServer(address="10.0.0.2", port=80)), sync_daemon=daemon, timeouts=Timeouts(tcp=60))
+    for _ in range(2):
+        found = [each.kind for each in stage.room.problems()]
+        assert (found.count("kernel_refused"), found.count("auxiliary_refused")) == (1, 2)
+        stage.mux.run(6.0)
+    said = [line for line in stage.log.lines if "refuse" in line or "cannot" in line]
+    assert len(said) == 3
+    kernel.refused = {}
+    stage.mux.run(6.0)
+    assert [each.kind for each in stage.room.problems()] in ([], ["not_served"])
+    assert (set(kernel.table), set(kernel.running)) == ({WEB}, {"master", "backup"})
+
+
 def test_what_the_kernel_refuses_is_said_once_and_tried_again(stage: Stage, kernel: Kernel) -> None:
     stage.configure(web(scheduler="mh"), web(address="192.0.2.10"))
     assert set(kernel.table) == {ServiceKey(4, "TCP", "192.0.2.10", 80)}
     stage.mux.run(30.0)
     refused = [one for one in stage.log.lines if "refuses" in one]
     assert refused == ["IPVS refuses to add the service [192.0.2.9]:tcp:80: No such file or directory"]
+    problems = [(each.kind, each.detail) for each in stage.room.problems() if each.object.endswith("192.0.2.9 80")]
+    assert problems[0] == ("kernel_refused", "to add the service [192.0.2.9]:tcp:80: No such file or directory")
     kernel.schedulers.add("mh")
     stage.mux.run(6.0)
     assert kernel.table[WEB].settings.scheduler == "mh"
