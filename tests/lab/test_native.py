@@ -257,7 +257,7 @@ def test_what_security_forbids_has_failed(pair: Pair) -> None:
     )
     a.write("kad.conf", text)
     done = a.kad("-t", "-f", "/etc/keepalived/kad.conf")
-    assert "others than root can change" in done.stderr
+    assert "users other than root can change" in done.stderr
     assert "everybody may write: chmod o-w" in done.stderr
     daemon = lab.start_kad(a, text)
     daemon.wait_log("Entering FAULT STATE.*enable_script_security forbids to run it")
