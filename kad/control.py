@@ -152,7 +152,7 @@ class Conversation:
     def begin(self) -> None:
         """Let the client know that its request was read; white space before JSON means nothing."""
         with contextlib.suppress(OSError):
-            self.connection.send(b"\n")
+            self.connection.send(b" ")
 
     def answer(self, answer: bytes) -> None:
         self._answer = memoryview(answer)

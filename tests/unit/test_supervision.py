@@ -255,3 +255,42 @@ def test_a_new_configuration_ends_the_wait_and_not_the_count() -> None:
     play = child() >> At(0.1) >> Died(70) << ... >> At(0.2) >> Died(70) << died("exited with status 70") << again(1)
     play = play >> At(0.5) >> Wanted() << Fork()
     assert play >> At(0.6) >> Died(70) << died("exited with status 70") << again(2)
+
+
+class TestFailing:
+    """What is said of a child that ends again and again."""
+
+    def ends(self, *moments: float) -> Supervision:
+        play = running()
+        for moment in moments:
+            play >> Late(moment) >> Died(137) << ... >> Configured() << ...
+        assert play
+        machine: Supervision = play.machine
+        return machine
+
+    @pytest.mark.parametrize(
+        ("moments", "now", "text"),
+        [
+            ((), 10.0, ""),
+            ((10.0,), 10.1, ""),
+            ((10.0, 15.0), 15.1, "2 times in 60 s, it last died of signal 9"),
+            ((10.0, 15.0, 20.0), 20.1, "3 times in 60 s, it last died of signal 9"),
+            ((10.0, 15.0), 70.1, ""),
+            ((10.0, 100.0), 100.1, ""),
+        ],
+    )
+    def test_twice_within_a_minute(self, moments: tuple[float, ...], now: float, text: str) -> None:
+        assert self.ends(*moments).failing(now) == text
+
+    def test_one_that_was_sent_away_did_not_fail(self) -> None:
+        play = running()
+        for moment in (10.0, 15.0, 20.0):
+            play >> Late(moment) >> Dismissed() << ... >> Died(137) << ... >> Configured() << ...
+        assert play
+        assert play.machine.failing(20.1) == ""
+
+    def test_one_that_waits_for_its_next_start_does(self) -> None:
+        play = child() >> At(0.1) >> Died(70) << ... >> At(0.2) >> Died(70) << ...
+        assert play
+        assert play.machine.phase is Phase.WAITING
+        assert play.machine.failing(0.3) == "2 times in 60 s, it last exited with status 70"

@@ -31,7 +31,8 @@ def problems_of(
     name, router = instance.name, instance.router
     match router.state:
         case State.INIT:
-            yield Problem(kind=ProblemKind.NOT_STARTED, object=name, detail="startup delay", since=instance.since)
+            detail = "; ".join(sorted(router.pending)) or "startup delay"
+            yield Problem(kind=ProblemKind.NOT_STARTED, object=name, detail=detail, since=instance.since)
         case State.FAULT:
             detail = "; ".join(sorted(router.faults)) or instance.reason
             yield Problem(kind=ProblemKind.FAULT, object=name, detail=detail, since=instance.since)

@@ -13,6 +13,8 @@ from kad.linux.link import Link
 from kad.linux.network import AddressChanged, LinkChanged
 from kad.messages import IpvsState
 from kad.model.fault import Cause
+from kad.model.problem import ProblemKind
+from kad.track.items import TrackItem
 from kad.vrrp.events import State
 from kad.vrrp.keywords import Announcing, VirtualAddress, VrrpInstance, VrrpSlice
 from kad.vrrp.process.instance import Instance
@@ -383,3 +385,23 @@ class TestWithoutIpvs:
         house.commit(router())
         house.run(4.0)
         assert [each.router.state for each in house.instances] == [State.MASTER]
+
+
+class TestProblems:
+    """What the process says is wrong."""
+
+    def test_an_instance_that_waits_for_a_result_does_not_take_part_yet(self, house: House) -> None:
+        house.commit(router(tracks=(TrackItem(kind="script", name="chk", weight=0),)))
+        house.run(0.1)
+        [problem] = house.room.problems()
+        assert (problem.kind, problem.detail) == (ProblemKind.NOT_STARTED, "script chk has no result yet")
+
+    def test_a_device_of_a_master_that_is_down(self, house: House) -> None:
+        house.commit(router(track_primary=False))
+        house.run(4.0)
+        assert house.room.problems() == []
+        old = house.network.by_name["eth0"]
+        down = house.network.by_name["eth0"] = link("eth0", old.index, up=False)
+        house.tell(LinkChanged(old, down))
+        assert [each.router.state for each in house.instances] == [State.MASTER]
+        assert [(each.kind, each.detail) for each in house.room.problems()] == [(ProblemKind.DEVICE_DOWN, "eth0")]
