@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from kad.family import Member
 from kad.model.problem import Problem, ProblemKind, to_plain, worst_first
-from kad.snapshots import Taken
+from kad.snapshots import Taken, problems_of
 from kad.supervision import Phase
-
-_PROBLEMS = msgspec.json.Decoder(list[Problem])
 
 
 def all_problems(
@@ -21,7 +17,7 @@ def all_problems(
     """Of the parent and of every child, the worst first; `asked` are the children that should have answered."""
     found = [*_of_reload(last_reload), *_of_members(members, now), *_of_silence(asked, taken)]
     for snapshot in taken.values():
-        found += _PROBLEMS.decode(snapshot["problems"])
+        found += problems_of(snapshot)
     return [to_plain(problem) for problem in worst_first(found)]
 
 

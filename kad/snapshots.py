@@ -16,6 +16,7 @@ from kad import messages
 from kad.family import Member
 from kad.linux.memory import read_sealed
 from kad.messages import BadFrame
+from kad.model.problem import Problem
 
 _LARGEST = 64 * 1024 * 1024
 """Bytes of a snapshot; that of 10,000 real servers has about 10 million."""
@@ -45,6 +46,12 @@ class _Process(msgspec.Struct):
 
 
 _PROCESS = msgspec.json.Decoder(_Process)
+_PROBLEMS = msgspec.json.Decoder(list[Problem])
+
+
+def problems_of(snapshot: Snapshot) -> list[Problem]:
+    """What the child says is wrong."""
+    return _PROBLEMS.decode(snapshot["problems"])
 
 
 def opened(snapshot: Snapshot) -> dict[str, Any]:
@@ -69,6 +76,7 @@ def _understood(json: bytes) -> Snapshot:
     try:
         snapshot = _SNAPSHOT.decode(json)
         _PROCESS.decode(snapshot["process"])
+        problems_of(snapshot)
     except (KeyError, ValueError, RecursionError) as error:
         raise BadFrame(f"snapshot: {error}") from error
     return snapshot

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from kad import messages
+from kad.family import KINDS
 from kad.messages import Assembler, BadFrame, Frame, Ping, RouterState, from_frame, to_frame
 from kad.model.program_end import Killed
 
@@ -126,3 +127,10 @@ def test_keys_name_the_object() -> None:
 
 def test_as_json_can_print_it() -> None:
     assert messages.to_plain(Ping(number=3)) == {"number": 3}
+
+
+def test_what_one_child_takes_from_others_another_one_may_say() -> None:
+    """A kind that nobody may say would cost its sender its life."""
+    said = {kind.KIND for each in KINDS.values() for kind in each.says}
+    assert {number for each in KINDS.values() for number in each.hears} <= said
+    assert messages.IpvsState in KINDS["ipvs"].says

@@ -38,7 +38,8 @@ class Family:
         self.asked: list[tuple[str, SnapshotWanted]] = []
         self.answers: list[tuple[str, set[str]]] = []
         self.taken: Taken = {}
-        self.snapshots = Snapshots(self.members, self.send)
+        self.complaints: list[str] = []
+        self.snapshots = Snapshots(self.members, self.send, self.complaints.append)
 
     def start(self, name: str) -> None:
         self.members[name].supervision.handle(Wanted(), self.clock.now)
@@ -53,7 +54,7 @@ class Family:
         """These children answer the last question that they were asked."""
         for name in names:
             number = next(wanted.number for who, wanted in reversed(self.asked) if who == name)
-            json = msgspec.json.encode({"process": {}, "problems": problems})
+            json = msgspec.json.encode({"process": {"memory": {}}, "problems": problems})
             self.snapshots.take(self.members[name], SnapshotTaken(number=number, json=json))
 
     def want(self, what: str) -> None:
