@@ -43,10 +43,10 @@ from kad.messages import Analyzed
 from kad.run.keywords import RunnerSlice, VrrpScript
 from kad.run.keywords.fifo import to_fifos
 from kad.run.keywords.mail import to_mailing
-from kad.run.keywords.script import to_script
+from kad.run.keywords.script import ScriptBlock, to_script
 from kad.track.file import TrackedFile
 from kad.track.items import Weight
-from kad.track.keywords import to_file, to_process
+from kad.track.keywords import BfdBlock, FileBlock, ProcessBlock, to_file, to_process
 from kad.track.process import TrackedProcess
 from kad.vrrp.keywords import VrrpInstance, VrrpSlice
 from kad.vrrp.keywords.names import Names
@@ -192,6 +192,7 @@ def _slices(
         routings,
         scope,
         default_interface=default_interface,
+        defined=_defined(file, scope),
     )
     words = file.statics
     statics = Statics(words, [block.name for block in file.vrrp_instance], scope)
@@ -270,6 +271,21 @@ def _requiring_ipvs(vrrp: VrrpSlice, services: Sequence[VirtualServer]) -> VrrpS
         return msgspec.structs.replace(instance, served_address=address) if address else instance
 
     return msgspec.structs.replace(vrrp, instances=tuple(with_served(each) for each in vrrp.instances))
+
+
+def _defined(file: File, scope: Scope) -> dict[tuple[str, str], Place]:
+    """Where each thing that can be tracked is defined first, by kind and name."""
+    kinds: dict[str, Sequence[ScriptBlock | FileBlock | ProcessBlock | BfdBlock]] = {
+        "script": file.vrrp_script,
+        "file": file.track_file,
+        "process": file.vrrp_track_process,
+        "bfd": file.bfd_instance,
+    }
+    found: dict[tuple[str, str], Place] = {}
+    for kind, blocks in kinds.items():
+        for each in blocks:
+            found.setdefault((kind, each.name), scope.places.of(each))
+    return found
 
 
 def _polled(file: File, vrrp: VrrpSlice) -> list[str]:
@@ -373,7 +389,7 @@ def _services(
         servers=tuple(servers),
         credentials=tuple(checks.credentials.values()),
         mails_each_check=not mail.no_checker_emails,
-        **placement(defaults.checker_process),
+        **placement(defaults.checker_process, scope),
     )
     return services, checker
 

@@ -195,9 +195,12 @@ class Builder:
             self._keep(bag, name, built, node.place, keyword.collected)
         elif keyword.value is not None:
             value = self._read(node, node.keyword, keyword.value, entry, layout)
-            if keyword.unique and name in bag.values:
-                self._report.warning(node.place, f"{node.keyword} is written twice; the first one is used")
-                return
+            if name in bag.values and value is not None:
+                if keyword.unique or (bag.values[name] in keyword.settled and value != bag.values[name]):
+                    self._report.warning(node.place, f"{node.keyword} is written twice; the first one is used")
+                    return
+                if keyword.replaced:
+                    self._report.warning(node.place, f"{node.keyword} is written twice; the last one is used")
             self._keep(bag, name, value, node.place, keyword.collected)
 
     def _entries(self, bag: _Bag, node: Node, entry: Entry) -> None:
@@ -354,7 +357,11 @@ class Builder:
             self._report.warning(node.place, f"{node.keyword} is deprecated", proposal=proposal)
         if not entry.keyword.effect and (layout.context, entry.name) not in self._noted:
             self._noted.add((layout.context, entry.name))
-            self._report.note(node.place, f"{node.keyword}: has no effect in kad yet")
+            text = f"{node.keyword}: has no effect in kad yet"
+            if entry.keyword.refused:
+                self._report.error(node.place, f"{text}; without it {entry.keyword.refused}")
+            else:
+                self._report.note(node.place, text)
 
     def _unknown(self, node: Node, layout: Layout) -> None:
         if not node.keyword:

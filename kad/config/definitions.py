@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from kad.config.host import Host
 from kad.config.tree import Place, Report
 
-_DEFINE = re.compile(r"\$([A-Za-z_]\w*)=(.*)\Z", re.DOTALL | re.ASCII)
+DEFINE = re.compile(r"\$([A-Za-z_]\w*)=(.*)\Z", re.DOTALL | re.ASCII)
 _USE = re.compile(r"\$(?:([A-Za-z_]\w*)(?=[ \t,)]|\Z)|\{([A-Za-z_]\w*)((?:[ \t]+\w+)*)\})", re.ASCII)
 _CONDITION = re.compile(r"@(\^?)(\S*)\s*(.*)\Z", re.DOTALL)
 _SEQUENCE = re.compile(r"~(SEQx?|LST)\s*\(([^()]*)\)\s*(.*)\Z", re.DOTALL)
@@ -93,7 +93,7 @@ class Definitions:
         if text[0] == "@" and (condition := _CONDITION.match(text)):
             holds = (condition[2] == self._config_id) != bool(condition[1])
             return [(condition[3], depth + 1, {})] if holds else ()
-        if text[0] == "$" and (defined := _DEFINE.match(text)):
+        if text[0] == "$" and (defined := DEFINE.match(text)):
             self._growing = (defined[1], [])
             self._grow(defined[2].strip())
             return ()

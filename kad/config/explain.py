@@ -52,7 +52,8 @@ def _text(word: str, entry: Entry, silent: bool) -> str:
             f"    deprecated; write {instead_of(keyword, keyword.value.arguments if keyword.value else '', 'NAME')}"
         )
     if silent:
-        lines.append("    has no effect in kad yet")
+        consequence = ", and is refused" if keyword.refused else ""
+        lines.append(f"    has no effect in kad yet{consequence}")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -102,6 +103,13 @@ class Host:
     environment: dict[str, str] = field(default_factory=dict)
     cwd: str = "/"
     uid: int = 0
+    processors: int | None = None
+    """How many there are, numbered from 0; None: unknown."""
     seed: int = 0
     """Where ${_RANDOM} begins; equal seeds give equal numbers."""
     files: Files = field(default_factory=NoFiles)
+
+    @functools.cached_property
+    def addresses(self) -> frozenset[str]:
+        """Those of all interfaces, without their prefixes."""
+        return frozenset(each.partition("/")[0] for one in self.interfaces.values() for each in one.addresses)

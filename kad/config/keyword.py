@@ -37,6 +37,10 @@ class Keyword:
     """Each occurrence adds to a tuple; otherwise the last one counts."""
     unique: bool = False
     """A second occurrence is refused; for named blocks, a second one of the same name."""
+    settled: tuple[object, ...] = ()
+    """Values after which a second occurrence with another value is refused."""
+    replaced: bool = False
+    """A second occurrence counts, and is reported."""
     merged: bool = False
     """A block that goes on where an earlier one ended."""
     name: str = ""
@@ -46,6 +50,8 @@ class Keyword:
     """What holds when nothing is written, in words."""
     effect: bool = True
     """kad acts on it."""
+    refused: str = ""
+    """Of one without effect: why to go on without it would be another service than the file says."""
     instead: str = ""
     """What to write instead of a deprecated word; {value} is its value, {block} the name of the block around it."""
     inherits: str = ""

@@ -6,9 +6,10 @@ import codecs
 import os.path
 import re
 import sys
+import unicodedata
 from collections.abc import Iterator
 
-from kad.config.definitions import Definitions
+from kad.config.definitions import DEFINE, Definitions
 from kad.config.host import Host
 from kad.config.tree import Complaint, Line, Place, Report
 
@@ -25,6 +26,7 @@ _CERTAINLY_SHORT = LONGEST_LINE // 4
 """In characters; one of them has at most four bytes."""
 _CODE = re.compile(r'(?:[^"#!\\]+|\\[#!]?|"[^"]*"?)*+')
 _ESCAPED = re.compile(r'("[^"]*"?)|\\([#!])')
+_FOREIGN_SPACE = re.compile(r'"[^"]*"?|([^\S\x00-\x7f])')
 _PIECE = re.compile(r'[{}]|(?:[^"{}]|"[^"]*"?)+')
 _INCLUDE = re.compile(r"include([a-z]?)[ \t](.*)\Z", re.DOTALL)
 _WILD = re.compile(r"[*?\[]")
@@ -113,7 +115,7 @@ class Preprocessor:
         self._checks.append(self._checks[0])
         self._definitions.enter(os.path.dirname(name))
         for number, raw in enumerate(lines, 1):
-            plain = _PLAIN.match(raw) if len(raw) < _CERTAINLY_SHORT else None
+            plain = _PLAIN.match(raw) if len(raw) < _CERTAINLY_SHORT and raw.isascii() else None
             if plain and not self._definitions.in_value and "include" not in raw:
                 if plain[1]:
                     # Most lines of a large file say what others say too.
@@ -162,11 +164,33 @@ class Preprocessor:
                 proposal="split it, or put the long part into a file of its own",
             )
         text = self._without_comment(raw, place)
+        if raw.endswith("\\") and not text.endswith("\\"):
+            text = self._continued(text, place)
+        if not text.isascii():
+            text = self._with_plain_spaces(text, place)
         start = len(text) - len(text.lstrip(_SPACES))
         text = text.strip(_SPACES)
         first = place._replace(column=start + 1)
         for line, exact in self._definitions.expand(text, first):
             yield from self._directive(line, first, exact)
+
+    def _continued(self, text: str, place: Place) -> str:
+        """As keepalived 2.2: a definition goes on behind a comment whose line goes on."""
+        if not self._definitions.in_value and not DEFINE.match(text.strip(_SPACES)):
+            return text
+        self._report.note(place, "the definition goes on behind this comment; keepalived 2.4 ends it here")
+        return f"{text}\\"
+
+    def _with_plain_spaces(self, text: str, place: Place) -> str:
+        """The text with every foreign space outside of quotes as one that separates words."""
+        found = next((piece for piece in _FOREIGN_SPACE.finditer(text) if piece[1]), None)
+        if found is None:
+            return text
+        name = unicodedata.name(found[1], "a foreign space").lower()
+        text = _FOREIGN_SPACE.sub(lambda piece: " " if piece[1] else piece[0], text)
+        at = place._replace(column=found.start(1) + 1)
+        self._report.warning(at, f"{name} (U+{ord(found[1]):04X}) is read as a space; keepalived does not read it so")
+        return text
 
     def _without_comment(self, raw: str, place: Place) -> str:
         matched = _CODE.match(raw)

@@ -2,6 +2,7 @@
 
 from typing import Annotated, TypedDict
 
+from kad.config.build import Scope
 from kad.config.keyword import Block, keyword
 from kad.config.tree import Complaint
 from kad.config.values import boolean, buffer_size, flag, integer, integers, text
@@ -44,14 +45,22 @@ class Placement(TypedDict):
     cpu_affinity: tuple[int, ...]
 
 
-def placement(words: ProcessWords) -> Placement:
+def placement(words: ProcessWords, scope: Scope) -> Placement:
     """What the words of one child mean for its slice."""
+    processors = words.cpu_affinity or ()
+    count = scope.host.processors
+    if count is not None and any(number >= count for number in processors):
+        absent = " ".join(str(number) for number in processors if number >= count)
+        processors = tuple(number for number in processors if number < count)
+        consequence = "the others are used" if processors else "all processors are used"
+        text = f"this host has no processor {absent} (0..{count - 1}); {consequence}"
+        scope.report.warning(scope.places.of(words, "cpu_affinity"), text, about_host=True)
     return Placement(
         priority=words.priority,
         rt_priority=words.rt_priority,
         rlimit_rttime=max(2, words.rlimit_rttime or 10000),
         no_swap=words.no_swap,
-        cpu_affinity=words.cpu_affinity or (),
+        cpu_affinity=processors,
     )
 
 

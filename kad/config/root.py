@@ -84,17 +84,34 @@ class RootWords(Block, frozen=True, kw_only=True):
     """Words of the top level that speak of the daemon."""
 
     net_namespace: Annotated[
-        str | None, keyword(text("NAME"), "everything runs in it", effect=False, missing=Complaint.GENERAL)
+        str | None,
+        keyword(
+            text("NAME"),
+            "everything runs in it",
+            effect=False,
+            refused="addresses and services would be those of another network namespace",
+            missing=Complaint.GENERAL,
+            unique=True,
+        ),
     ] = None
     net_namespace_ipvs: Annotated[
         str | None,
-        keyword(optional(text("NAME"), ""), "where the IPVS table is", default="net_namespace", effect=False),
+        keyword(
+            optional(text("NAME"), ""),
+            "where the IPVS table is",
+            default="net_namespace",
+            effect=False,
+            refused="the virtual servers would be in the table of another network namespace",
+            unique=True,
+        ),
     ] = None
     namespace_with_ipsets: Annotated[bool, keyword(flag(), "ipsets are used in a namespace", effect=False)] = False
     use_pid_dir: Annotated[bool, keyword(flag(), "pid files go into a directory of their own", effect=False)] = False
     instance: Annotated[
         str | None,
-        keyword(text("NAME"), "name of this daemon beside others", effect=False, missing=Complaint.GENERAL),
+        keyword(
+            text("NAME"), "name of this daemon beside others", effect=False, missing=Complaint.GENERAL, unique=True
+        ),
     ] = None
     child_wait_time: Annotated[
         int | None, keyword(integer(0), "seconds that children may take to leave", default="5")
@@ -124,14 +141,14 @@ class ScriptGlobals(Block, frozen=True, kw_only=True):
         bool | None, keyword(boolean(), "programs get the other groups of their user")
     ] = None
     startup_script: Annotated[
-        Command | None, keyword(command(), "run before the children start", missing=Complaint.GENERAL)
+        Command | None, keyword(command(), "run before the children start", missing=Complaint.GENERAL, unique=True)
     ] = None
     startup_script_timeout: Annotated[
         int | None,
         keyword(integer(1, 1000), "seconds until it is killed", default="10", missing=Complaint.GENERAL),
     ] = None
     shutdown_script: Annotated[
-        Command | None, keyword(command(), "run after the children ended", missing=Complaint.GENERAL)
+        Command | None, keyword(command(), "run after the children ended", missing=Complaint.GENERAL, unique=True)
     ] = None
     shutdown_script_timeout: Annotated[
         int | None,
@@ -166,7 +183,9 @@ class ReloadGlobals(Block, frozen=True, kw_only=True):
     )
     tmp_config_directory: Annotated[
         str | None,
-        keyword(text("DIR"), "where the copy for the children is", effect=False, missing=Complaint.GENERAL),
+        keyword(
+            text("DIR"), "where the copy for the children is", effect=False, missing=Complaint.GENERAL, unique=True
+        ),
     ] = None
     umask: Annotated[int | None, keyword(octal(), "mode mask of created files", default="0177")] = None
     data_use_instance: Annotated[

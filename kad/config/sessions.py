@@ -40,4 +40,4 @@ def to_bfd(
     wanted = tuple(one for name, one in sessions.items() if name in followed)
     if not wanted:
         return None
-    return BfdSlice(instances=wanted, **placement(defaults.bfd_process))
+    return BfdSlice(instances=wanted, **placement(defaults.bfd_process, scope))

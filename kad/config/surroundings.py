@@ -28,6 +28,8 @@ def mail_server() -> Value:
     def read(words: Words) -> tuple[str, ...]:
         if re.fullmatch(r"[0-9.]+", words[0].text):
             to_address(words[0].text)
+        if not re.fullmatch(r"\[?[\w:][\w.:%@-]*\]?", words[0].text):
+            raise Wrong(f"{words[0].text} is neither an IP address nor a host name")
         if len(words) > 1 and not (words[1].text.isdecimal() and 0 < int(words[1].text) < 65536):
             raise Wrong(f"{words[1].text} is not a port of 1..65535", 1)
         return tuple(word.text for word in words[:2])
@@ -85,10 +87,12 @@ class MailGlobals(Block, frozen=True, kw_only=True):
 class FifoWords(Block, frozen=True, kw_only=True):
     """A FIFO that gets events, and the program that reads it."""
 
-    notify_fifo: Annotated[tuple[str, ...] | None, keyword(fifo(), "gets each event", missing=Complaint.GENERAL)] = None
+    notify_fifo: Annotated[
+        tuple[str, ...] | None, keyword(fifo(), "gets each event", missing=Complaint.GENERAL, unique=True)
+    ] = None
     notify_fifo_script: Annotated[
         Command | None,
-        keyword(command(), "reads the FIFO, whose path is appended", missing=Complaint.GENERAL),
+        keyword(command(), "reads the FIFO, whose path is appended", missing=Complaint.GENERAL, unique=True),
     ] = None
 
 
@@ -104,6 +108,7 @@ class ManagementGlobals(Block, frozen=True, kw_only=True):
             effect=False,
             missing=Complaint.GENERAL,
             exact=True,
+            unique=True,
         ),
     ] = None
     enable_traps: Annotated[bool, keyword(flag(), "send SNMP traps", effect=False)] = False

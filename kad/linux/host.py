@@ -77,6 +77,7 @@ def gather() -> Host:
         environment=dict(os.environ),
         cwd=os.getcwd(),
         uid=os.geteuid(),
+        processors=os.sysconf("SC_NPROCESSORS_CONF"),
         seed=random.getrandbits(31),
         files=LocalFiles(),
     )

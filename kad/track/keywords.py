@@ -111,7 +111,14 @@ class ProcessBlock(Block, frozen=True, kw_only=True):
     full_command: Annotated[bool, keyword(flag(), "the path is compared, not the short name")] = False
     weight: Annotated[
         Weight | None,
-        keyword(weight_up_to(254), "0: a failure is a fault", default="0", missing=Complaint.GENERAL, exact=True),
+        keyword(
+            weight_up_to(254),
+            "0: a failure is a fault",
+            default="0",
+            unique=True,
+            missing=Complaint.GENERAL,
+            exact=True,
+        ),
     ] = None
     quorum: Annotated[int | None, keyword(integer(1, 65535), "at least so many", default="1")] = None
     quorum_max: Annotated[int | None, keyword(integer(0, 65535), "at most so many", default="no limit")] = None

@@ -25,7 +25,8 @@ def packed(address: str) -> bytes:
 
 def packed_addresses(instance: VrrpInstance) -> tuple[bytes, ...]:
     """The virtual addresses in configured order, as they stand in the packet."""
-    return tuple(packed(virtual.address) for virtual in instance.virtual_addresses)
+    listed = (*(virtual.address for virtual in instance.virtual_addresses), *instance.repeated_addresses)
+    return tuple(map(packed, listed))
 
 
 def source_number(source: str | None) -> int:

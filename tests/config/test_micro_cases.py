@@ -186,7 +186,7 @@ CASES: list[tuple[str, int, list[str]]] = [
         ["error 11 B and A both use virtual_router_id 5 on eth0 -> give one of them another number"],
     ),
     (
-        instance("unicast_peer {\n192.0.2.2\n192.0.2.3\n}")
+        instance("unicast_peer {\n192.0.2.4\n192.0.2.3\n}")
         + instance("unicast_peer {\n192.0.2.3\n}", name="B", vip="virtual_ipaddress { 192.0.2.10/24 }"),
         5,
         [
@@ -196,7 +196,7 @@ CASES: list[tuple[str, int, list[str]]] = [
         ],
     ),
     (
-        instance("unicast_peer {\n192.0.2.2\n}")
+        instance("unicast_peer {\n192.0.2.4\n}")
         + instance("unicast_peer {\n192.0.2.3\n}", name="B", vip="virtual_ipaddress { 192.0.2.10/24 }")
         + instance(name="C", vip="virtual_ipaddress { 192.0.2.11/24 }"),
         0,

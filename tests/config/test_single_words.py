@@ -227,7 +227,8 @@ def test_what_stands_behind_an_address_is_ignored() -> None:
 def test_masks_behind_the_addresses_of_unicast() -> None:
     analysis = judged(
         "vrrp_instance A {\ninterface eth0\nvirtual_router_id 5\nunicast_src_ip 192.0.2.2/24\n"
-        "unicast_peer {\n192.0.2.3/24\n192.0.2.4/24 bogus min_ttl 7\n}\nvirtual_ipaddress { 192.0.2.9/24 }\n}\n"
+        "unicast_peer {\n192.0.2.3/24\n192.0.2.4/24 bogus min_ttl 7\n}\n"
+        "virtual_ipaddress { 192.0.2.9/24 }\ncheck_unicast_src\n}\n"
     )
     assert said(analysis) == [
         "note 4 unicast_src_ip: /24 behind 192.0.2.2 is ignored; 192.0.2.2 is used",

@@ -184,7 +184,7 @@ class UrlWords(Block, frozen=True, kw_only=True):
     """One request and what must come back."""
 
     path: Annotated[str | None, keyword(text("PATH"), "what is asked for")] = None
-    digest: Annotated[str | None, keyword(md5_digest(), "MD5 of the body", default="any")] = None
+    digest: Annotated[str | None, keyword(md5_digest(), "MD5 of the body", default="any", unique=True)] = None
     status_code: Annotated[
         tuple[tuple[str, ...], ...],
         keyword(status_codes(), "which answers are good", default="200-299", collected=True),
@@ -301,7 +301,7 @@ class DnsBlock(Block, frozen=True, kw_only=True):
     connection: Annotated[ConnectionWords, Inline()]
     timing: Annotated[TimingWords, Inline()]
     type: Annotated[str | None, keyword(one_of(*_DNS_TYPES), "of the question", default="SOA")] = None
-    name: Annotated[str | None, keyword(text("DOMAIN"), "of the question", default=". (the root)")] = None
+    name: Annotated[str | None, keyword(text("DOMAIN"), "of the question", default=". (the root)", unique=True)] = None
 
 
 class MiscBlock(Block, frozen=True, kw_only=True):

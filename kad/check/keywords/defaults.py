@@ -13,10 +13,16 @@ _LONG = 18446744073709.0
 class ClientBlock(Block, frozen=True, kw_only=True):
     """SSL { }: what every SSL_GET shows to servers."""
 
-    password: Annotated[str | None, keyword(text("STRING"), "of the private key", missing=Complaint.GENERAL)] = None
-    ca: Annotated[str | None, keyword(text("FILE"), "file of trusted certificates", missing=Complaint.GENERAL)] = None
-    certificate: Annotated[str | None, keyword(text("FILE"), "of the client", missing=Complaint.GENERAL)] = None
-    key: Annotated[str | None, keyword(text("FILE"), "of the client", missing=Complaint.GENERAL)] = None
+    password: Annotated[
+        str | None, keyword(text("STRING"), "of the private key", missing=Complaint.GENERAL, replaced=True)
+    ] = None
+    ca: Annotated[
+        str | None, keyword(text("FILE"), "file of trusted certificates", missing=Complaint.GENERAL, replaced=True)
+    ] = None
+    certificate: Annotated[
+        str | None, keyword(text("FILE"), "of the client", missing=Complaint.GENERAL, replaced=True)
+    ] = None
+    key: Annotated[str | None, keyword(text("FILE"), "of the client", missing=Complaint.GENERAL, replaced=True)] = None
 
 
 class SharedDefaults(Block, frozen=True, kw_only=True):

@@ -69,8 +69,8 @@ class ServiceWords(Block, frozen=True, kw_only=True):
         None
     )
     hysteresis: Annotated[int | None, keyword(integer(0, LARGEST), "margin of the quorum", default="0")] = None
-    quorum_up: Annotated[Command | None, keyword(command(), "run when it is reached")] = None
-    quorum_down: Annotated[Command | None, keyword(command(), "run when it is lost")] = None
+    quorum_up: Annotated[Command | None, keyword(command(), "run when it is reached", unique=True)] = None
+    quorum_down: Annotated[Command | None, keyword(command(), "run when it is lost", unique=True)] = None
     weight: Annotated[int | None, keyword(integer(1, 2147483647), "of servers without one", default="1")] = None
     omega: Annotated[bool, keyword(flag(), "a stop runs the down programs")] = False
     sorry_server: Annotated[
@@ -128,7 +128,9 @@ class IpvsGlobals(Block, frozen=True, kw_only=True):
     ] = None
     lvs_sync_daemon: Annotated[
         SyncDaemon | None,
-        keyword(sync_daemon(), "connections are copied to the backup", default="off", missing=Complaint.GENERAL),
+        keyword(
+            sync_daemon(), "connections are copied to the backup", default="off", missing=Complaint.GENERAL, unique=True
+        ),
     ] = None
     ipvs_required: Annotated[
         bool | None,
@@ -140,7 +142,12 @@ class IpvsGlobals(Block, frozen=True, kw_only=True):
     ] = None
     nftables_ipvs: Annotated[
         str | None,
-        keyword(optional(text("TABLE", longest=255), "keepalived_ipvs"), "groups become firewall marks", default="off"),
+        keyword(
+            optional(text("TABLE", longest=255), "keepalived_ipvs"),
+            "groups become firewall marks",
+            default="off",
+            unique=True,
+        ),
     ] = None
     nftables_ipvs_priority: Annotated[
         int | None, keyword(integer(-2147483648, 2147483647), "of its chains", default="-1")

@@ -167,6 +167,8 @@ class VrrpInstance(msgspec.Struct, frozen=True, kw_only=True):
     served_address: str = ""
     """One of them that is the address of a virtual server: without IPVS the instance is in FAULT. Empty: none is, or
     ipvs_required says no."""
+    repeated_addresses: tuple[str, ...] = ()
+    """Those of virtual_ipaddress that the kernel has already: keepalived lists and counts them in adverts once more."""
     routes: tuple[RoutingEntry, ...] = ()
     """virtual_routes, there while it is MASTER."""
     rules: tuple[RoutingEntry, ...] = ()

@@ -43,6 +43,12 @@ class AddressLine(msgspec.Struct, frozen=True, kw_only=True):
     track_group: str | None = None
 
 
+def identity(address: VirtualAddress, interface: str) -> tuple[str, str, int]:
+    """What the kernel tells addresses apart by; `interface` is where one without dev is."""
+    prefix = 0 if family_of(address.address) == 6 else address.prefix
+    return address.device or interface, address.address, prefix
+
+
 def address_line() -> Value:
     """ADDRESS[/PREFIX] [dev IF] [scope S] [brd B] [label L] [peer A] and flags."""
     return Value(

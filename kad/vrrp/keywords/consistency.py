@@ -79,8 +79,13 @@ class Consistency:
         if devices.use_ipvlan is not None:
             if devices.use_vmac is not None:
                 self._warn("use_ipvlan", "use_ipvlan cannot be combined with use_vmac; it is ignored")
-            elif instance.family == 4 and not instance.source_address and devices.use_ipvlan.address is None:
-                self._warn("use_ipvlan", "an ipvlan needs an address to speak from", "add mcast_src_ip ADDRESS")
+            elif instance.family == 4 and devices.use_ipvlan.address is None:
+                consequence = "" if instance.source_address else "; without one the instance is in FAULT"
+                text = f"an ipvlan needs an address of its own{consequence}"
+                self._warn("use_ipvlan", text, "write use_ipvlan ADDRESS/PREFIX")
+        if said.owner_ignore_adverts and instance.priority != OWNER:
+            text = f"owner_ignore_adverts has no effect with priority {instance.priority}, only with {OWNER}"
+            self._note("owner_ignore_adverts", text)
         if said.native_ipv6 and any("." in line.address.address for line in self._block.virtual_ipaddress):
             text = f"native_ipv6 cannot be combined with IPv4 addresses; the instance is IPv{instance.family}"
             self._warn("native_ipv6", text)

@@ -240,12 +240,14 @@ def linkbeat() -> Value:
         if kind not in (None, "MII", "ETHTOOL", "IOCTL"):
             complaints.add(f"{kind} is not one of MII, ETHTOOL, IOCTL", 1)
             kind = None
-        return complaints.judged(Linkbeat(name=name, kind=kind), "the interface is asked in every way")
+        for index, word in enumerate(words[2:], 2):
+            complaints.add(f"{word.text} is a word too many", index)
+        return complaints.judged(Linkbeat(name=name, kind=kind))
 
     return Value(
         arguments="<IFNAME> [MII or ETHTOOL or IOCTL]",
         pattern=r'\s+([^\s"]+)(?:\s+(MII|ETHTOOL|IOCTL))?',
         read=read,
         write=lambda value: quote(value.name) + (f" {value.kind}" if value.kind else ""),
-        most=2,
+        most=None,
     )

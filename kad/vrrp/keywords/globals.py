@@ -113,7 +113,12 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
     )
     nftables: Annotated[
         str | None,
-        keyword(optional(text("TABLE", longest=255), "keepalived"), "the table of filters", default="keepalived"),
+        keyword(
+            optional(text("TABLE", longest=255), "keepalived"),
+            "the table of filters",
+            default="keepalived",
+            unique=True,
+        ),
     ] = None
     nftables_priority: Annotated[
         int | None, keyword(integer(-2147483648, 2147483647), "of its chains", default="-1")
@@ -141,7 +146,7 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
     ] = None
     disable_local_igmp: Annotated[bool, keyword(flag(), "no IGMP for link-local groups")] = False
     fifo_write_vrrp_states_on_reload: Annotated[bool, keyword(flag(), "a reload writes all states")] = False
-    vmac_prefix: Annotated[str | None, keyword(name_prefix(), "of names of VMACs", default="vrrp")] = None
+    vmac_prefix: Annotated[str | None, keyword(name_prefix(), "of names of VMACs", default="vrrp", unique=True)] = None
     vmac_addr_prefix: Annotated[
-        str | None, keyword(name_prefix(), "the same for use_vmac_addr", default="vmac_prefix")
+        str | None, keyword(name_prefix(), "the same for use_vmac_addr", default="vmac_prefix", unique=True)
     ] = None

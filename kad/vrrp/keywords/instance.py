@@ -144,11 +144,14 @@ class ProtocolWords(Block, frozen=True, kw_only=True):
             one_of("MASTER", "BACKUP", meant=_STATES),
             "the state in which it starts",
             default="BACKUP, MASTER with priority 255",
+            settled=("MASTER",),
         ),
     ] = None
     interface: Annotated[str | None, keyword(interface_name(), "where adverts are sent; unicast may do without")] = None
     virtual_router_id: Annotated[int | None, keyword(integer(1, 255), "tells virtual routers on a LAN apart")] = None
-    version: Annotated[str | None, keyword(one_of("2", "3"), "of VRRP", default="vrrp_version; 3 for IPv6")] = None
+    version: Annotated[
+        str | None, keyword(one_of("2", "3"), "of VRRP", default="vrrp_version; 3 for IPv6", settled=("2", "3"))
+    ] = None
     priority: Annotated[
         int | None, keyword(integer(1, 255), "255 owns the addresses", default="100; 255 with state MASTER")
     ] = None
@@ -212,7 +215,7 @@ class DeviceWords(Block, frozen=True, kw_only=True):
     use_vmac: Annotated[Vmac | None, keyword(vmac(), "speak from a macvlan with the virtual MAC", default="off")] = None
     use_vmac_addr: Annotated[bool, keyword(flag(), "a macvlan for each interface of addresses")] = False
     vmac_xmit_base: Annotated[bool, keyword(flag(), "adverts leave by the interface below")] = False
-    use_ipvlan: Annotated[Ipvlan | None, keyword(ipvlan(), "speak from an ipvlan", default="off")] = None
+    use_ipvlan: Annotated[Ipvlan | None, keyword(ipvlan(), "speak from an ipvlan", default="off", unique=True)] = None
     kernel_rx_buf_size: Annotated[
         int | None,
         keyword(
@@ -258,10 +261,10 @@ class InstanceBlock(Block, frozen=True, kw_only=True):
     promote_secondaries: Annotated[bool, keyword(flag(), "sets the sysctl of that name")] = False
     notify_deleted: Annotated[
         Command | None,
-        keyword(optional(command(), Command(text="")), "a removed instance reports DELETED, not FAULT"),
+        keyword(optional(command(), Command(text="")), "a removed instance reports DELETED, not FAULT", unique=True),
     ] = None
     notify_master_rx_lower_pri: Annotated[
-        Command | None, keyword(command(), "run when a MASTER hears a lower priority")
+        Command | None, keyword(command(), "run when a MASTER hears a lower priority", unique=True)
     ] = None
     notify_priority_changes: Annotated[
         bool | None, keyword(boolean(), "the FIFO gets priorities", default="vrrp_notify_priority_changes")

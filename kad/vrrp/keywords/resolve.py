@@ -11,7 +11,7 @@ from kad.config.tree import Place
 from kad.config.values import family_of
 from kad.track.items import TrackItem
 from kad.vrrp.keywords import Announcing, Authentication, UnicastPeer, VirtualAddress, VrrpInstance
-from kad.vrrp.keywords.addresses import AddressLine
+from kad.vrrp.keywords.addresses import AddressLine, identity
 from kad.vrrp.keywords.authentication import HmacResolver
 from kad.vrrp.keywords.consistency import OWNER
 from kad.vrrp.keywords.devices import ExtraAnnouncing
@@ -55,12 +55,12 @@ class InstanceResolver:
         if interface is None:
             return None
         self._version = self._find_version()
-        own = self._addresses(block.virtual_ipaddress, "virtual_ipaddress")
-        excluded = self._addresses(block.virtual_ipaddress_excluded, "virtual_ipaddress_excluded")
-        if not own and not self._may_be_empty():
+        listed, repeated = self._addresses(block.virtual_ipaddress, "virtual_ipaddress")
+        further, _ = self._addresses(block.virtual_ipaddress_excluded, "virtual_ipaddress_excluded", tuple(listed))
+        if not listed and not self._may_be_empty():
             return None
-        own, surplus = self._fitting(own, interface)
-        excluded = (*surplus, *excluded)
+        own, surplus = self._fitting(tuple(listed), len(repeated), interface)
+        excluded = (*surplus, *further)
         priority = self._priority()
         peers = self._peers()
         state = self._state(priority)
@@ -101,6 +101,7 @@ class InstanceResolver:
             auth_hmac=hmac,
             virtual_addresses=own,
             excluded_addresses=excluded,
+            repeated_addresses=() if surplus else tuple(repeated),
             announcing=self._announcing(),
             down_timer_adverts=3
             if self._strict
@@ -266,8 +267,12 @@ class InstanceResolver:
             )
         return rounded
 
-    def _addresses(self, lines: tuple[AddressLine, ...], name: str) -> tuple[VirtualAddress, ...]:
-        kept: dict[VirtualAddress, None] = {}
+    def _addresses(
+        self, lines: tuple[AddressLine, ...], name: str, others: tuple[VirtualAddress, ...] = ()
+    ) -> tuple[list[VirtualAddress], list[str]]:
+        """The addresses, each once, and those that are there already, `others` included."""
+        kept, repeated = [], []
+        known = {identity(each, self._said.interface or "") for each in others}
         for index, line in enumerate(lines):
             place = self._scope.places.of(self._block, name, index)
             found = line.address
@@ -279,12 +284,17 @@ class InstanceResolver:
             if line.track_group is not None:
                 text = f"{self._block.name}: track_group is for static addresses; it is ignored"
                 self._scope.report.warning(place, text)
-            if found in kept:
-                self._scope.report.note(place, f"{self._block.name}: {found.address} is listed twice")
-            elif device is not None and device not in self._known_devices():
+            same = identity(found, self._said.interface or "")
+            if same in known:
+                text = f"{self._block.name}: {found.address} is listed twice; the first one is used"
+                self._scope.report.note(place, text)
+                repeated.append(found.address)
+                continue
+            known.add(same)
+            if device is not None and device not in self._known_devices():
                 self._scope.tell_absent(device, place, self._block.name)
-            kept[found] = None
-        return tuple(kept)
+            kept.append(found)
+        return kept, repeated
 
     def _known_devices(self) -> set[str]:
         """Interfaces that are there, or will be."""
@@ -295,13 +305,13 @@ class InstanceResolver:
         return own | self._scope.host.interfaces.keys()
 
     def _fitting(
-        self, addresses: tuple[VirtualAddress, ...], interface: str
+        self, addresses: tuple[VirtualAddress, ...], repeated: int, interface: str
     ) -> tuple[tuple[VirtualAddress, ...], tuple[VirtualAddress, ...]]:
         """What one advert can name, and what must be held without being named."""
         known = self._scope.host.interfaces.get(interface)
         room = (known.mtu if known else _USUAL_MTU) - (48 if self._family == 6 else 36 if self._version == 2 else 28)
         room -= self._authentication_length()
-        most = min(_MOST_ADDRESSES, max(0, room // (16 if self._family == 6 else 4)))
+        most = max(0, min(_MOST_ADDRESSES, room // (16 if self._family == 6 else 4)) - repeated)
         if len(addresses) > most:
             self._warn(
                 "virtual_ipaddress",
@@ -331,6 +341,9 @@ class InstanceResolver:
         if source is not None and family_of(source) != self._family:
             self._warn(name, f"{source} is not of the family of the instance, IPv{self._family}; it is ignored")
             return None
+        if source is not None and self._scope.host.addresses and source not in self._scope.host.addresses:
+            text = f"{self._block.name}: {source} is not an address of this host"
+            self._scope.report.note(self._at(name), text, about_host=True)
         return source
 
     def _group(self) -> str:
@@ -357,10 +370,13 @@ class InstanceResolver:
             return ()
         kept = []
         for index, peer in enumerate(peers or ()):
+            place = self._scope.places.of(self._said, "unicast_peer", index)
             if family_of(peer.address) == self._family:
                 kept.append(peer)
+                if peer.address in self._scope.host.addresses:
+                    text = f"{self._block.name}: the peer {peer.address} is an address of this host"
+                    self._scope.report.note(place, text, about_host=True)
                 continue
-            place = self._scope.places.of(self._said, "unicast_peer", index)
             self._scope.report.warning(
                 place, f"{self._block.name}: {peer.address} is not of the family of the instance; it is ignored"
             )
@@ -423,7 +439,7 @@ class InstanceResolver:
             text = f"{self._block.name}: the authentication has no auth_type; adverts are not authenticated"
             self._scope.report.note(place, text, proposal="add auth_type PASS")
             return None
-        if block.auth_pass is None:
+        if not block.auth_pass:
             text = "the authentication has no auth_pass; adverts are not authenticated"
             self._warn("", text, "add auth_pass", at=block)
             return None

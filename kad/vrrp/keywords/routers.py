@@ -73,16 +73,21 @@ class Routers:
         scope: Scope,
         *,
         default_interface: str,
+        defined: Mapping[tuple[str, str], Place] | None = None,
     ) -> None:
+        """`defined`: where what can be tracked is defined, by kind and name."""
         self._defaults = defaults
         self._smtp_alert = smtp_alert
         self._default_interface = default_interface
+        self._defined = defined or {}
         self._weights = weights
         self._make = programs
         self._routings = routings
         self._scope = scope
         self._say_for_themselves: frozenset[str] = frozenset()
         """Instances with a notify_priority_changes of their own, which goes before that of their group."""
+        self._grouped: dict[str, str] = {}
+        """The sync group of each instance that is in one."""
 
     def slice(self, blocks: Sequence[InstanceBlock], groups: Sequence[GroupBlock]) -> VrrpSlice:
         """All of them; what cannot run has been said and is left out."""
@@ -121,7 +126,7 @@ class Routers:
             log_unknown_vrids=defaults.log_unknown_vrids,
             restore_addresses=defaults.vrrp_restore_addresses is not False,
             fifo_states_on_reload=defaults.fifo_write_vrrp_states_on_reload,
-            **placement(defaults.process),
+            **placement(defaults.process, self._scope),
         )
 
     def _tell_conflict(self, instance: VrrpInstance, block: InstanceBlock, seen: _Speakers) -> None:
@@ -196,6 +201,10 @@ class Routers:
                 self._scope.tell_absent(name, place, block.name)
             return True
         if name in self._weights[kind]:
+            at = self._defined.get((kind, name))
+            if at is not None and at.file == place.file and at.line > place.line:
+                text = f"{block.name}: {BLOCKS[kind]} {name} is defined below, where keepalived does not find it"
+                self._scope.report.note(place, text, proposal="move its block above this one")
             return True
         near = difflib.get_close_matches(name, self._weights[kind], n=1)
         self._warn(place, block, f"there is no {BLOCKS[kind]} {name}, or it cannot be used; it is not tracked", near)
@@ -225,8 +234,14 @@ class Routers:
                 near = difflib.get_close_matches(name, made, n=1)
                 where = self._scope.places.of(block, "group", at)
                 self._warn(where, block, f"there is no vrrp_instance {name}", near)
-            elif name not in members:
+            elif name in self._grouped:
+                where = self._scope.places.of(block, "group", at)
+                self._warn(
+                    where, block, f"{name} is already in the sync group {self._grouped[name]}; it is ignored here"
+                )
+            else:
                 members.append(name)
+                self._grouped[name] = block.name
         if not members:
             self._warn(place, block, "the sync group has no member; it is ignored")
             return None
@@ -267,6 +282,11 @@ class Routers:
                 self._scope.report.warning(place, text, proposal="write weight 0, or sync_group_tracking_weight")
             tracks = list(_unweighted(tracks))
         known = {(item.kind, item.name) for item in tracks}
+        for item in own:
+            if item.kind == "interface" and (item.kind, item.name) in known:
+                text = f"{instance.name}: its sync group {block.name} tracks {item.name} as well; its own line counts"
+                place = self._scope.places.of(block.tracks, "track_interface")
+                self._scope.report.warning(place, text, proposal=f"remove {item.name} from one of them")
         tracks += (item for item in own if (item.kind, item.name) not in known)
         tells = instance.notify_priority_changes
         if block.notify_priority_changes is not None and instance.name not in self._say_for_themselves:

@@ -1,5 +1,6 @@
 """The words of the top level for interfaces, and for addresses, routes and rules that are always there."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from kad.config.keyword import Block, Head, block, entries, keyword
 from kad.config.tree import Complaint, Place
 from kad.config.values import interface_name, interface_names, seconds, text, texts
 from kad.vrrp.keywords import GarpGroup, StaticAddress, VrrpInstance
-from kad.vrrp.keywords.addresses import AddressLine, address_line
+from kad.vrrp.keywords.addresses import AddressLine, address_line, identity
 from kad.vrrp.keywords.devices import interface_delay, linkbeat
 from kad.vrrp.keywords.links import InterfaceDelay, Linkbeat
 from kad.vrrp.keywords.routes import RouteLine, RuleLine, route_line, rule_line
@@ -94,7 +95,7 @@ class Statics:
             for each in instances
             for address in (*each.virtual_addresses, *each.excluded_addresses)
         }
-        found: dict[StaticAddress, None] = {}
+        found: dict[tuple[str, str, int], StaticAddress] = {}
         dependents = self.dependents
         for index, line in enumerate(self._words.static_ipaddress):
             place = self._scope.places.of(self._words, "static_ipaddress", index)
@@ -111,8 +112,12 @@ class Statics:
                 self._scope.report.note(place, text)
                 continue
             address = msgspec.structs.replace(line.address, device=device, use_vmac=False)
-            found[StaticAddress(address=address, dependents=dependents.get(line.track_group or "", ()))] = None
-        return tuple(found)
+            same = identity(address, device)
+            if same in found:
+                self._scope.report.note(place, f"static_ipaddress: {found[same].address.address} is listed twice")
+                continue
+            found[same] = StaticAddress(address=address, dependents=dependents.get(line.track_group or "", ()))
+        return tuple(found.values())
 
     def delays(self, instances: Sequence[VrrpInstance]) -> tuple[InterfaceDelay, ...]:
         """interface_up_down_delays, each not so long that a peer would presume the instance dead."""
@@ -163,7 +168,8 @@ class Statics:
         for words in self._words.garp_group:
             named = [words.interface] if words.interface is not None else []
             named += [name for line in words.interfaces for name in line]
-            for name in [name for name in named if name in taken]:
+            twice = [name for name, count in Counter(named).items() if count > 1]
+            for name in [*twice, *(name for name in named if name in taken)]:
                 place = self._scope.places.of(words)
                 self._scope.report.warning(place, f"{name} is in a garp_group already; it is ignored in this one")
             own = tuple(dict.fromkeys(name for name in named if name not in taken))

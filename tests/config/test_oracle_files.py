@@ -1,0 +1,182 @@
+"""kad's -t beside keepalived 2.2.7's, on every file of these tests and on generated ones: the same class of exit code.
+
+Where they differ, kad does better and says so, or keepalived is older or crashes: each such difference has a name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from kad.config.analyzer import Options, analyze
+from kad.config.host import Host, Interface
+from tests.config.generated import a_file
+from tests.config.test_oracle import CLASSES, NEWER, PATIENCE
+
+pytestmark = pytest.mark.lab
+
+NETWORK = f"kad-files-{os.getpid()}"
+AT_ONCE = 4
+
+
+class Difference(NamedTuple):
+    """A kind of file of which the two judge otherwise, and why."""
+
+    name: str
+    theirs: str
+    ours: str
+    text: str
+    """Found in the file."""
+    finding: str = ""
+    """Found among what kad says."""
+
+
+_NEWER = "|".join(sorted(NEWER))
+ALLOWED = [
+    Difference("keepalived looks above for what is tracked", "complaint", "clean", "track_script", "is defined below"),
+    # It has lost a block by the space, and reads what follows as something else.
+    Difference("a space that keepalived does not know", "fatal", "complaint", "\u00a0", "is read as a space"),
+    Difference("such a space in a name, which keepalived keeps", "clean", "complaint", "\u00a0", "is read as a space"),
+    Difference("keywords that 2.2.7 does not know", "complaint", "clean", rf"(?m)^\s*({_NEWER})\b"),
+    Difference("alternatives of includes, which 2.2.7 does not know", "complaint", "clean", "includeb"),
+    Difference("use_vmac with a group, which 2.2.7 does not know", "complaint", "clean", "use_vmac .*group"),
+    Difference("names that no interface can have", "clean", "complaint", "a/b", "cannot be the name of an interface"),
+    Difference("names that no interface can have", "fatal", "complaint", "a/b", "cannot be the name of an interface"),
+    Difference("version 2 with IPv6", "clean", "complaint", "version 2", "version 3 is used"),
+    Difference("a name that TLS cannot ask for", "clean", "complaint", "SSL_GET", "cannot be the name of a server"),
+    Difference("an offset that is no number", "clean", "complaint", "regex_min_offset", "is not a whole number"),
+    Difference("a member of a track_group that 2.4 misses", "clean", "complaint", "track_group", "there is no vrrp_in"),
+    Difference("net_namespace would be ignored", "clean", "complaint", "net_namespace", "network namespace"),
+]
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    missing = [name for name in ("keepalived", "ip", "unshare") if shutil.which(name) is None]
+    if missing or os.geteuid() != 0:
+        pytest.skip(f"needs {' '.join(missing) or 'root'}")
+    with network() as made:
+        yield made
+
+
+@contextlib.contextmanager
+def network() -> Iterator[Host]:
+    """A namespace with the interfaces of tests.config.hosts.a_host() and far, and that as a value for kad."""
+    from kad.linux.host import gather
+
+    subprocess.run(["ip", "netns", "add", NETWORK], check=True)
+    commands = ["link add eth0 type veth peer name far", "link add eth1 type veth peer name away"]
+    commands += ["addr add 192.0.2.2/24 dev eth0", "addr add 198.51.100.2/24 dev eth1"]
+    commands += ["link set eth0 up", "link set eth1 up"]
+    try:
+        for command in commands:
+            subprocess.run(["ip", "-n", NETWORK, *command.split()], check=True)
+        addresses = {"eth0": ("192.0.2.2/24", "fe80::2/64"), "eth1": ("198.51.100.2/24",), "far": (), "away": ()}
+        interfaces = {"lo": Interface(name="lo", index=1, flags=0x8)} | {
+            name: Interface(name=name, index=index, flags=0x1003, addresses=own)
+            for index, (name, own) in enumerate(addresses.items(), 2)
+        }
+        yield replace(gather(), interfaces=interfaces)
+    finally:
+        subprocess.run(["ip", "netns", "del", NETWORK], check=True)
+
+
+def class_of_keepalived(path: Path) -> str | None:
+    """None when it crashed, was ended by a signal, or hung: such a file is left out."""
+    command = ["ip", "netns", "exec", NETWORK, "unshare", "-p", "-f", "--kill-child"]
+    process = subprocess.Popen(
+        [*command, "keepalived", "-t", "-f", str(path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        return CLASSES.get(process.wait(PATIENCE))
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return None
+
+
+def compare(texts: Iterable[str], host: Host, tmp_path: Path) -> tuple[int, set[str], list[str]]:
+    """How many files both judged, which differences were met, and the files of differences that are not allowed."""
+    paths = []
+    for number, text in enumerate(texts):
+        path = tmp_path / f"{number}.conf"
+        path.write_text(text, newline="")
+        paths.append(path)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        verdicts = list(pool.map(class_of_keepalived, paths))
+    judged, met, unknown = 0, set(), []
+    for path, theirs in zip(paths, verdicts, strict=True):
+        if theirs is None:
+            continue
+        judged += 1
+        analysis = analyze(str(path), host, Options(test=True))
+        ours = CLASSES[analysis.exit_code]
+        if ours == theirs:
+            continue
+        text, said = path.read_text(), "\n".join(one.text for one in analysis.diagnostics)
+        names = [
+            each.name
+            for each in ALLOWED
+            if (each.theirs, each.ours) == (theirs, ours)
+            and re.search(each.text, text)
+            and re.search(each.finding, said)
+        ]
+        met |= set(names)
+        if not names:
+            unknown.append(f"keepalived: {theirs}, kad: {ours}\n{said}\n{text}")
+    return judged, met, unknown
+
+
+def texts_of_the_tests() -> list[str]:
+    """Every text among the parameters of the tests of this folder that looks like a configuration."""
+    looks = re.compile(
+        r"(?m)^(vrrp_|virtual_server|global_defs|static_|track_|bfd_|garp_|linkbeat|interface_|net_|\$|~)"
+    )
+    found: dict[str, None] = {}
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        if "oracle" in path.name or path.stem == "test_extremes":
+            continue
+        module = importlib.import_module(f"tests.config.{path.stem}")
+        for _, function in inspect.getmembers(module, inspect.isfunction):
+            for mark in getattr(function, "pytestmark", ()):
+                for row in mark.args[1] if mark.name == "parametrize" else ():
+                    for value in row if isinstance(row, tuple) else (row,):
+                        if isinstance(value, str) and "\n" in value and looks.search(value):
+                            found[value] = None
+    return list(found)
+
+
+def test_the_files_of_these_tests(host: Host, tmp_path: Path) -> None:
+    texts = texts_of_the_tests()
+    assert len(texts) > 180
+    judged, _, unknown = compare(texts, host, tmp_path)
+    assert not unknown, "\n".join(unknown)
+    assert judged > len(texts) * 0.95
+
+
+def test_generated_files(host: Host, tmp_path: Path) -> None:
+    judged, met, unknown = compare([a_file(seed) for seed in range(300)], host, tmp_path)
+    assert not unknown, "\n".join(unknown)
+    assert judged > 295
+    # What is allowed is met, so that the list does not outgrow the files.
+    assert met == {each.name for each in ALLOWED[:3]}
+
+
+def test_a_file_is_the_same_each_time() -> None:
+    assert a_file(7) == a_file(7) != a_file(8)
