@@ -168,8 +168,6 @@ class Room:
         before = {instance.name: instance for instance in self.instances}
         goes_on = successions([instance.configuration for instance in self.instances], new.instances)
         first = generation == 1 and not self._earlier
-        if first:
-            self._born_at = self._mux.now()
         devices = [device for configuration in new.instances for device in configuration.devices]
         self._devices.want(devices)
         kept = frozenset(goes_on.values())
@@ -197,7 +195,7 @@ class Room:
         self._course.follow(settled)
         self._conversations.log_unknown = new.log_unknown_vrids
         if first or self._starts_at is not None:
-            self._delay_startup(new)
+            self._delay_startup(new, begins=first)
         self._promote()
         self._link_states.follow(new.link_delays, new.polled_links)
         self._conversations.arrange(self.network, self.instances)
@@ -233,9 +231,11 @@ class Room:
             faults = {member.name: verdicts[member.name].faults | member.own_faults for member in members}
             group.foresee(faults, {name for name, verdict in verdicts.items() if verdict.pending})
 
-    def _delay_startup(self, new: VrrpSlice) -> None:
-        """The delays count from the start of this process and from the boot, also when a reload changes them."""
+    def _delay_startup(self, new: VrrpSlice, *, begins: bool) -> None:
+        """The delays count from the first configuration and from the boot, also when a reload changes them."""
         now = self._mux.now()
+        if begins:
+            self._born_at = now
         booted_at = now - time.clock_gettime(time.CLOCK_BOOTTIME)
         starts_at = max(self._born_at + new.startup_delay, booted_at + new.delay_after_boot)
         if starts_at > now:
