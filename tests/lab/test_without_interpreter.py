@@ -26,6 +26,7 @@ virtual_server 192.0.2.9 80 {{
     real_server 192.0.2.20 80 {{
         notify_up "{SCRIPT} notify_up"
         MISC_CHECK {{
+            misc_timeout 5
             misc_path "{SCRIPT} misc_path 'two words'"
         }}
     }}
