@@ -29,6 +29,7 @@ from kad.scheduling import Scheduling
 from kad.supervision import EXIT_NO_PERMISSION, EXIT_OK, EXIT_SOFTWARE
 
 if TYPE_CHECKING:
+    from kad.last_release import LastRelease
     from kad.mux import Mux
 
 _IGNORED_SIGNALS = (
@@ -124,12 +125,15 @@ class Child:
         self._mux = Mux(page)
         self._channel = channel
         self._room = factory(self._mux, self.say, log)
+        self._last_release: LastRelease | None = None
         self._started, self._born_at = time.time(), time.monotonic()
         self._generation = 0
         self._leaving = False
         self._obeyed = 0
         self._collector = Collector()
         self.status = EXIT_OK
+        self.is_unconfigured_orphan = False
+        """Its parent is gone before it was given anything: what the life before it held is still there."""
 
     def run(self) -> int:
         """Serve until told to stop; returns the exit status."""
@@ -206,10 +210,19 @@ class Child:
                 self._room.tell_all()
             case messages.SnapshotWanted() as wanted:
                 self._tell_snapshot(wanted.number, self._snapshot(wanted))
+            case messages.VrrpProcess() as told:
+                self._take_vrrp_process(told)
             case messages.Stop(release=release, handover=handover):
                 self._leave(self._room.stop(release, handover))
             case message:
                 self._room.receive(message)
+
+    def _take_vrrp_process(self, told: messages.VrrpProcess) -> None:
+        if self._last_release is None:
+            from kad.last_release import LastRelease
+
+            self._last_release = LastRelease(self._mux, self._log)
+        self._last_release.take(told, self._channel.descriptors.popleft() if told.pid else None)
 
     def _prepare(self, generation: int) -> None:
         descriptor = self._channel.descriptors.popleft()
@@ -249,7 +262,15 @@ class Child:
     def _orphaned(self) -> None:
         if not self._leaving:
             self._log.error("the parent process is gone: leaving")
-            self._leave(self._room.orphaned())
+            self.is_unconfigured_orphan = not self._generation
+            self._leave(self._orphan_leaves())
+
+    async def _orphan_leaves(self) -> None:
+        release = self._last_release
+        waiting = self._mux.start(release.orphaned()) if release is not None else None
+        await self._room.orphaned()
+        if waiting is not None:
+            await waiting
 
     def _leave(self, farewell: Coroutine[Any, Any, None]) -> None:
         if self._leaving:
@@ -295,10 +316,12 @@ def live(
     page: Page,
     trace: int,
     before: Callable[[], None] | None = None,
+    unconfigured_orphan: Callable[[], None] | None = None,
 ) -> NoReturn:
     """What a freshly forked process does until it exits; `capabilities` None keeps every privilege.
 
-    `before` is done while it still has them all.
+    `before` is done while it still has them all, `unconfigured_orphan` at the end of a child whose parent was gone
+    before it had given it anything.
 
     TRACE_SIGNAL makes it write to `trace` where it is, even from inside an endless loop.
     """
@@ -316,7 +339,10 @@ def live(
             before()
         if capabilities is not None:
             privilege.drop_to((*capabilities, *scheduling.capabilities), UNPRIVILEGED_USER)
-        status = Child(name, channel, factory, log, page).run()
+        served = Child(name, channel, factory, log, page)
+        status = served.run()
+        if served.is_unconfigured_orphan and unconfigured_orphan is not None:
+            unconfigured_orphan()
     except BadFrame as error:
         log.error(f"the parent sent rubbish: {error}")
     except Refused as error:

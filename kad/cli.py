@@ -390,7 +390,10 @@ def _watch(
     from kad import watchdog
     from kad.linux.process import set_title
 
-    pid_file.write(os.getpid())
+    try:
+        pid_file.write(os.getpid())
+    except OSError as error:
+        log.error(f"pid file {pid_file.path}: {error.strerror}")
     set_title("kad")
     files = {
         "vrrp": options.vrrp_pid or directory / "vrrp.pid",

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, cast
 from kad import child, messages
 from kad.linux import channel as unix
 from kad.linux.channel import Channel
-from kad.linux.memory import write_memory_file
+from kad.linux.memory import read_memory_file, write_memory_file
 from kad.linux.packet_sockets import PacketSockets
 from kad.linux.privilege import Capability
 from kad.linux.process import set_title
@@ -349,8 +349,14 @@ def _close_all_but(kept: set[int]) -> None:
                 continue
 
 
-def fork_member(member: Member, log: Logger, process_title: str | None, scheduling: Scheduling) -> None:
-    """Start a life of this child. Raises OSError."""
+def fork_member(
+    member: Member, log: Logger, process_title: str | None, scheduling: Scheduling, held: int | None = None
+) -> None:
+    """Start a life of this child. Raises OSError.
+
+    `held` is a memory file with what the life before it held (vrrp): should the parent be gone before this life is
+    given anything, it releases that and leaves.
+    """
     kind = member.kind
     if kind.keeps and member.kept is None:
         # What the parent cannot have the child cannot either, and says so.
@@ -375,10 +381,14 @@ def fork_member(member: Member, log: Logger, process_title: str | None, scheduli
             page=member.page,
             trace=writer,
             before=before,
+            unconfigured_orphan=partial(_release_held, held, own_log) if held is not None else None,
         )
 
+    kept = {writer, *(member.kept.filenos() if member.kept is not None else ())}
+    if held is not None:
+        kept.add(held)
     try:
-        birth = fork(live, frozenset({writer, *(member.kept.filenos() if member.kept is not None else ())}))
+        birth = fork(live, frozenset(kept))
     except OSError:
         os.close(reader)
         raise
@@ -389,6 +399,10 @@ def fork_member(member: Member, log: Logger, process_title: str | None, scheduli
     member.is_refused = False
     member.configured_generation = None
     member.scheduling = scheduling
+
+
+def _release_held(held: int, log: Logger) -> None:
+    _named("kad.last_release:release_here")(read_memory_file(held), None, log)
 
 
 def fork_analyzer(analyze: Callable[[], tuple[messages.Analyzed, dict[str, bytes]]], log: Logger) -> Birth:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +27,19 @@ class LeftBehind:
         self._watchdog = watchdog
         self._table = watchdog.options.runtime_directory / _TABLE
         self._memory = watchdog.options.runtime_directory / _MEMORY
-        self._earlier = _read(self._table)
-        self._earlier_memory = _read(self._memory) or b""
+        self._earlier = self._read(self._table)
+        self._earlier_memory = self._read(self._memory) or b""
         self._heir = False
+
+    def _read(self, path: Path) -> bytes | None:
+        """None: it is not there, or cannot be read."""
+        try:
+            return read_file(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._watchdog.log.error(f"{path}: {error.strerror}: what an earlier daemon left is not known")
+            return None
 
     def appoint(self, slices: dict[str, int]) -> None:
         """Where no virtual server is configured any more, an ipvs process lives until what was left is gone."""
@@ -78,9 +87,3 @@ class LeftBehind:
             replace_file(path, content)
         except OSError as error:
             self._watchdog.log.warning(f"{path}: {error.strerror}")
-
-
-def _read(path: Path) -> bytes | None:
-    with suppress(OSError):
-        return read_file(path)
-    return None

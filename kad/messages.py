@@ -254,6 +254,19 @@ class Resume(Message, frozen=True, kw_only=True):
     routers: tuple[Earlier, ...]
 
 
+class VrrpProcess(Message, frozen=True, kw_only=True):
+    """Parent to runner: the vrrp process that lives, and in the memory file that comes along what it may hold.
+
+    The runner releases that when the process dies and the parent does not say soon that it sees to it.
+    """
+
+    KIND: ClassVar[int] = 48
+    pid: int = 0
+    """0: none lives, the parent sees to what it held, and no memory file comes along."""
+    pid_file: str = ""
+    """Of the daemon: another one that runs has locked it."""
+
+
 class HostBefore(Message, frozen=True, kw_only=True):
     """vrrp to its next life: what it changed of the host, as it was before."""
 

@@ -6,25 +6,20 @@ one that ran when the whole daemon died.
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import time
-import traceback
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING
 
 from kad import family, messages
-from kad.child import UNPRIVILEGED_USER
 from kad.family import KINDS, Birth
-from kad.linux import privilege
+from kad.last_release import release
 from kad.linux.memory import read_memory_file, write_memory_file
-from kad.linux.process import set_title
 from kad.linux.runtime_directory import read_file, remove_file, replace_file
 from kad.linux.spawn import reap
-from kad.log import Logger
 from kad.model.program_end import shell_status
-from kad.supervision import EXIT_OK, EXIT_SOFTWARE, describe
+from kad.supervision import EXIT_OK, describe
 
 if TYPE_CHECKING:
     from kad.watchdog import Watchdog
@@ -68,6 +63,16 @@ class Sweep:
             replace_file(self._memory, read_memory_file(current.slices["vrrp"]))
         except OSError as error:
             self._watchdog.log.warning(f"{self._memory}: {error.strerror}")
+        self.tell_runner()
+
+    def tell_runner(self) -> None:
+        """Which vrrp process lives, for the case that it dies and this process cannot see to what it held."""
+        vrrp, held = self._watchdog.members["vrrp"], self.held
+        message, descriptor = messages.VrrpProcess(), None
+        if vrrp.pid is not None and held is not None:
+            message = messages.VrrpProcess(pid=vrrp.pid, pid_file=str(self._watchdog.pid_file.path))
+            descriptor = held
+        self._watchdog.send(self._watchdog.members["runner"], message, descriptor)
 
     def forget(self) -> None:
         """The daemon ends in order, and holds nothing."""
@@ -78,10 +83,14 @@ class Sweep:
         """At the start: let go of what a daemon that was killed left behind, then go on."""
         try:
             descriptor = write_memory_file("left behind", read_file(self._memory))
-        except OSError:
+        except FileNotFoundError:
             then()
             return
-        self._watchdog.log.info("an earlier life did not end in order: letting go of what it held")
+        except OSError as error:
+            self._watchdog.log.error(f"{self._memory}: {error.strerror}: what an earlier life held is not known")
+            then()
+            return
+        self._watchdog.log.info(f"an earlier life did not end in order: letting go of what it held ({self._memory})")
         self._then = then
         forked = self._fork(descriptor, None)
         os.close(descriptor)
@@ -132,7 +141,7 @@ class Sweep:
         return max(spoke_at + _MISSED_AFTER * state.advertisement_interval, self._not_before)
 
     def _let_go(self, names: frozenset[str]) -> None:
-        watchdog, held = self._watchdog, self._held
+        watchdog, held = self._watchdog, self.held
         kept = watchdog.stopping and not watchdog.options.release_at_stop
         if not names or kept or held is None:
             self._orphans = {name: state for name, state in self._orphans.items() if name not in names}
@@ -144,14 +153,14 @@ class Sweep:
 
     def _let_go_of_everything(self) -> None:
         """Also of what no instance holds as MASTER: devices, filters, static addresses."""
-        watchdog, held = self._watchdog, self._held
+        watchdog, held = self._watchdog, self.held
         self._orphans = {}
         if watchdog.options.release_at_stop and held is not None:
             watchdog.log.warning("there will be no other vrrp process: letting go of what it held")
             self._fork(held, None)
 
     @property
-    def _held(self) -> int | None:
+    def held(self) -> int | None:
         """The vrrp part of the configuration that the dead process ran."""
         current = self._watchdog.reload.current
         return current.slices.get("vrrp", self._last) if current is not None else self._last
@@ -160,7 +169,9 @@ class Sweep:
         """False when this host has no process left for it; it is tried again."""
         log = self._watchdog.log.named(KINDS["vrrp"].ident)
         try:
-            self._birth = family.fork(lambda end: _sweep(descriptor, names, log), frozenset({descriptor}))
+            self._birth = family.fork(
+                lambda _end: release(read_memory_file(descriptor), names, log), frozenset({descriptor})
+            )
         except OSError as error:
             self._watchdog.log.error(f"cannot start the process that lets go of addresses: {error.strerror}")
             self._not_before = time.monotonic() + _RETRY
@@ -184,25 +195,3 @@ class Sweep:
         if then is not None:
             then()
         self._watchdog.go_on_stopping()
-
-
-def _sweep(descriptor: int, names: frozenset[str] | None, log: Logger) -> NoReturn:
-    """In the new process."""
-    status = EXIT_SOFTWARE
-    try:
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        set_title("kad: sweep")
-        privilege.drop_to(KINDS["vrrp"].capabilities or (), UNPRIVILEGED_USER)
-        let_go = cast(Callable[[bytes, frozenset[str] | None, Logger], None], _find("kad.vrrp.process", "let_go"))
-        let_go(read_memory_file(descriptor), names, log)
-        status = EXIT_OK
-    except BaseException:
-        log.error(traceback.format_exc())
-    finally:
-        os._exit(status)
-
-
-def _find(module: str, name: str) -> object:
-    return getattr(importlib.import_module(module), name)

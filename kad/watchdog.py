@@ -89,7 +89,7 @@ class Watchdog:
     def __init__(self, options: Options, log: Logger, pid_file: PidFile) -> None:
         self.options = options
         self.log = log
-        self._pid_file = pid_file
+        self.pid_file = pid_file
         self._poll = Poll()
         self._deadlines: Deadlines[Supervision] = Deadlines()
         self.members = {name: Member(kind) for name, kind in KINDS.items()}
@@ -116,8 +116,7 @@ class Watchdog:
             identity(child.UNPRIVILEGED_USER, None)
         except LookupError:
             self.log.info(f"there is no user {child.UNPRIVILEGED_USER}: children keep their user, with less to do")
-        listener = control.listen(self.options.runtime_directory)
-        self.watch(listener, lambda: self.inquiries.accept(listener))
+        listener = self._listen()
         try:
             self.reload.analyze()
             self._preload()
@@ -129,6 +128,17 @@ class Watchdog:
             raise
         self._clean_up(listener)
         return self._status
+
+    def _listen(self) -> socket.socket | None:
+        """None: there is no room for it, or the place cannot be written; the service goes on without."""
+        try:
+            listener = control.listen(self.options.runtime_directory)
+        except OSError as error:
+            path = control.socket_path(self.options.runtime_directory)
+            self.log.error(f"control socket {path}: {error.strerror}: nobody can ask this daemon anything")
+            return None
+        self.watch(listener, lambda: self.inquiries.accept(listener))
+        return listener
 
     def close(self) -> None:
         """Let go of what it waits with."""
@@ -248,7 +258,9 @@ class Watchdog:
         if member.channel is None:
             return
         try:
-            member.channel.send(frame, state=state, descriptor=descriptor)
+            # What waits may leave after the caller has closed its descriptor.
+            own = os.dup(descriptor) if descriptor is not None else None
+            member.channel.send(frame, state=state, descriptor=own, given=True)
         except ChannelFull as error:
             self._kill(member, f"it does not read what it is sent ({error})")
             return
@@ -447,7 +459,9 @@ class Watchdog:
         configuration = self.reload.configuration_for(member.name)
         titles = configuration.watchdog.process_names if configuration else {}
         try:
-            family.fork_member(member, self.log, titles.get(member.name), self.reload.scheduling(member.name))
+            scheduling = self.reload.scheduling(member.name)
+            held = self.sweep.held if member.name == "vrrp" else None
+            family.fork_member(member, self.log, titles.get(member.name), scheduling, held)
         except OSError as error:
             self.log.error(f"cannot start the {member.name} process: {error.strerror}")
             self.supervise(member, supervision.Died(EXIT_SOFTWARE))
@@ -469,6 +483,8 @@ class Watchdog:
             if earlier:
                 self.send(member, messages.Resume(routers=earlier))
             self.reload.send_prepare(member, configuration)
+        if member.name in ("vrrp", "runner"):
+            self.sweep.tell_runner()
 
     def _write_child_pid(self, member: Member) -> None:
         path = self.options.child_pid_files[member.name]
@@ -496,6 +512,8 @@ class Watchdog:
             self.options.child_pid_files[member.name].unlink()
         if member.name == "vrrp" and not (member.supervision.phase is Phase.STOPPING and status == EXIT_OK):
             self.sweep.begin(self.inquiries.states)
+        if member.name == "vrrp":
+            self.sweep.tell_runner()
         self.inquiries.lose(member.name)
         self.reload.child_died(member)
         if not self.options.respawn and not self.stopping and not member.supervision.is_sent_away:
@@ -553,12 +571,13 @@ class Watchdog:
 
         self.run_program(words.shutdown_script, words.shutdown_script_timeout, end)
 
-    def _clean_up(self, listener: socket.socket) -> None:
-        listener.close()
+    def _clean_up(self, listener: socket.socket | None) -> None:
+        if listener is not None:
+            listener.close()
         self.inquiries.guard_by(None)
         self.sweep.forget()
         self.left_behind.forget()
         with contextlib.suppress(OSError):
             control.socket_path(self.options.runtime_directory).unlink()
-        self._pid_file.remove()
+        self.pid_file.remove()
         self.log.info(f"Stopped kad v{VERSION}")

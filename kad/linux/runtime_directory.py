@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from errno import EPERM
+from errno import EFBIG, EINVAL, EPERM
 from pathlib import Path
 
 from kad.linux.refused import Refused, refusing
 
+_LARGEST = 256 * 1024 * 1024
 _SHARED = ("/", "/tmp", "/var/tmp", "/run", "/dev/shm")
 """These must stay open to all."""
 
@@ -19,9 +20,13 @@ def replace_file(path: Path, content: bytes) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
-        file.write(content)
-    unfinished.rename(path)
+    try:
+        with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
+            file.write(content)
+        unfinished.rename(path)
+    except OSError:
+        remove_file(unfinished)
+        raise
 
 
 def remove_file(path: Path) -> None:
@@ -31,8 +36,14 @@ def remove_file(path: Path) -> None:
 
 
 def read_file(path: Path) -> bytes:
-    """Of the folder itself: no link is followed. Raises OSError."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb") as file:
+    """Of the folder itself: no link is followed, and no FIFO waited for. Raises OSError."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(EINVAL, "it is no regular file", str(path))
+        if found.st_size > _LARGEST:
+            raise OSError(EFBIG, "it is too large", str(path))
         return file.read()
 
 

@@ -33,7 +33,14 @@ def test_what_a_hard_death_leaves_stops_no_new_start(pair: Pair) -> None:
     lab.wait_holder(VIP, a, seconds=5)
     daemon.kill()
     folder = a.files / "run" / "kad"
-    assert {path.name for path in folder.iterdir()} == {"control", "kad.pid", "vrrp.pid", "runner.pid", "vrrp.left"}
+    assert {path.name for path in folder.iterdir()} == {
+        "control",
+        ".kad.pid.lock",
+        "kad.pid",
+        "vrrp.pid",
+        "runner.pid",
+        "vrrp.left",
+    }
     assert lab.holders(VIP) == {"a"}
     # Its number may belong to somebody else by now.
     (folder / "kad.pid").write_text("1\n")

@@ -262,9 +262,10 @@ class Room:
         """What the daemon before this one served is ours; a table that it cannot have made is not."""
         try:
             earlier = msgspec.msgpack.decode(left.slice, type=IpvsSlice)
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError) as error:
+            self._log.error(f"what the daemon before this one served cannot be understood: {error}")
             return
-        with suppress(msgspec.DecodeError):
+        with suppress(ValueError, RecursionError):
             told = msgspec.msgpack.decode(left.memory, type=IpvsMemory)
             if not self._memory.flushed:
                 # lvs_flush is for each daemon anew.

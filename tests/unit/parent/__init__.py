@@ -87,7 +87,9 @@ class Parent:
         self.listener = control.listen(folder)
         self.watchdog.watch(self.listener, lambda: self.watchdog.inquiries.accept(self.listener))
 
-    def fork_member(self, member: Member, log: Logger, title: str | None, scheduling: Scheduling) -> None:
+    def fork_member(
+        self, member: Member, log: Logger, title: str | None, scheduling: Scheduling, held: int | None
+    ) -> None:
         """In place of family.fork_member."""
         member.page.clear()
         self.lives[member.name].append(Impostor(member))
