@@ -87,8 +87,9 @@ def sent_v6(priority: int = 100, **changes: Any) -> bytes:
 def _built(configuration: VrrpInstance, source: str, priority: int) -> bytes:
     router = Instance(configuration, 0.0)
     router.source = source
-    segment = SimpleNamespace(link=SimpleNamespace(index=1))
-    ours: Any = SimpleNamespace(_mouth=lambda _: SimpleNamespace(segment=segment))
+    segment: Any = SimpleNamespace(link=SimpleNamespace(index=1))
+    router.segment = segment
+    ours: Any = SimpleNamespace()
     with patch.object(conversations, "Datagram", lambda payload, _: payload):
         (payload,) = conversations.Conversations._build(ours, router, priority)
     assert isinstance(payload, bytes)
