@@ -219,7 +219,8 @@ class Why:
             ("succeeded", configured.get("rise", 1)) if details["value"] else ("failed", configured.get("fall", 1))
         )
         text = f"{name} {verb}{_times(times)}: {details['reason']} (at {at})"
-        output = " ".join(details.get("output", "").split())
+        # An end of line may have been escaped for the terminal.
+        output = " ".join(details.get("output", "").replace("\\n", " ").split())
         return f"{text}, and printed: {output}" if output and output not in text else text
 
     def _clock(self, when: float) -> str:
