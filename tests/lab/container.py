@@ -24,14 +24,16 @@ def container(lab: Lab, name: str) -> Container:
 def give(
     pair: Container, interface: str, address: str, *, kind: tuple[str, ...] = ("macvlan", "mode", "bridge"), same: bool
 ) -> None:
-    """The container gets an interface on its host's card; `same`: with the index that the card has on the host."""
+    """The container gets an interface on its host's card; `same`: its first one, with the card's index on the host."""
     host, node = pair
     (card,) = host.ip("link", "show", "eth0")
-    index = card["ifindex"] if same else card["ifindex"] + 100
-    words = ["nsenter", "-t", str(host.first_process), "-n", "ip", "link", "add", interface, "index", str(index)]
+    # Linux 6.1 takes the index for that of an interface of the host; the first one of a namespace comes to it anyway.
+    numbered = () if same else ("index", str(card["ifindex"] + 100 + len(node.ip("link", "show"))))
+    words = ["nsenter", "-t", str(host.first_process), "-n", "ip", "link", "add", interface, *numbered]
     words += ["link", "eth0", "netns", str(node.first_process), "type", *kind]
     subprocess.run(words, check=True, env=environment())
     node.run("ip", "addr", "add", address, "brd", "+", "dev", interface)
     node.run("ip", "link", "set", interface, "up")
     (made,) = node.ip("link", "show", interface)
-    assert (made["ifindex"], made["link_index"]) == (index, card["ifindex"])
+    assert made["link_index"] == card["ifindex"]
+    assert (made["ifindex"] == card["ifindex"]) == same

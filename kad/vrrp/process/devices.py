@@ -83,8 +83,12 @@ class Devices:
         at: Callable[[float, Callable[[], object]], None],
         read_network: Callable[[], object],
         retries: Retries,
+        keep_pace: Callable[[], None],
     ) -> None:
-        """`at` calls back at a moment; `read_network` is called soon after the network became another one."""
+        """`at` calls back at a moment; `read_network` is called soon after the network became another one.
+
+        `keep_pace` is called in the midst of much work.
+        """
         self._mux = mux
         self._log = log
         self._network = network
@@ -102,6 +106,7 @@ class Devices:
         self._unset: set[str] = set()
         """Devices that lack a setting, a note or their own address: they are prepared once more."""
         self._retries = retries
+        self._keep_pace = keep_pace
 
     @property
     def wanted(self) -> list[VirtualDevice]:
@@ -236,6 +241,8 @@ class Devices:
                 self._retries.forget(of_interface(device.name))
             elif self._not_before.get(device.name, 0.0) <= now:
                 self._settle(device, self._have(device, base))
+                # The kernel may take long for each of many.
+                self._keep_pace()
         if self._wanted and self._network.catch_up():
             self._at(now, self._read_network)
 

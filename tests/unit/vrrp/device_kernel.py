@@ -99,6 +99,7 @@ class DeviceKernel(Network):
             lower = (base.lower, base.lower_elsewhere)
         self._next += 1
         self.made += 1
+        self.takes()
         link = Link(
             index=self._next,
             name=name,

@@ -147,6 +147,23 @@ class TestReload:
         assert house.kernel.made == 12
 
 
+def test_adverts_leave_while_many_devices_are_made(house: DeviceHouse) -> None:
+    plain = instance(
+        name="plain", virtual_router_id=9, virtual_addresses=(VirtualAddress(address="10.77.0.9", prefix=24),)
+    )
+    house.commit(plain)
+    house.run(4)
+
+    def take() -> None:
+        house.mux.time += 0.3
+
+    house.kernel.takes = take
+    segment, begin = house.segment(), house.mux.now()
+    house.commit(plain, *twelve("vrrp"))
+    sent = [moment for moment in segment.moments if moment >= begin]
+    assert (house.mux.now() - begin, len(sent)) == (pytest.approx(3.6), 3)
+
+
 class TestRival:
     """Something else has the virtual MAC on the same interface."""
 
