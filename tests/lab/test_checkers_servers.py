@@ -131,7 +131,7 @@ NGINX_CHECKS: list[Row] = [
     (http("virtualhost other.example"), (False, "HTTP status 404")),
     (http("virtualhost other.example", url("path /\nstatus_code 400-404")), (True, "HTTP status 404")),
     (http("", url('path /\nregex "from NGINX$"\nregex_options caseless multiline')), (True, "regex matches")),
-    (http("", url('path /\nregex "apache"')), (False, "regex does not match")),
+    (http("", url('path /\nregex "apache"')), (False, 'regex "apache" does not match; the body begins')),
     (http("", url("path /private/")), (False, "HTTP status 401")),
     (http("basic_auth me my secret", url("path /private/")), (True, "HTTP status 200")),
     (http("method HEAD"), (True, "HTTP status 200")),
