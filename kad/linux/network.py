@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 from kad.linux.address import Address, dump_addresses, parse_address
 from kad.linux.link import Link, dump_links, parse_link
 from kad.linux.netlink import RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK, Message, Netlink, Overrun
+from kad.linux.refused import Refused
 from kad.vrrp.keywords import NetlinkBuffers
 
 
@@ -110,8 +112,14 @@ class Network:
         return any(each == address for known in self._addresses.values() for each, _ in known)
 
     def request(self, batch: list[bytes]) -> list[int]:
-        """Put prebuilt messages to the kernel; the errno of each, 0 when it did what was asked."""
-        return self._commands.request(batch)
+        """Put prebuilt messages to the kernel; the errno of each, 0 when it did what was asked.
+
+        Where the socket itself fails, none counts as done: to ask again for what was done is harmless.
+        """
+        try:
+            return self._commands.request(batch)
+        except Refused as refused:
+            return [refused.errno or errno.EIO] * len(batch)
 
     def catch_up(self) -> bool:
         """Know by now what the last requests changed; read() tells of it later. Whether there is anything to tell."""

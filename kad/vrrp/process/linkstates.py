@@ -8,6 +8,7 @@ from functools import partial
 from kad.linux.link import Link
 from kad.linux.linkbeat import Linkbeat
 from kad.linux.network import Network
+from kad.linux.refused import Refused
 from kad.log import Logger
 from kad.mux import Mux
 from kad.vrrp.keywords import links
@@ -51,6 +52,7 @@ class LinkStates:
         self._steady: dict[str, _Steady] = {}
         self._linkbeat: Linkbeat | None = None
         self._polls = False
+        self._complained = ""
 
     def follow(self, delays: Iterable[links.InterfaceDelay], polled: Iterable[links.Linkbeat]) -> None:
         """From now on these."""
@@ -127,8 +129,9 @@ class LinkStates:
         if link is None or link.kind in _BY_NETLINK_ALONE:
             self._kinds.pop(name, None)
             return known is not None
-        if self._linkbeat is None:
-            self._linkbeat = Linkbeat()
+        if self._linkbeat is None and not self._open():
+            return known is not None
+        assert self._linkbeat is not None
         kind = self._kinds.get(name)
         if kind is None:
             kind = self._linkbeat.find(name, self._polled[name])
@@ -142,6 +145,17 @@ class LinkStates:
         if beat is not None:
             self._beats[name] = beat
         return known != beat
+
+    def _open(self) -> bool:
+        """Whether there is a socket to ask by; without one netlink counts, and a second later it is tried again."""
+        try:
+            self._linkbeat = Linkbeat()
+        except Refused as refused:
+            if str(refused) != self._complained:
+                self._complained = str(refused)
+                self._log.warning(f"interfaces cannot be asked for their links: {refused}")
+            return False
+        return True
 
     def _poll(self) -> None:
         if not self._polled:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kad.linux.address import Address, encode_add, encode_delete, parse_address
 from kad.linux.link import Elsewhere, parse_link
 from kad.linux.netlink import Message, Netlink, Overrun, attribute, attributes, message, messages
+from kad.linux.network import Network
 from kad.linux.refused import Refused
 
 
@@ -276,3 +277,13 @@ def test_a_dump_that_the_kernel_refuses() -> None:
     assert refused.value.what == "netlink dump"
     assert refused.value.errno == errno.EOPNOTSUPP
     netlink.close()
+
+
+def test_where_the_socket_fails_no_request_counts_as_done() -> None:
+    class Commands:
+        def request(self, batch: list[bytes]) -> list[int]:
+            raise Refused("netlink request", errno.ENOBUFS)
+
+    network = object.__new__(Network)
+    network._commands = Commands()  # type: ignore[assignment]
+    assert network.request([b"a", b"b"]) == [errno.ENOBUFS, errno.ENOBUFS]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from kad.linux.network import AddressChanged, LinkChanged
+from kad.linux.refused import Refused
 from kad.track.items import TrackItem
 from kad.vrrp.events import State
 from kad.vrrp.keywords import VrrpInstance
@@ -161,3 +164,21 @@ class TestSource:
         house.network.held[9] = [source]
         house.tell(AddressChanged(source, gone=False))
         assert one.router.state is State.BACKUP
+
+
+def test_without_a_socket_to_ask_by_netlink_counts(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, refuses = Answers(), True
+    answers.beats["eth0", "MII"] = False
+
+    def open_linkbeat() -> Answers:
+        if refuses:
+            raise Refused("linkbeat socket", errno.ENOMEM)
+        return answers
+
+    monkeypatch.setattr(linkstates, "Linkbeat", open_linkbeat)
+    master(house, instance(), polled_links=(Linkbeat(name="eth0", kind=None),))
+    complaint = "interfaces cannot be asked for their links: linkbeat socket: Cannot allocate memory"
+    assert house.lines.count(complaint) == 1
+    refuses = False
+    house.run(1.1)
+    assert house.instances[0].router.state is State.FAULT
