@@ -59,6 +59,9 @@ OTHERWISE = NEWER | {
     "vrrp_iptables",
     "smtp_server",
     "process_name",
+    # kad refuses them while they have no effect.
+    "net_namespace",
+    "net_namespace_ipvs",
     # It crashes without a name, or without a url.
     "bfd_instance",
     "neighbor_ip",
