@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from kad.linux.spawn import reap, spawn
+from kad.model.program_end import Exited
 from tests.lab.namespaces import environment
 
 pytestmark = pytest.mark.lab
@@ -168,7 +169,7 @@ def test_a_program_of_another_user(user: str | None, group: str | None, uid: int
     assert numbers == [str(uid), str(uid), str(gid), str(gid), str(gid), str(spawned.pid)]
     assert (capabilities == f"CapEff:{NOTHING}") == (uid != 0)
     assert select.select([spawned.pidfd], [], [], 10)[0]
-    assert reap(spawned.pidfd) == 0
+    assert reap(spawned.pidfd) == Exited(0)
     os.close(spawned.pidfd)
 
 
@@ -180,7 +181,7 @@ def test_supplementary_groups_when_wanted() -> None:
     with os.fdopen(spawned.output_fd) as output:
         assert output.read() == f"{pwd.getpwnam('games').pw_gid}\n"
     assert select.select([spawned.pidfd], [], [], 10)[0]
-    assert reap(spawned.pidfd) == 0
+    assert reap(spawned.pidfd) == Exited(0)
     os.close(spawned.pidfd)
 
 
