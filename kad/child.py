@@ -21,6 +21,7 @@ from kad.linux.channel import Channel, ChannelLost
 from kad.linux.memory import read_memory_file, write_memory_file
 from kad.linux.process import set_title
 from kad.linux.refused import Refused
+from kad.linux.seccomp import refuse_signals_and_tracing
 from kad.log import Logger
 from kad.messages import BadFrame, Frame, Message
 from kad.model.problem import Problem
@@ -304,6 +305,15 @@ def _is_permission(error: object) -> bool:
     return isinstance(error, OSError | Refused) and error.errno in (EPERM, EACCES)
 
 
+def _give_up_signals(log: Logger) -> None:
+    """Children are apart from one another, although they may have one user."""
+    try:
+        if not refuse_signals_and_tracing():
+            log.info("system calls that signal or trace are not refused on this machine")
+    except Refused as refused:
+        log.warning(f"children can signal and trace each other: {refused}")
+
+
 def live(
     name: str,
     channel: Channel,
@@ -339,6 +349,7 @@ def live(
             before()
         if capabilities is not None:
             privilege.drop_to((*capabilities, *scheduling.capabilities), UNPRIVILEGED_USER)
+            _give_up_signals(log)
         served = Child(name, channel, factory, log, page)
         status = served.run()
         if served.is_unconfigured_orphan and unconfigured_orphan is not None:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from kad.linux.privilege import is_confined
+
 LOOK = frozenset({"dump", "status"})
 ACT = frozenset({"reload", "stop", "configuration", "drain", "undrain"})
 """The configuration holds passwords."""
@@ -84,8 +86,10 @@ def peer_of(connection: socket.socket) -> Peer:
 
 
 def may(peer: socket.socket, verb: str) -> bool:
-    """Whether the process at the other end may ask that."""
-    _, uid, gid = peer_of(peer)
+    """Whether the process at the other end may ask that; a child of kad, and what it forks, may nothing."""
+    pid, uid, gid = peer_of(peer)
+    if is_confined(pid):
+        return False
     if uid in (0, os.geteuid()):
         return True
     return verb in LOOK and _group_id() in {gid, *_other_groups(peer)}

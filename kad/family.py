@@ -26,6 +26,7 @@ from kad.linux.process import set_title
 from kad.linux.refused import Refused
 from kad.log import Logger
 from kad.messages import LARGEST_OF_CHILD, BadFrame, Frame, Message
+from kad.orders import check_order
 from kad.page import Page
 from kad.scheduling import Scheduling
 from kad.supervision import EXIT_OK, EXIT_SOFTWARE, Supervision
@@ -69,6 +70,8 @@ class Kind:
         if type(message) not in self.says and type(message) not in _OF_EVERY_CHILD:
             raise BadFrame(f"{type(message).__name__} is not for the {self.name} process to say")
         match message:
+            case messages.Notify():
+                check_order(self.name, message)
             case messages.Observation(kind=kind) if kind not in self.observes:
                 raise BadFrame(f"what {kind} {message.name[:100]} is, is not for the {self.name} process to say")
             case messages.FifoLine(source=source) if source != self.fifo_source:
@@ -388,7 +391,8 @@ def fork_member(
     if held is not None:
         kept.add(held)
     try:
-        birth = fork(live, frozenset(kept))
+        with member.page.shared_with_forks():
+            birth = fork(live, frozenset(kept))
     except OSError:
         os.close(reader)
         raise

@@ -6,9 +6,11 @@ The parent forks with it, so that it outlives the child; whoever writes never wa
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 _TURN = struct.Struct("=d")
@@ -30,7 +32,10 @@ _PARCEL = struct.Struct("=IH186s")  # index of the interface, length of the fram
 LARGEST_FRAME = 186
 """Bytes of a frame that a slot can keep."""
 _PARCELS_PLACE = _MARKS_PLACE + SLOTS * _MARKS
-_SIZE = _PARCELS_PLACE + SLOTS * _PARCEL.size
+_FORMAT_PLACE = _PARCELS_PLACE + SLOTS * _PARCEL.size
+_SIZE = _FORMAT_PLACE + _COUNT.size
+FORMAT = 1
+"""Number of this layout, at the end of the page."""
 
 
 _LATEST = 1e10
@@ -59,10 +64,18 @@ class Spoken(NamedTuple):
 
 
 class Page:
-    """Anonymous shared memory; create it before the fork."""
+    """Shared memory of the parent and one child, in no other process: create it before the fork."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _SIZE)
+        descriptor = os.memfd_create("page", os.MFD_CLOEXEC)
+        try:
+            os.fchmod(descriptor, 0o600)
+            os.ftruncate(descriptor, _SIZE)
+            self._memory = mmap.mmap(descriptor, _SIZE)
+        finally:
+            os.close(descriptor)
+        self._memory[_FORMAT_PLACE:] = _COUNT.pack(FORMAT)
+        self._memory.madvise(mmap.MADV_DONTFORK)
         slots = memoryview(self._memory)[_SLOTS_PLACE:_MARKS_PLACE]
         self.spoke_at = slots.cast("d")[0::_COLUMNS]
         """By slot: the monotonic moment at which the router last sent an advert; 0.0 when it never did."""
@@ -76,6 +89,15 @@ class Page:
         """By slot: seconds between the adverts of the MASTER that the router last heard; 0.0 when it never did."""
         self.entered_at = slots.cast("d")[5::_COLUMNS]
         """By slot: the monotonic moment at which the router entered its state; 0.0 before it has one."""
+
+    @contextmanager
+    def shared_with_forks(self) -> Iterator[None]:
+        """What is forked meanwhile has the page too, and nothing else does."""
+        self._memory.madvise(mmap.MADV_DOFORK)
+        try:
+            yield
+        finally:
+            self._memory.madvise(mmap.MADV_DONTFORK)
 
     def clear(self) -> None:
         """A new life begins; what was said of the routers stays."""

@@ -75,6 +75,18 @@ _VERSION_3 = 0x20080522
 _CAP_HEADER = struct.Struct("=Ii")
 _CAP_DATA = struct.Struct("=6I")  # effective, permitted, inheritable; low words, then high words
 
+_SECCOMP_FILTER = 2
+_OF_CHILDREN = sum(
+    1 << each
+    for each in (
+        Capability.NET_ADMIN,
+        Capability.NET_RAW,
+        Capability.NET_BIND_SERVICE,
+        Capability.IPC_LOCK,
+        Capability.SYS_NICE,
+    )
+)
+"""Whatever of these a child keeps, it has no other."""
 _PR_SET_KEEPCAPS = 8
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
@@ -97,6 +109,21 @@ def effective() -> frozenset[Capability]:
 
 def is_effective(capability: Capability) -> bool:
     return bool(_get().effective >> capability & 1)
+
+
+def is_confined(pid: int) -> bool:
+    """Whether a process is, for good, what drop_to() makes of kad's children: no root can be like that by chance."""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            fields = dict(line.split(":", 1) for line in file if ":" in line)
+        bounding = int(fields["CapBnd"], 16)
+        return (
+            int(fields["NoNewPrivs"]) == 1
+            and int(fields["Seccomp"]) == _SECCOMP_FILTER
+            and not bounding & ~_OF_CHILDREN
+        )
+    except (OSError, KeyError, ValueError):
+        return False
 
 
 def drop_to(

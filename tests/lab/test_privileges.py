@@ -229,6 +229,7 @@ def test_files_are_what_others_may_see_and_no_more(pair: Pair) -> None:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert modes == {
         "control": 0o600,
+        ".kad.pid.lock": 0o600,
         "kad.pid": 0o644,
         "vrrp.pid": 0o644,
         "runner.pid": 0o644,

@@ -9,7 +9,8 @@ from kad.page import LARGEST_FRAME, SLOTS, Page, Spoken, activity_bytes
 
 def test_what_a_child_writes_the_parent_reads() -> None:
     page = Page()
-    child = os.fork()
+    with page.shared_with_forks():
+        child = os.fork()
     if child == 0:
         page.turn(12.5, activity_bytes("receiving on eth0"))
         page.spoke_at[SLOTS - 1], page.sent[SLOTS - 1], page.received[SLOTS - 1] = 12.25, 7, 3
