@@ -68,16 +68,16 @@ def test_whoever_understands_no_more_takes_over_and_whoever_does_stays(pair: Pai
     lab, a, b = pair
     c = lab.node("c", {"eth0": "10.77.0.3/24"})
     old = {"version": 2, "advert_int": 1, "addresses": (f"{VIP}/24",)}
-    if change == "version":
-        new = old | {"version": 3}
-    else:
-        new = old | {"more": "authentication {\n auth_type PASS\n auth_pass secret\n }"}
+    said = "" if change == "version" else "authentication {\n auth_type PASS\n auth_pass secret\n }"
+    new = old | {"version": 3 if change == "version" else 2, "more": said}
+    # However long the reloads take: c, which understands nobody in between, has patience.
+    patient = new | {"more": f"{said}\n down_timer_adverts 30"}
     first = lab.start_kad(a, router(priority=150, **old))
     lab.wait_holder(VIP, a, seconds=8)
     for node, priority in ((b, 100), (c, 50)):
         daemon = lab.start_kad(node, router(priority=priority, **old))
         daemon.wait_log("Entering BACKUP STATE")
-    begin = daemon.reload(router(priority=50, **new))
+    begin = daemon.reload(router(priority=50, **patient))
     daemon.wait_log("Reload complete", since=begin)
     first.reload(router(priority=150, **new))
     farewell = lab.wire.wait_advert(node="a", priority=0, seconds=5, since=begin)
