@@ -23,10 +23,10 @@ def lines(text: str) -> str:
 
 
 def everywhere(value: Any) -> Any:
-    """Plain values of JSON, with every text in them as one line."""
+    """Plain values of JSON, with every text in them as one line; the lines of one that has several are joined."""
     match value:
         case str():
-            return one_line(value)
+            return one_line(" ".join(value.split()) if "\n" in value else value)
         case dict():
             return {one_line(key): everywhere(item) for key, item in value.items()}
         case list():

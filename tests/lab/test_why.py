@@ -69,7 +69,7 @@ def test_the_chain_goes_from_the_address_that_moved_to_the_process_that_died(pai
     assert re.fullmatch(rf"  because its priority fell from 150 to 90 at {CLOCK}: -60 by script chk_server;", priority)
     assert re.fullmatch(
         rf"    because chk_server failed twice: no process server since {CLOCK} "
-        rf"\(pid \d+ (?:ended|exited.*)\) \(at {CLOCK}\)\.",
+        rf"\(pid \d+ (?:ended|was killed by signal 9)\) \(at {CLOCK}\)\.",
         cause,
     )
 

@@ -35,6 +35,7 @@ def test_every_control_character_is_escaped_and_nothing_else_changes() -> None:
     every = "".join(map(chr, (*range(0xA0), 0xD800, 0x2066)))
     assert escaping.one_line(every).isprintable()
     assert escaping.lines("a\tb\nä") == "a\tb\nä"
+    assert escaping.everywhere({"output": "two\n lines\x1b\n"}) == {"output": "two lines\\x1b"}
     assert escaping.everywhere({"a\n": ["\x1b", 1, None, {"b": "\x07"}]}) == {
         "a\\n": ["\\x1b", 1, None, {"b": "\\x07"}]
     }
