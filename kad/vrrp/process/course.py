@@ -117,6 +117,8 @@ class Course:
         self._flush()
         self._conversations.close_retired()
         if not self._deeds.idle:
+            # The sockets of many interfaces are served in one turn of the loop, and each turn here does some of this.
+            self._alive()
             now = self._mux.now()
             undisturbed = (self._agenda.next() or inf) - _SLACK
             fair = min((now - self._began_at) * _FAIR, _MOST)
