@@ -111,7 +111,7 @@ def test_no_child_holds_what_is_not_its_own(pair: Pair) -> None:
 
 
 def test_children_are_the_user_kad_where_there_is_one(lab: Lab, user: Node) -> None:
-    daemon = lab.start_kad(user, SCRIPTED + BALANCED, "--log-file", "/run/log")
+    daemon = lab.start_kad(user, SCRIPTED + BALANCED, "--log-file=/run/log")
     settle(lab, daemon, user)
     for name in ("vrrp", "ipvs", "checker"):
         now = standing(daemon.child(name))
@@ -274,7 +274,7 @@ def test_a_planted_link_that_cannot_be_replaced_is_refused(pair: Pair, name: str
     folder.mkdir()
     (folder / name).symlink_to("../victim")
     text = global_defs("reload_file /run/kad/keepalived.reload") + instance()
-    daemon = lab.start_kad(a, text, "--log-file", "/run/kad/log")
+    daemon = lab.start_kad(a, text, "--log-file=/run/kad/log")
     if name == "kad.pid":
         assert daemon.wait_exit(5) != 0
     else:
