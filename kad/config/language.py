@@ -61,7 +61,7 @@ class File(Block, frozen=True, kw_only=True):
 
     root: Annotated[RootWords, Inline()]
     statics: Annotated[StaticWords, Inline()]
-    global_defs: Annotated[GlobalsBlock | None, block(GlobalsBlock, "what holds for all", merged=True)] = None
+    global_defs: Annotated[GlobalsBlock | None, block(GlobalsBlock, "settings of the whole daemon", merged=True)] = None
     vrrp_script: Annotated[
         tuple[ScriptBlock, ...], block(ScriptBlock, "a program whose result counts", collected=True)
     ] = ()
@@ -81,10 +81,10 @@ class File(Block, frozen=True, kw_only=True):
         tuple[GroupBlock, ...],
         block(GroupBlock, "instances that change together", collected=True, unique=True, missing=Complaint.GENERAL),
     ] = ()
-    SSL: Annotated[ClientBlock | None, block(ClientBlock, "what every SSL_GET shows to servers")] = None
+    SSL: Annotated[ClientBlock | None, block(ClientBlock, "client certificate of every SSL_GET")] = None
     virtual_server_group: Annotated[
         tuple[ServiceGroupBlock, ...],
-        block(ServiceGroupBlock, "addresses that are served alike", collected=True),
+        block(ServiceGroupBlock, "addresses of one virtual_server", collected=True),
     ] = ()
     virtual_server: Annotated[
         tuple[VirtualServerBlock, ...], block(VirtualServerBlock, "an IPVS service", collected=True)

@@ -114,9 +114,9 @@ class RootWords(Block, frozen=True, kw_only=True):
         ),
     ] = None
     child_wait_time: Annotated[
-        int | None, keyword(integer(0), "seconds that children may take to leave", default="5")
+        int | None, keyword(integer(0), "seconds that child processes have to end", default="5")
     ] = None
-    linkbeat_use_polling: Annotated[bool, keyword(flag(), "links are asked each second")] = False
+    linkbeat_use_polling: Annotated[bool, keyword(flag(), "links are polled each second")] = False
 
 
 class ScriptGlobals(Block, frozen=True, kw_only=True):
@@ -126,7 +126,7 @@ class ScriptGlobals(Block, frozen=True, kw_only=True):
         Command | None,
         keyword(
             user_and_group(),
-            "who runs programs",
+            "user that runs programs",
             default="keepalived_script, else the daemon's user",
             missing=Complaint.GENERAL,
         ),

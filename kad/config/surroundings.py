@@ -58,22 +58,22 @@ class MailGlobals(Block, frozen=True, kw_only=True):
     """Who is told by mail, and how."""
 
     notification_email: Annotated[
-        tuple[tuple[str, ...], ...], entries(texts("ADDRESS"), "who gets mail", may_be_empty=False)
+        tuple[tuple[str, ...], ...], entries(texts("ADDRESS"), "recipients of mail", may_be_empty=False)
     ] = ()
     notification_email_from: Annotated[
         str | None,
-        keyword(text("ADDRESS"), "who mail is from", default="user@host", missing=Complaint.GENERAL),
+        keyword(text("ADDRESS"), "sender of mail", default="user@host", missing=Complaint.GENERAL),
     ] = None
-    smtp_server: Annotated[
-        tuple[str, ...] | None, keyword(mail_server(), "takes the mail", default="none, port 25")
-    ] = None
+    smtp_server: Annotated[tuple[str, ...] | None, keyword(mail_server(), "SMTP server", default="none, port 25")] = (
+        None
+    )
     smtp_helo_name: Annotated[
-        str | None, keyword(optional(text("STRING"), ""), "said in HELO", default="the host name")
+        str | None, keyword(optional(text("STRING"), ""), "name sent in HELO", default="the host name")
     ] = None
     smtp_connect_timeout: Annotated[
         int | None, keyword(integer(1, 4294, raised=True), "seconds for each step", default="30")
     ] = None
-    smtp_alert: Annotated[bool | None, keyword(boolean(), "what holds where an smtp_alert is not given")] = None
+    smtp_alert: Annotated[bool | None, keyword(boolean(), "default of every smtp_alert")] = None
     smtp_alert_vrrp: Annotated[bool | None, keyword(boolean(), "for instances and groups", default="smtp_alert")] = None
     smtp_alert_checker: Annotated[
         bool | None, keyword(boolean(), "for virtual and real servers", default="smtp_alert")

@@ -200,14 +200,15 @@ class BfdBlock(Block, frozen=True, kw_only=True):
         int | None, keyword(integer(1000, 4294967), "the same while the session is not up", default="1000")
     ] = None
     multiplier: Annotated[int | None, keyword(integer(1, 255), "lost packets that mean down", default="5")] = None
-    passive: Annotated[bool, keyword(flag(), "the peer speaks first")] = False
+    passive: Annotated[bool, keyword(flag(), "wait for the packets of the peer")] = False
     ttl: Annotated[
         int | None, keyword(integer(1, 255), "of packets", aliases=("hoplimit",), default="255; 64 for IPv6")
     ] = None
-    max_hops: Annotated[int | None, keyword(integer(-1, 255), "of received packets; -1 does not look", default="0")] = (
-        None
-    )
+    max_hops: Annotated[
+        int | None,
+        keyword(integer(-1, 255), "hops that received packets may have made; -1 disables the check", default="0"),
+    ] = None
     multihop: Annotated[bool | None, keyword(boolean(), "port 4784", default="false")] = None
     weight: Annotated[Weight | None, keyword(weight_up_to(253), "for track_bfd", default="0", exact=True)] = None
-    vrrp: Annotated[bool, keyword(flag(), "the vrrp process is told")] = False
-    checker: Annotated[bool, keyword(flag(), "the checker process is told")] = False
+    vrrp: Annotated[bool, keyword(flag(), "for track_bfd")] = False
+    checker: Annotated[bool, keyword(flag(), "for BFD_CHECK")] = False

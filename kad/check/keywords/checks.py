@@ -104,11 +104,11 @@ class TimingWords(Block, frozen=True, kw_only=True):
 class ConnectionWords(Block, frozen=True, kw_only=True):
     """Where a check connects to, and from where."""
 
-    connect_ip: Annotated[str | None, keyword(address(), "whom to ask", default="the address of the real_server")] = (
-        None
-    )
+    connect_ip: Annotated[
+        str | None, keyword(address(), "address to connect to", default="the address of the real_server")
+    ] = None
     connect_port: Annotated[
-        int | None, keyword(integer(1, 65535), "which port", default="the port of the real_server")
+        int | None, keyword(integer(1, 65535), "port to connect to", default="the port of the real_server")
     ] = None
     bindto: Annotated[str | None, keyword(address(), "source address", default="any")] = None
     bind_port: Annotated[int | None, keyword(integer(1, 65535), "source port", default="any")] = None
@@ -183,11 +183,11 @@ class RequestWords(Block, frozen=True, kw_only=True):
 class UrlWords(Block, frozen=True, kw_only=True):
     """One request and what must come back."""
 
-    path: Annotated[str | None, keyword(text("PATH"), "what is asked for")] = None
+    path: Annotated[str | None, keyword(text("PATH"), "path of the request")] = None
     digest: Annotated[str | None, keyword(md5_digest(), "MD5 of the body", default="any", unique=True)] = None
     status_code: Annotated[
         tuple[tuple[str, ...], ...],
-        keyword(status_codes(), "which answers are good", default="200-299", collected=True),
+        keyword(status_codes(), "status codes of success", default="200-299", collected=True),
     ] = ()
     virtualhost: Annotated[
         str | None,
@@ -288,7 +288,7 @@ class SmtpBlock(Block, frozen=True, kw_only=True):
     timing: Annotated[TimingWords, Inline()]
     helo_name: Annotated[
         str | None,
-        keyword(text("STRING"), "said in HELO", default="smtpchecker.keepalived.org", missing=Complaint.GENERAL),
+        keyword(text("STRING"), "name sent in HELO", default="smtpchecker.keepalived.org", missing=Complaint.GENERAL),
     ] = None
     host: Annotated[
         tuple[SmtpHostBlock, ...], block(SmtpHostBlock, "old spelling of the words around it", collected=True)
@@ -318,11 +318,15 @@ class MiscBlock(Block, frozen=True, kw_only=True):
     misc_dynamic: Annotated[bool, keyword(flag(), "the exit status sets the weight")] = False
     native: Annotated[
         bool | None,
-        keyword(boolean(), "kad itself answers a command that only asks whether something lives", default="true"),
+        keyword(
+            boolean(),
+            "a command that only asks whether something runs or exists is checked without running it",
+            default="true",
+        ),
     ] = None
     user: Annotated[
         Command | None,
-        keyword(user_and_group(), "who runs it", default="script_user", missing=Complaint.GENERAL),
+        keyword(user_and_group(), "user that runs it", default="script_user", missing=Complaint.GENERAL),
     ] = None
 
 
@@ -336,7 +340,7 @@ class UdpBlock(Block, frozen=True, kw_only=True):
     ] = None
     require_reply: Annotated[
         str | None,
-        keyword(optional(hexadecimal(with_wildcards=True), ""), "silence is failure", default="off"),
+        keyword(optional(hexadecimal(with_wildcards=True), ""), "no answer is a failure", default="off"),
     ] = None
     min_reply_length: Annotated[int | None, keyword(integer(0, 65535), "shortest answer", default="0")] = None
     max_reply_length: Annotated[int | None, keyword(integer(0, 65535), "longest answer", default="255")] = None
@@ -368,20 +372,27 @@ class BfdCheckBlock(Block, frozen=True, kw_only=True):
 class CheckWords(Block, frozen=True, kw_only=True):
     """The checks of one real server."""
 
-    tcp: Annotated[tuple[TcpBlock, ...], block(TcpBlock, "it must accept", name="TCP_CHECK", collected=True)] = ()
+    tcp: Annotated[
+        tuple[TcpBlock, ...], block(TcpBlock, "the server must accept a connection", name="TCP_CHECK", collected=True)
+    ] = ()
     http: Annotated[tuple[HttpBlock, ...], block(HttpBlock, "it must answer", name="HTTP_GET", collected=True)] = ()
     ssl: Annotated[tuple[SslBlock, ...], block(SslBlock, "it must answer", name="SSL_GET", collected=True)] = ()
-    smtp: Annotated[tuple[SmtpBlock, ...], block(SmtpBlock, "it must greet", name="SMTP_CHECK", collected=True)] = ()
+    smtp: Annotated[
+        tuple[SmtpBlock, ...],
+        block(SmtpBlock, "the server must answer as an SMTP server", name="SMTP_CHECK", collected=True),
+    ] = ()
     dns: Annotated[
-        tuple[DnsBlock, ...], block(DnsBlock, "it must answer a query", name="DNS_CHECK", collected=True)
+        tuple[DnsBlock, ...], block(DnsBlock, "the server must answer a DNS query", name="DNS_CHECK", collected=True)
     ] = ()
     misc: Annotated[
         tuple[MiscBlock, ...], block(MiscBlock, "a program decides", name="MISC_CHECK", collected=True)
     ] = ()
     udp: Annotated[
-        tuple[UdpBlock, ...], block(UdpBlock, "it must take a datagram", name="UDP_CHECK", collected=True)
+        tuple[UdpBlock, ...], block(UdpBlock, "the server must not refuse a datagram", name="UDP_CHECK", collected=True)
     ] = ()
-    ping: Annotated[tuple[PingBlock, ...], block(PingBlock, "it must echo", name="PING_CHECK", collected=True)] = ()
+    ping: Annotated[
+        tuple[PingBlock, ...], block(PingBlock, "the server must answer a ping", name="PING_CHECK", collected=True)
+    ] = ()
     file: Annotated[
         tuple[FileCheckBlock, ...], block(FileCheckBlock, "a file decides", name="FILE_CHECK", collected=True)
     ] = ()

@@ -52,9 +52,9 @@ class ServiceWords(Block, frozen=True, kw_only=True):
     flag_1: Annotated[bool, keyword(flag(), "first flag of the scheduler", name="flag-1")] = False
     flag_2: Annotated[bool, keyword(flag(), "second flag of the scheduler", name="flag-2")] = False
     flag_3: Annotated[bool, keyword(flag(), "third flag of the scheduler", name="flag-3")] = False
-    sh_port: Annotated[bool, keyword(flag(), "sh looks at the port too", name="sh-port")] = False
+    sh_port: Annotated[bool, keyword(flag(), "sh hashes the port too", name="sh-port")] = False
     sh_fallback: Annotated[bool, keyword(flag(), "sh tries another server", name="sh-fallback")] = False
-    mh_port: Annotated[bool, keyword(flag(), "mh looks at the port too", name="mh-port")] = False
+    mh_port: Annotated[bool, keyword(flag(), "mh hashes the port too", name="mh-port")] = False
     mh_fallback: Annotated[bool, keyword(flag(), "mh tries another server", name="mh-fallback")] = False
     persistence_engine: Annotated[str | None, keyword(text("NAME", longest=15), "module that recognises a client")] = (
         None
@@ -63,7 +63,7 @@ class ServiceWords(Block, frozen=True, kw_only=True):
         int | None, keyword(optional(integer(1, 2678400), 360), "seconds a client keeps its server", default="off")
     ] = None
     persistence_granularity: Annotated[
-        str | None, keyword(granularity(), "which clients are one", default="each alone")
+        str | None, keyword(granularity(), "network of clients that counts as one", default="each alone")
     ] = None
     quorum: Annotated[int | None, keyword(integer(1, LARGEST, raised=True), "weight that must be up", default="1")] = (
         None
@@ -74,7 +74,7 @@ class ServiceWords(Block, frozen=True, kw_only=True):
     weight: Annotated[int | None, keyword(integer(1, 2147483647), "of servers without one", default="1")] = None
     omega: Annotated[bool, keyword(flag(), "a stop runs the down programs")] = False
     sorry_server: Annotated[
-        ServerName | None, keyword(server_name(), "serves when the quorum is lost", default="none")
+        ServerName | None, keyword(server_name(), "server used while the quorum is lost", default="none")
     ] = None
     sorry_server_inhibit: Annotated[bool, keyword(flag(), "it stays in the table with weight 0")] = False
     sorry_server_lvs_method: Annotated[
@@ -109,7 +109,7 @@ class ServiceGroupBlock(Block, frozen=True, kw_only=True):
     """virtual_server_group NAME { }"""
 
     name: Annotated[str, Head(text("NAME"))]
-    members: Annotated[tuple[GroupMember, ...], Lines(group_member(), "addresses and marks that are served alike")] = ()
+    members: Annotated[tuple[GroupMember, ...], Lines(group_member(), "addresses and marks of one virtual_server")] = ()
 
 
 class IpvsGlobals(Block, frozen=True, kw_only=True):
@@ -117,7 +117,7 @@ class IpvsGlobals(Block, frozen=True, kw_only=True):
 
     lvs_timeouts: Annotated[
         Timeouts | None,
-        keyword(timeouts(), "how long sessions live", default="the kernel's", missing=Complaint.GENERAL),
+        keyword(timeouts(), "timeouts of sessions", default="the kernel's", missing=Complaint.GENERAL),
     ] = None
     lvs_flush: Annotated[bool, keyword(flag(), "the start clears the table")] = False
     lvs_flush_on_stop: Annotated[

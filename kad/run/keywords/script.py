@@ -30,14 +30,18 @@ class ScriptBlock(Block, frozen=True, kw_only=True):
     weight: Annotated[Weight | None, keyword(weight_up_to(253), "0: a failure is a fault", default="0")] = None
     rise: Annotated[int | None, keyword(integer(1), "successes needed to go up", default="1")] = None
     fall: Annotated[int | None, keyword(integer(1), "failures needed to go down", default="1")] = None
-    user: Annotated[Command | None, keyword(user_and_group(), "who runs it", default="script_user")] = None
+    user: Annotated[Command | None, keyword(user_and_group(), "user that runs it", default="script_user")] = None
     init_fail: Annotated[bool, keyword(flag(), "it counts as failed before its first run")] = False
     native: Annotated[
         bool | None,
-        keyword(boolean(), "kad itself answers a command that only asks whether something lives", default="true"),
+        keyword(
+            boolean(),
+            "a command that only asks whether something runs or exists is checked without running it",
+            default="true",
+        ),
     ] = None
     immediate: Annotated[
-        bool, keyword(flag(), "what kad itself sees end counts as failed at once, whatever fall says")
+        bool, keyword(flag(), "an end that is seen natively counts as a failure at once, whatever fall is")
     ] = False
 
 

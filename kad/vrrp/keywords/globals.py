@@ -56,10 +56,10 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
         bool | None, keyword(boolean(), "do not answer lower adverts", default="false, true when strict")
     ] = None
     vrrp_higher_prio_send_advert: Annotated[
-        bool | None, keyword(boolean(), "one advert before yielding", default="false")
+        bool | None, keyword(boolean(), "send one advert before becoming BACKUP", default="false")
     ] = None
     vrrp_owner_ignore_adverts: Annotated[
-        bool | None, keyword(boolean(), "owners hear no adverts", default="false, true when strict")
+        bool | None, keyword(boolean(), "owners ignore adverts", default="false, true when strict")
     ] = None
     vrrp_check_unicast_src: Annotated[bool, keyword(flag(), "unicast adverts must come from a peer")] = False
     vrrp_skip_check_adv_addr: Annotated[
@@ -70,7 +70,7 @@ class VrrpGlobals(Block, frozen=True, kw_only=True):
     vrrp_startup_delay: Annotated[
         float | None, keyword(seconds(0.001, 4294), "adverts are discarded until then", default="0")
     ] = None
-    log_unknown_vrids: Annotated[bool, keyword(flag(), "say which unknown virtual routers are heard")] = False
+    log_unknown_vrids: Annotated[bool, keyword(flag(), "log adverts of unknown virtual routers")] = False
     vrrp_restore_addresses: Annotated[
         bool | None,
         keyword(boolean(), "what somebody removes from a MASTER is put back; no: it becomes BACKUP", default="true"),

@@ -191,10 +191,11 @@ class ProtocolWords(Block, frozen=True, kw_only=True):
         bool | None, keyword(boolean(), "do not answer lower adverts", default="vrrp_lower_prio_no_advert")
     ] = None
     higher_prio_send_advert: Annotated[
-        bool | None, keyword(boolean(), "one advert before yielding", default="vrrp_higher_prio_send_advert")
+        bool | None,
+        keyword(boolean(), "send one advert before becoming BACKUP", default="vrrp_higher_prio_send_advert"),
     ] = None
     owner_ignore_adverts: Annotated[
-        bool | None, keyword(boolean(), "the owner hears no adverts", default="vrrp_owner_ignore_adverts")
+        bool | None, keyword(boolean(), "the owner ignores adverts", default="vrrp_owner_ignore_adverts")
     ] = None
     accept: Annotated[bool, keyword(flag(), "packets to the addresses are accepted")] = False
     no_accept: Annotated[bool, keyword(flag(), "packets to the addresses are dropped")] = False
@@ -202,7 +203,7 @@ class ProtocolWords(Block, frozen=True, kw_only=True):
         int | None,
         keyword(
             optional(integer(1, 254), 254),
-            "a late advert makes it yield",
+            "a MASTER that was late becomes BACKUP",
             deprecated=("thread_timer_expired",),
         ),
     ] = None
@@ -211,11 +212,11 @@ class ProtocolWords(Block, frozen=True, kw_only=True):
 class DeviceWords(Block, frozen=True, kw_only=True):
     """Which devices an instance speaks and lives on, beside its interface."""
 
-    vrf: Annotated[str | None, keyword(interface_name(), "where unicast is spoken without an interface")] = None
-    use_vmac: Annotated[Vmac | None, keyword(vmac(), "speak from a macvlan with the virtual MAC", default="off")] = None
+    vrf: Annotated[str | None, keyword(interface_name(), "VRF of a unicast instance without an interface")] = None
+    use_vmac: Annotated[Vmac | None, keyword(vmac(), "send from a macvlan with the virtual MAC", default="off")] = None
     use_vmac_addr: Annotated[bool, keyword(flag(), "a macvlan for each interface of addresses")] = False
     vmac_xmit_base: Annotated[bool, keyword(flag(), "adverts leave by the interface below")] = False
-    use_ipvlan: Annotated[Ipvlan | None, keyword(ipvlan(), "speak from an ipvlan", default="off", unique=True)] = None
+    use_ipvlan: Annotated[Ipvlan | None, keyword(ipvlan(), "send from an ipvlan", default="off", unique=True)] = None
     kernel_rx_buf_size: Annotated[
         int | None,
         keyword(
@@ -227,7 +228,7 @@ class DeviceWords(Block, frozen=True, kw_only=True):
         ),
     ] = None
     linkbeat_use_polling: Annotated[
-        bool, keyword(flag(), "its link is asked each second", instead="linkbeat_interfaces")
+        bool, keyword(flag(), "its link is polled each second", instead="linkbeat_interfaces")
     ] = False
     lvs_sync_daemon_interface: Annotated[
         str | None,
@@ -254,17 +255,17 @@ class InstanceBlock(Block, frozen=True, kw_only=True):
     virtual_ipaddress_excluded: Annotated[
         tuple[AddressLine, ...], entries(address_line(), "addresses that are held and not advertised")
     ] = ()
-    no_virtual_ipaddress: Annotated[bool, keyword(flag(), "no address is meant to be held")] = False
+    no_virtual_ipaddress: Annotated[bool, keyword(flag(), "the instance has no address on purpose")] = False
     virtual_routes: Annotated[tuple[RouteLine, ...], entries(route_line(), "routes while MASTER")] = ()
     virtual_rules: Annotated[tuple[RuleLine, ...], entries(rule_line(), "rules while MASTER")] = ()
-    dont_track_primary: Annotated[bool, keyword(flag(), "the link of the interface is not looked at")] = False
+    dont_track_primary: Annotated[bool, keyword(flag(), "the link of the interface is not tracked")] = False
     promote_secondaries: Annotated[bool, keyword(flag(), "sets the sysctl of that name")] = False
     notify_deleted: Annotated[
         Command | None,
         keyword(optional(command(), Command(text="")), "a removed instance reports DELETED, not FAULT", unique=True),
     ] = None
     notify_master_rx_lower_pri: Annotated[
-        Command | None, keyword(command(), "run when a MASTER hears a lower priority", unique=True)
+        Command | None, keyword(command(), "run when a MASTER receives an advert of lower priority", unique=True)
     ] = None
     notify_priority_changes: Annotated[
         bool | None, keyword(boolean(), "the FIFO gets priorities", default="vrrp_notify_priority_changes")

@@ -64,7 +64,7 @@ class StaticWords(Block, frozen=True, kw_only=True):
         block(GarpGroupBlock, "interfaces that announce in turn", collected=True),
     ] = ()
     linkbeat_interfaces: Annotated[
-        tuple[Linkbeat, ...], entries(linkbeat(), "interfaces that are asked each second")
+        tuple[Linkbeat, ...], entries(linkbeat(), "interfaces whose link is polled each second")
     ] = ()
     interface_up_down_delays: Annotated[
         tuple[InterfaceDelay, ...],
