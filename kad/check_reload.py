@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from kad import VERSION, control
+from kad import VERSION, control, secret
 from kad.bfd.keywords import BfdSlice
 from kad.check.keywords import CheckerSlice
 from kad.config.analyzer import Analysis, to_message
@@ -69,9 +69,8 @@ def _changes(running: dict[str, str], wanted: dict[str, bytes]) -> Iterator[str]
             yield f"the {name} process would be started"
         elif new is None and old is not None:
             yield f"the {name} process would be stopped"
-        decoder = msgspec.msgpack.Decoder(slice_type)
-        before = decoder.decode(old) if old is not None else slice_type()
-        after = decoder.decode(new) if new is not None else slice_type()
+        before = secret.decode(old, slice_type) if old is not None else slice_type()
+        after = secret.decode(new, slice_type) if new is not None else slice_type()
         for each in difference(before, after):
             yield from _lines(each)
 
@@ -81,14 +80,13 @@ def _lines(each: Difference) -> Iterator[str]:
     if not each.fields:
         yield f"{subject}: {each.what}"
     for name, old, new in each.fields:
-        if name in ("authentication", "password"):
-            yield f"{subject}: {name} changed"
-        else:
-            yield f"{subject}: {name} {_text(old)} -> {_text(new)}"
+        before, after = _text(old), _text(new)
+        # What differs in secrets alone looks the same.
+        yield f"{subject}: {name} changed" if before == after else f"{subject}: {name} {before} -> {after}"
 
 
 def _text(value: Any) -> str:
-    return msgspec.json.encode(_readable(value)).decode()
+    return secret.to_json(_readable(value)).decode()
 
 
 def _readable(value: Any) -> Any:

@@ -13,9 +13,7 @@ from contextlib import suppress
 from errno import EACCES, EPERM
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
-import msgspec
-
-from kad import messages
+from kad import messages, secret
 from kad.linux import privilege
 from kad.linux.channel import Channel, ChannelLost
 from kad.linux.memory import read_memory_file, write_memory_file
@@ -250,7 +248,7 @@ class Child:
             "problems": self._room.problems(),
             **({} if wanted.problems_only else self._room.snapshot(wanted.clear_statistics)),
         }
-        return msgspec.json.encode(plain)
+        return secret.to_json(plain)
 
     def _tell_snapshot(self, number: int, json: bytes) -> None:
         descriptor = None

@@ -98,6 +98,7 @@ def parser() -> Parser:
     )
     p.add_argument("--print", action="store_true", help="print the configuration, includes and variables resolved")
     p.add_argument("--defaults", action="store_true", help="with --print: what holds by default too")
+    p.add_argument("--secrets", action="store_true", help="with --print, for root: passwords and keys too")
     p.add_argument("--explain", nargs="?", const="", metavar="KEYWORD", help="what a keyword means; alone: all of them")
     p.add_argument("-e", "--all-config", action="store_true", help="fail on any missing include")
     p.add_argument("-i", "--config-id", type=not_empty, metavar="ID", help="value for @ lines (default: host name)")
@@ -199,7 +200,9 @@ def _main(words: Sequence[str]) -> int:
         options.use_file = options.check_reload
         return configtest.check_reload(_reading(options), runtime_directory(options))
     if options.print:
-        return configtest.print_effective(_reading(options), with_defaults=options.defaults)
+        return configtest.print_effective(
+            _reading(options), with_defaults=options.defaults, with_secrets=options.secrets
+        )
     if options.config_test is not None:
         return configtest.test(_reading(options), options.config_test, options.format or "text")
     return _run(options)
@@ -221,9 +224,11 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     if len(files) > 1:
         p.error(f"{files[0]} and {files[1]}: one configuration at a time; findings are appended to a file by -tLOG")
     options.use_file = files[0] if files else None
-    for name, partner in (("format", "config_test"), ("defaults", "print"), ("timeout", "drain")):
+    for name, partner in (("format", "config_test"), ("defaults", "print"), ("secrets", "print"), ("timeout", "drain")):
         if getattr(options, name, None) and partner not in given:
             p.error(f"--{name} goes with --{partner.replace('_', '-')} alone")
+    if options.secrets and os.geteuid() != 0:
+        p.error("--secrets is for root")
     try:
         for name in ("pid", "vrrp_pid", "checkers_pid", "bfd_pid"):
             check_pid_file(getattr(options, name) or "")

@@ -79,13 +79,17 @@ def test(reading: Reading, log: str, form: str) -> int:
     return analysis.exit_code
 
 
-def print_effective(reading: Reading, *, with_defaults: bool) -> int:
+def print_effective(reading: Reading, *, with_defaults: bool, with_secrets: bool) -> int:
     """`-t --print`: the configuration as one text; the findings to standard error."""
     from kad.config import analyzer
     from kad.linux.host import gather
 
     analysis, text = analyzer.effective(
-        reading.files, gather(), reading.options(test=True), with_defaults=with_defaults
+        reading.files,
+        gather(),
+        reading.options(test=True),
+        with_defaults=with_defaults,
+        with_secrets=with_secrets,
     )
     to_error(analyzer.render(analysis.diagnostics))
     to_output(text)

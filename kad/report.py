@@ -360,7 +360,7 @@ def _master_interval(instance: Plain) -> float:
 
 
 def _masked(authentication: Plain) -> str:
-    return "*" * len(authentication["password"])
+    return str(authentication["password"])
 
 
 def _number(seconds: float) -> float | int:

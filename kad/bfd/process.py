@@ -11,6 +11,7 @@ from functools import partial
 
 import msgspec
 
+from kad import secret
 from kad.bfd.keywords import BfdInstance, BfdSlice
 from kad.bfd.packet import Discard, Reason, State, decode
 from kad.bfd.session import (
@@ -88,7 +89,7 @@ class Room:
     def prepare(self, generation: int, slice_bytes: bytes) -> None:
         """Decode; raises ValueError to refuse."""
         try:
-            self._prepared = msgspec.msgpack.decode(slice_bytes, type=BfdSlice)
+            self._prepared = secret.decode(slice_bytes, BfdSlice)
         except msgspec.DecodeError as error:
             raise ValueError(f"the configuration of BFD cannot be read: {error}") from error
 

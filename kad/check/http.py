@@ -41,7 +41,7 @@ def request(url: Url, protocol: str) -> bytes:
         lines.append(f"Host: {url.host}")
     if url.method == "POST" and "content-length" not in given:
         lines.append("Content-Length: 0")
-    lines += [f"{name}: {value}" for name, value in url.headers]
+    lines += [f"{name}: {value.reveal()}" for name, value in url.headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from kad import secret
 from kad.check import dns
 from kad.check.attempt import Outcome
 from kad.check.checkers import Checkers, kind, phrase, target
@@ -98,7 +99,7 @@ class Room:
     def prepare(self, generation: int, slice_bytes: bytes) -> None:
         """Decode, and read the certificates; raises ValueError to refuse."""
         try:
-            wanted = msgspec.msgpack.decode(slice_bytes, type=CheckerSlice)
+            wanted = secret.decode(slice_bytes, CheckerSlice)
         except msgspec.DecodeError as error:
             raise ValueError(f"the checker's configuration cannot be read: {error}") from error
         if any(isinstance(check, DnsCheck) for server in wanted.servers for check in server.checks):

@@ -137,8 +137,8 @@ def _show(context: ssl.SSLContext, credentials: Credentials) -> None:
     """Python reads a certificate from a file only: one in memory that nobody else sees."""
     descriptor = os.memfd_create("credentials")
     try:
-        os.write(descriptor, f"{credentials.key}\n{credentials.certificate}\n".encode())
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=credentials.password or "")
+        os.write(descriptor, f"{credentials.key.reveal()}\n{credentials.certificate}\n".encode())
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=credentials.password.reveal())
     finally:
         os.close(descriptor)
 

@@ -14,11 +14,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
+from kad import secret
 from kad.bfd.keywords.instance import to_instances
 from kad.check.keywords import BfdCheck, Check, CheckedServer, CheckerSlice, FileCheck, Followed, MiscCheck, Regex
 from kad.check.keywords.inherit import Inheritance
 from kad.check.keywords.judge import Checks
 from kad.config.build import Builder, Scope
+from kad.config.confidential import concealed
 from kad.config.daemon import WatchdogSlice
 from kad.config.grammar import parse
 from kad.config.host import Host
@@ -99,12 +101,12 @@ def analyze(files: str, host: Host, options: Options | None = None) -> Analysis:
 
 
 def effective(
-    files: str, host: Host, options: Options | None = None, *, with_defaults: bool = False
+    files: str, host: Host, options: Options | None = None, *, with_defaults: bool = False, with_secrets: bool = False
 ) -> tuple[Analysis, str]:
     """The analysis, and the configuration as one text: includes, variables and conditions resolved."""
     with _no_collector():
         analysis, file = _analyze(files, host, options or Options())
-    return analysis, print_back(file, language(), with_defaults=with_defaults)
+    return analysis, print_back(file, language(), with_defaults=with_defaults, with_secrets=with_secrets)
 
 
 @contextlib.contextmanager
@@ -139,7 +141,7 @@ def _analyze(files: str, host: Host, options: Options) -> tuple[Analysis, File]:
         exit_code=max((found.klass for found in diagnostics), default=Complaint.NONE).exit_code,
         fatal=any(found.severity == "error" for found in diagnostics),
         watchdog=watchdog,
-        slices={name: msgspec.msgpack.encode(part) for name, part in slices.items()},
+        slices={name: secret.encode(part) for name, part in slices.items()},
         files=tuple(reader.files),
     )
     return analysis, file
@@ -553,8 +555,17 @@ def _finished(report: Report, reader: Preprocessor) -> tuple[Diagnostic, ...]:
     """In the order of the files and lines, each with the line that it speaks of."""
     order = {name: number for number, name in enumerate(reader.files)}
     found = sorted(
-        report.diagnostics, key=lambda one: (order.get(one.place.file, -1), one.place.line, one.place.column)
+        map(report.without_secrets, report.diagnostics),
+        key=lambda one: (order.get(one.place.file, -1), one.place.line, one.place.column),
     )
     return tuple(
-        msgspec.structs.replace(one, source=reader.source(one.place)) if one.place.line else one for one in found
+        msgspec.structs.replace(one, source=_quotable(reader.source(one.place), one.place, report))
+        if one.place.line
+        else one
+        for one in found
     )
+
+
+def _quotable(source: str, place: Place, report: Report) -> str:
+    """The line without what is secret in it, whether or not that could be read."""
+    return concealed(report.conceal(source, place), secret.MASK)

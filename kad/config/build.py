@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from kad.config.confidential import TOKEN, Withheld
 from kad.config.grammar import words_of
 from kad.config.host import Host
 from kad.config.keyword import Block, Entry, Keyword, Layout, instead_of
@@ -18,6 +19,7 @@ B = TypeVar("B", bound=Block)
 
 
 _REMEMBERED_LINES = 1 << 15
+_VALUES = {TOKEN, "MASTER", "BACKUP", "PASS", "true", "false"}
 _Places = dict[str, Place | list[Place]]
 """By field: a place, or one for each item of a tuple; the block itself under the empty name."""
 
@@ -89,6 +91,8 @@ class Builder:
         self._scope = scope
         self._report = scope.report
         self._nearest = Nearest(layout)
+        self._vocabulary = {word for inner in layout.layouts() for word in inner.words} | _VALUES
+        """Words that a password may be, and that are not hidden outside of its own line."""
         self._noted: set[tuple[str, str]] = set()
         self._merged: dict[Keyword, _Bags] = {}
         self._has_learnt = False
@@ -269,11 +273,13 @@ class Builder:
     def _interpret(self, node: Node, keyword: str, value: Value, entry: Entry, layout: Layout | None) -> Any:
         text = node.line.text if keyword else f" {node.line.text}"
         words = words_of(keyword, value, text)
+        if value.secret_from is not None and len(words) > value.secret_from:
+            self._hide(node, words[value.secret_from :], keyword)
         if len(words) < value.least:
             self._missing(node, entry, value)
             return None
         if value.most is not None and len(words) > value.most:
-            rest = " ".join(word.text for word in words[value.most :])
+            rest = "the rest" if value.secret_from is not None else " ".join(word.text for word in words[value.most :])
             place = self._place(node, words[value.most], keyword)
             if entry.keyword.exact:
                 self._report.warning(place, f"{node.keyword} takes no more words than {value.most}; it is ignored")
@@ -295,6 +301,11 @@ class Builder:
             # Python reads no number of thousands of digits.
             self._wrong(node, entry, words, Wrong(f"it cannot be read: {error}".partition(";")[0]), layout)
         return None
+
+    def _hide(self, node: Node, words: tuple[Word, ...], keyword: str) -> None:
+        """They are secret, where they stand and wherever else they are found."""
+        texts = [word.text for word in words if word.text not in self._vocabulary]
+        self._report.hide(texts, self._place(node, words[0], keyword) if node.line.exact else None)
 
     def _place(self, node: Node, word: Word, keyword: str) -> Place:
         return node.line.place_of(word.offset if keyword else word.offset - 1)
@@ -321,6 +332,12 @@ class Builder:
         if layout is not None and not proposal:
             sibling = self._nearest.sibling(node.keyword, words, layout)
             proposal = f"did you mean {sibling}?" if sibling else ""
+            meant = layout.words[sibling].keyword.value if sibling else None
+            if meant is not None and meant.secret_from is not None:
+                self._hide(node, words, node.keyword)
+        if isinstance(wrong, Withheld):
+            self._report.error(node.line.place_of(at), f"{name}: {wrong.text}", proposal=wrong.advice)
+            return
         if isinstance(wrong, Missing):
             self._report.error(node.line.place_of(at), f"{name}: {wrong.text}", klass=Complaint.MISSING_WORD)
             return

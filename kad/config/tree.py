@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+
+from kad.secret import MASK
 
 if TYPE_CHECKING:
     from kad.config.keyword import Entry
@@ -69,6 +72,8 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
 MOST_FINDINGS = 5000
 """Of one analysis; a file with more is none."""
 _LONGEST_TEXT = 400
+_SHORTEST_SECRET = 4
+"""Characters; what is shorter is hidden in its own line alone: it is a part of many words."""
 _SEVERITIES = ("note", "warning", "error")
 
 
@@ -79,6 +84,9 @@ class Report:
         self._found: dict[tuple[Place, str], Diagnostic] = {}
         self.count = 0
         """How often something was said; it grows with repetitions too."""
+        self._secrets: set[str] = set()
+        self._hidden: dict[tuple[str, int], int] = {}
+        """From which column on a line is not shown, by file and line."""
         self._unshown = 0
         self._worst = Diagnostic(severity="note", place=Place(""), text="")
 
@@ -119,6 +127,30 @@ class Report:
             severity=max(worst.severity, diagnostic.severity, key=_SEVERITIES.index),
             klass=max(worst.klass, diagnostic.klass),
         )
+
+    def hide(self, words: Iterable[str], place: Place | None) -> None:
+        """These words are secret; with a place, so is the rest of the line from there on."""
+        self._secrets.update(word for word in words if len(word) >= _SHORTEST_SECRET)
+        if place is not None:
+            key = (place.file, place.line)
+            self._hidden[key] = min(place.column, self._hidden.get(key, place.column))
+
+    def conceal(self, text: str, place: Place | None = None) -> str:
+        """The text, or the line at a place, without what is secret in it."""
+        column = self._hidden.get((place.file, place.line)) if place is not None else None
+        if column is not None:
+            text = text[: column - 1] + MASK
+        if self._secrets and any(map(text.__contains__, self._secrets)):
+            longest_first = sorted(self._secrets, key=len, reverse=True)
+            text = re.sub("|".join(map(re.escape, longest_first)), MASK, text)
+        return text
+
+    def without_secrets(self, diagnostic: Diagnostic) -> Diagnostic:
+        """The finding as everybody may read it."""
+        if not self._secrets:
+            return diagnostic
+        text, proposal = self.conceal(diagnostic.text), self.conceal(diagnostic.proposal)
+        return msgspec.structs.replace(diagnostic, text=text, proposal=proposal)
 
     @property
     def diagnostics(self) -> Iterable[Diagnostic]:

@@ -53,6 +53,10 @@ class Value:
     """Words that are looked at; keepalived ignores more, silently."""
     is_command: bool = False
     """The first word keeps its quotes and backslashes: a program and its arguments."""
+    write_whole: Callable[[Any], str] | None = None
+    """The words with the secrets in them; where there are none, `write` has all."""
+    secret_from: int | None = None
+    """From which word on the words are secret."""
     noun: str = ""
     """What a line of a block is: route."""
     subject: Callable[[Words], str] | None = None
@@ -335,6 +339,7 @@ def optional(inner: Value, bare: Any, *, ignores_wrong: bool = False) -> Value:
         least=0,
         most=inner.most,
         is_command=inner.is_command,
+        secret_from=inner.secret_from,
     )
 
 

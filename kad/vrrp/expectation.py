@@ -43,7 +43,7 @@ def expectation(instance: VrrpInstance, effective_priority: int) -> Expectation:
         family=instance.family,
         interval=instance.advertisement_interval,
         auth_type=_AUTH_TYPES[authentication.type] if authentication else 0,
-        auth_data=pass_data(authentication.password) if authentication else bytes(8),
+        auth_data=pass_data(authentication.password.reveal()) if authentication else bytes(8),
         addresses=frozenset(addresses),
         address_count=len(addresses),
         unicast_peers=frozenset(peer.address for peer in instance.unicast_peers),
@@ -66,7 +66,7 @@ def message(instance: VrrpInstance, priority: int, source: str, destination: str
     if instance.version == 2:
         authentication = instance.authentication
         auth_type = _AUTH_TYPES[authentication.type] if authentication else 0
-        auth_data = pass_data(authentication.password) if authentication else bytes(8)
+        auth_data = pass_data(authentication.password.reveal()) if authentication else bytes(8)
         return build_v2(instance.virtual_router_id, priority, addresses, interval, auth_type, auth_data)
     if instance.v3_checksum_as_v2 and instance.family == 4:
         return build_v3(instance.virtual_router_id, priority, addresses, interval)
@@ -112,7 +112,7 @@ def seal(instance: VrrpInstance, earlier: Seal | None = None) -> Seal | None:
     if authentication is None or authentication.type != "AH":
         return None
     sequence = earlier.sequence if isinstance(earlier, AuthenticationHeader) else 0
-    return AuthenticationHeader(pass_data(authentication.password), unicast=bool(peers), sequence=sequence)
+    return AuthenticationHeader(pass_data(authentication.password.reveal()), unicast=bool(peers), sequence=sequence)
 
 
 def successions(old: Iterable[VrrpInstance], new: Iterable[VrrpInstance]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
+from kad import secret
 from kad.check.http import HttpConversation, request
 from kad.check.keywords import BfdCheck, CheckerSlice, FileCheck, HttpCheck, MiscCheck
 from kad.check.tls import Contexts
@@ -47,11 +48,11 @@ class Everywhere:
 def encode(analysis: Analysis) -> None:
     """Raises whatever an encoder raises; what the kernel would say of it is not asked."""
     if "vrrp" in analysis.slices:
-        _vrrp(msgspec.msgpack.decode(analysis.slices["vrrp"], type=VrrpSlice))
+        _vrrp(secret.decode(analysis.slices["vrrp"], VrrpSlice))
     if "ipvs" in analysis.slices:
-        _ipvs(msgspec.msgpack.decode(analysis.slices["ipvs"], type=IpvsSlice))
+        _ipvs(secret.decode(analysis.slices["ipvs"], IpvsSlice))
     if "checker" in analysis.slices:
-        _checker(msgspec.msgpack.decode(analysis.slices["checker"], type=CheckerSlice))
+        _checker(secret.decode(analysis.slices["checker"], CheckerSlice))
 
 
 def _vrrp(configured: VrrpSlice) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
+from kad import secret
 from kad.config.host import FileLook, Host
+from kad.secret import SecretBytes
 from kad.vrrp.keywords import AuthHmac, HmacKey, VrrpInstance, VrrpSlice
 from tests.config.hosts import a_host, judged, said
 
@@ -29,7 +30,7 @@ def host(content: str | bytes, *lines: str, mode: int = 0o600, more: str = "") -
 
 def instance(source: str | Host) -> VrrpInstance:
     analysis = judged("", source) if isinstance(source, Host) else judged(source)
-    (only,) = msgspec.msgpack.decode(analysis.slices["vrrp"], type=VrrpSlice).instances
+    (only,) = secret.decode(analysis.slices["vrrp"], VrrpSlice).instances
     return only
 
 
@@ -57,7 +58,9 @@ SECRET = bytes(range(32))
 def test_a_key_in_the_file(value: str, secret: bytes) -> None:
     made = text(f"key 7 {value}", "active_key 7")
     assert findings(made) == []
-    assert instance(made).auth_hmac == AuthHmac(keys=(HmacKey(id=7, secret=secret),), active_key=7, time_window=5)
+    assert instance(made).auth_hmac == AuthHmac(
+        keys=(HmacKey(id=7, secret=SecretBytes(secret)),), active_key=7, time_window=5
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_a_key_beside_the_file(content: str, secret: bytes) -> None:
     assert findings(made) == []
     found = instance(made).auth_hmac
     assert found is not None
-    assert found.keys == (HmacKey(id=1, secret=secret),)
+    assert found.keys == (HmacKey(id=1, secret=SecretBytes(secret)),)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o610, 0o601, 0o644])
@@ -121,7 +124,7 @@ def test_the_first_key_of_a_number_counts() -> None:
     assert findings(made) == ["warning 7 A: key 1 is written twice; the first one is used"]
     found = instance(made).auth_hmac
     assert found is not None
-    assert found.keys == (HmacKey(id=1, secret=TEXT.encode()),)
+    assert found.keys == (HmacKey(id=1, secret=SecretBytes(TEXT.encode())),)
 
 
 def test_without_an_active_key_nothing_is_signed() -> None:

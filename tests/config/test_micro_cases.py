@@ -152,7 +152,7 @@ CASES: list[tuple[str, int, list[str]]] = [
     (
         instance("authentication {\nauth_type PASS\nauth_pass 123456789\n}"),
         5,
-        ["warning 7 auth_pass: 123456789 has more than 8 characters; 12345678 is used"],
+        ["warning 7 auth_pass: the password has more than 8 characters; the first 8 are used"],
     ),
     (
         instance("version 3\nauthentication {\nauth_type PASS\nauth_pass 1234\n}"),

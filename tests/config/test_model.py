@@ -7,10 +7,12 @@ from typing import TypeVar
 import msgspec
 import pytest
 
+from kad import secret
 from kad.check.keywords import CheckedServer, CheckerSlice, Connection, HttpCheck, TcpCheck, Timing, Url
 from kad.config.host import Host
 from kad.ipvs.keywords import IpvsSlice, Member, RealServer, VirtualServer
 from kad.run.keywords import Program, RunnerSlice, VrrpScript
+from kad.secret import Secret
 from kad.track.items import TrackItem
 from kad.vrrp.keywords import (
     Announcing,
@@ -32,7 +34,7 @@ PLAIN = VrrpInstance(name="A", interface="eth0", virtual_router_id=51, virtual_a
 
 
 def sliced(text: str, kind: type[S], host: Host | None = None) -> S:
-    return msgspec.msgpack.decode(judged(text, host).slices[SLICES[kind]], type=kind)
+    return secret.decode(judged(text, host).slices[SLICES[kind]], kind)
 
 
 def only(words: str = "", defaults: str = "", minimal: str = MINIMAL) -> VrrpInstance:
@@ -104,7 +106,7 @@ def test_an_instance_of_nothing_but_what_it_must_have() -> None:
         (
             "authentication {\nauth_type PASS\nauth_pass Mcy1995\n}",
             "",
-            changed(authentication=Authentication(type="PASS", password="Mcy1995")),
+            changed(authentication=Authentication(type="PASS", password=Secret("Mcy1995"))),
         ),
         ("authentication {\nauth_type PASS\nauth_type Mcy9586\n}", "", PLAIN),
         ("authentication {\nauth_pass Mcy1995\n}", "", PLAIN),
@@ -112,7 +114,7 @@ def test_an_instance_of_nothing_but_what_it_must_have() -> None:
         (
             "state MASTER\npriority 9\nauthentication {\nauth_type AH\nauth_pass x\n}",
             "",
-            changed(priority=9, authentication=Authentication(type="AH", password="x")),
+            changed(priority=9, authentication=Authentication(type="AH", password=Secret("x"))),
         ),
         (
             "unicast_src_ip 192.0.2.3\nunicast_ttl 64\nunicast_peer {\n192.0.2.4\n192.0.2.5 min_ttl 3 max_ttl 9\n}",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
+from kad import secret
 from kad.check.keywords import CheckerSlice
 from kad.config.analyzer import Analysis, Options, analyze
 from kad.ipvs.keywords import IpvsSlice
@@ -20,15 +20,15 @@ def text(*words: str, more: str = "") -> str:
 
 
 def runner(analysis: Analysis) -> RunnerSlice:
-    return msgspec.msgpack.decode(analysis.slices["runner"], type=RunnerSlice)
+    return secret.decode(analysis.slices["runner"], RunnerSlice)
 
 
 def checker(analysis: Analysis) -> CheckerSlice:
-    return msgspec.msgpack.decode(analysis.slices["checker"], type=CheckerSlice)
+    return secret.decode(analysis.slices["checker"], CheckerSlice)
 
 
 def vrrp(analysis: Analysis) -> VrrpSlice:
-    return msgspec.msgpack.decode(analysis.slices["vrrp"], type=VrrpSlice)
+    return secret.decode(analysis.slices["vrrp"], VrrpSlice)
 
 
 def fifos(*words: str) -> tuple[Fifo, ...]:
@@ -57,7 +57,7 @@ def served(*words: str, more: str = "", server: str = "") -> str:
 
 
 def ipvs(analysis: Analysis) -> IpvsSlice:
-    return msgspec.msgpack.decode(analysis.slices["ipvs"], type=IpvsSlice)
+    return secret.decode(analysis.slices["ipvs"], IpvsSlice)
 
 
 def test_each_fifo_gets_the_events_of_its_sources_with_keepalived_s_mode() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
+from kad import secret
 from kad.check.keywords import CheckerSlice
 from kad.config.analyzer import Options, analyze
 from kad.ipvs.keywords import IpvsSlice, Member, RealServer, SyncDaemon, Timeouts, VirtualServer
@@ -28,7 +28,7 @@ virtual_server_group marks {
 
 
 def ipvs(text: str) -> IpvsSlice:
-    return msgspec.msgpack.decode(judged(text).slices["ipvs"], type=IpvsSlice)
+    return secret.decode(judged(text).slices["ipvs"], IpvsSlice)
 
 
 def block(words: str, head: str = "192.0.2.9 80", servers: str = "real_server 192.0.2.20 80 {\n}\n") -> str:
@@ -154,7 +154,7 @@ def test_two_protocols_at_one_address_are_two_services_in_both_processes() -> No
     analysis = judged(text)
     names = ["192.0.2.9 53 UDP", "192.0.2.9 53"]
     assert [one.name for one in ipvs(text).virtual_servers] == names
-    checker = msgspec.msgpack.decode(analysis.slices["checker"], type=CheckerSlice)
+    checker = secret.decode(analysis.slices["checker"], CheckerSlice)
     assert [one.service for one in checker.servers] == names
 
 
@@ -171,7 +171,7 @@ def test_two_ports_of_one_host_are_one_server_where_ports_are_not_translated() -
     servers = "".join(f"real_server 192.0.2.20 {port} {{\nTCP_CHECK {{\n}}\n}}\n" for port in (80, 81))
     routed = block("lb_algo rr\nlb_kind DR\nprotocol TCP\n", servers=servers)
     assert [one.port for one in ipvs(routed).virtual_servers[0].real_servers] == [80]
-    assert len(msgspec.msgpack.decode(judged(routed).slices["checker"], type=CheckerSlice).servers) == 1
+    assert len(secret.decode(judged(routed).slices["checker"], CheckerSlice).servers) == 1
     wanted = "real_server 192.0.2.20 81 is listed twice, as 192.0.2.20 80; it is ignored"
     assert any(wanted in one for one in said(judged(routed)))
     assert len(ipvs(block(WORDS, servers=servers)).virtual_servers[0].real_servers) == 2
@@ -236,5 +236,5 @@ ROUTER = """vrrp_instance VI_1 {
 def test_an_instance_knows_which_of_its_addresses_ipvs_must_serve(words: str, options: Options, address: str) -> None:
     text = words + GROUPS + block(WORDS, "group web") + ROUTER
     slices = analyze(FILE, a_host(text), options).slices
-    [instance] = msgspec.msgpack.decode(slices["vrrp"], type=VrrpSlice).instances
+    [instance] = secret.decode(slices["vrrp"], VrrpSlice).instances
     assert instance.served_address == address

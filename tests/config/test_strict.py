@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
+from kad import secret
 from kad.vrrp.keywords import VrrpSlice
 from tests.config.hosts import a_host, judged, said
 from tests.config.test_oracle import host, verdict_of_keepalived
@@ -150,7 +150,7 @@ def test_a_line_of_strict_mode(text: str, complaint: str, holds: dict[str, Any] 
     if holds is None:
         assert analysis.exit_code != 0
         return
-    (made,) = msgspec.msgpack.decode(analysis.slices["vrrp"], type=VrrpSlice).instances
+    (made,) = secret.decode(analysis.slices["vrrp"], VrrpSlice).instances
     assert {name: getattr(made, name) for name in holds} == holds
     if made.strict:
         assert (made.lower_prio_no_advert, made.higher_prio_send_advert, made.down_timer_adverts) == (True, False, 3)

@@ -8,8 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-import msgspec
-
+from kad import secret
 from kad.vrrp.advert import Advertisement, Expectation, Finding, examine
 from kad.vrrp.events import (
     AdvertReceived,
@@ -131,4 +130,4 @@ def configured(*lines: str, vrid: int | None = 51) -> tuple[VrrpInstance, ...]:
     analysis = judged(f"vrrp_instance VI_1 {{\n{body}\n}}\n")
     if "vrrp" not in analysis.slices:
         return ()
-    return msgspec.msgpack.decode(analysis.slices["vrrp"], type=VrrpSlice).instances
+    return secret.decode(analysis.slices["vrrp"], VrrpSlice).instances

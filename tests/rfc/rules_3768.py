@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kad.secret import Secret
 from kad.vrrp.advert import Finding
 from kad.vrrp.events import (
     Announce,
@@ -35,7 +36,7 @@ from tests.unit.track.test_priority import verdict
 from tests.unit.vrrp.packets import V2_PASS, Packet, v3
 from tests.unit.vrrp.samples import VIP_BYTES, advert, backup, entered, instance, master
 
-PASS = {"authentication": Authentication(type="PASS", password="abcd")}
+PASS = {"authentication": Authentication(type="PASS", password=Secret("abcd"))}
 VIRTUAL_MAC = (
     "with use_vmac the kernel does it, shown in the lab; as keepalived by default, the interface's own answers"
 )

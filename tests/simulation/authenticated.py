@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kad.secret import Secret, SecretBytes
 from kad.simulation.host import Host
 from kad.vrrp.keywords import Authentication, AuthHmac, HmacKey, VrrpInstance
 from tests.simulation.scenarios import BACKUP, MASTER, World
@@ -13,11 +14,11 @@ SECRET = bytes(range(32))
 
 
 def ah(priority: int, password: str = "secret", **changes: Any) -> VrrpInstance:
-    return instance(priority=priority, authentication=Authentication(type="AH", password=password), **changes)
+    return instance(priority=priority, authentication=Authentication(type="AH", password=Secret(password)), **changes)
 
 
 def signed(priority: int, secret: bytes = SECRET, **changes: Any) -> VrrpInstance:
-    hmac = AuthHmac(keys=(HmacKey(id=1, secret=secret),), active_key=1, **changes)
+    hmac = AuthHmac(keys=(HmacKey(id=1, secret=SecretBytes(secret)),), active_key=1, **changes)
     return instance(version=3, priority=priority, auth_hmac=hmac)
 
 

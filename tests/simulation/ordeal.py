@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kad.secret import SecretBytes
 from kad.simulation.host import Host
 from kad.simulation.lan import Lan
 from kad.simulation.verdict import Period, caused, left_behind, no_storm, one_holder, unmoved
@@ -58,7 +59,7 @@ class Ordeal:
             return {"authentication": Authentication(type=random.choice(("PASS", "AH", "AH")), password="secret")}
         if random.random() < 0.5:
             return {}
-        key = HmacKey(id=1, secret=bytes(range(32)))
+        key = HmacKey(id=1, secret=SecretBytes(bytes(range(32))))
         return {"auth_hmac": AuthHmac(keys=(key,), active_key=1, monotonic=random.random() < 0.3)}
 
     def _furnish(self, seed: int, hosts: int, routers: int) -> list[Machine]:

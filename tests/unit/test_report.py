@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import msgspec
 import pytest
 
-from kad import report
+from kad import report, secret
+from kad.secret import Secret
 from kad.track.items import TrackItem
 from kad.vrrp.keywords import Authentication, VirtualAddress, VrrpInstance
 
@@ -21,7 +21,7 @@ def instance(**changes: Any) -> dict[str, Any]:
         interface="eth0",
         virtual_router_id=51,
         priority=110,
-        authentication=Authentication(type="PASS", password="abcd"),
+        authentication=Authentication(type="PASS", password=Secret("abcd")),
         virtual_addresses=(VirtualAddress(address="192.0.2.100", prefix=24, label="eth0:0"),),
         tracks=(TrackItem(kind="interface", name="lo", weight=5), TrackItem(kind="script", name="chk", weight=-20)),
         notifies=("notify_master", "notify"),
@@ -67,7 +67,7 @@ def instance(**changes: Any) -> dict[str, Any]:
         "statistics": {"advert_rcvd": 0, "advert_sent": 5, "become_master": 1, "release_master": 0},
         "discarded": {},
         "faults": [],
-        "configuration": msgspec.to_builtins(configured),
+        "configuration": json.loads(secret.to_json(configured)),
     }
     return told | changes
 

@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from kad.secret import Secret
+
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
     """A value of the model: equal ones are one, so that equal checks are made once."""
@@ -73,7 +75,7 @@ class Url(Value, frozen=True, kw_only=True):
     name: str | None = None
     """The server's name in TLS; None: none is sent."""
     method: str = "GET"
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, Secret], ...] = ()
     status: tuple[tuple[int, int], ...] = ((200, 299),)
     digest: str | None = None
     """MD5 of the body, in lower case."""
@@ -92,8 +94,8 @@ class Credentials(Value, frozen=True, kw_only=True):
     verify: bool = False
     """The server's certificate must be of one of them."""
     certificate: str = ""
-    key: str = ""
-    password: str = ""
+    key: Secret = Secret("")
+    password: Secret = Secret("")
 
 
 class Tls(Value, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ import re
 from typing import Annotated
 
 from kad.config.command import Command, command, user_and_group
+from kad.config.confidential import TOKEN, to_secret
 from kad.config.keyword import Block, Inline, block, keyword
 from kad.config.tree import Complaint, Word
 from kad.config.values import (
@@ -18,11 +19,13 @@ from kad.config.values import (
     interface_name,
     one_of,
     optional,
+    quote,
     quote_all,
     seconds,
     text,
     texts,
 )
+from kad.secret import Secret
 from kad.track.items import Weight, weight_up_to
 
 LARGEST = (1 << 32) - 1
@@ -146,12 +149,12 @@ class PingBlock(Block, frozen=True, kw_only=True):
 def header() -> Value:
     """NAME VALUE of a line of the request."""
 
-    def read(words: Words) -> tuple[str, str]:
+    def read(words: Words) -> tuple[str, Secret]:
         name = words[0].text.removesuffix(":")
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             raise Wrong(f"{name} is not the name of a header")
-        value = " ".join(word.text for word in words[1:])
-        if not value.isprintable():
+        value = joined_secret(words)
+        if not value.reveal().isprintable():
             raise Wrong("a header holds printable characters only", 1)
         return name, value
 
@@ -159,9 +162,32 @@ def header() -> Value:
         arguments="<NAME> <VALUE>",
         pattern="",
         read=read,
-        write=lambda pair: quote_all(pair),
+        write=lambda pair: f"{quote(pair[0])} {TOKEN}",
+        write_whole=lambda pair: quote_all((pair[0], pair[1].reveal())),
         least=2,
         most=None,
+        secret_from=1,
+    )
+
+
+def joined_secret(words: Words) -> Secret:
+    """All words but the first, with a blank between them; raises Withheld."""
+    for index, word in enumerate(words[1:2], 1):
+        to_secret(word, index)
+    return Secret(" ".join(word.text for word in words[1:]))
+
+
+def credentials() -> Value:
+    """USER PASSWORD"""
+    return Value(
+        arguments="<USER> <PASSWORD>",
+        pattern="",
+        read=lambda words: (words[0].text, joined_secret(words)),
+        write=lambda pair: f"{quote(pair[0])} {TOKEN}",
+        write_whole=lambda pair: quote_all((pair[0], pair[1].reveal())),
+        least=2,
+        most=None,
+        secret_from=1,
     )
 
 
@@ -172,11 +198,11 @@ class RequestWords(Block, frozen=True, kw_only=True):
         str | None, keyword(one_of("GET", "HEAD", "OPTIONS", "POST"), "method of the request", default="GET")
     ] = None
     request_header: Annotated[
-        tuple[tuple[str, str], ...], keyword(header(), "one more line of the request", collected=True)
+        tuple[tuple[str, Secret], ...], keyword(header(), "one more line of the request", collected=True)
     ] = ()
     basic_auth: Annotated[
-        tuple[str, ...] | None,
-        keyword(texts("USER PASSWORD", least=2), "user and password of the request", default="none"),
+        tuple[str, Secret] | None,
+        keyword(credentials(), "user and password of the request", default="none"),
     ] = None
 
 

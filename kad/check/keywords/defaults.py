@@ -3,9 +3,11 @@
 from typing import Annotated
 
 from kad.check.keywords.checks import LARGEST
+from kad.config.confidential import secret_text
 from kad.config.keyword import Block, Inline, keyword
 from kad.config.tree import Complaint
 from kad.config.values import boolean, flag, integer, seconds, text
+from kad.secret import Secret
 
 _LONG = 18446744073709.0
 
@@ -14,7 +16,7 @@ class ClientBlock(Block, frozen=True, kw_only=True):
     """SSL { }: what every SSL_GET shows to servers."""
 
     password: Annotated[
-        str | None, keyword(text("STRING"), "of the private key", missing=Complaint.GENERAL, replaced=True)
+        Secret | None, keyword(secret_text(), "of the private key", missing=Complaint.GENERAL, replaced=True)
     ] = None
     ca: Annotated[
         str | None, keyword(text("FILE"), "file of trusted certificates", missing=Complaint.GENERAL, replaced=True)

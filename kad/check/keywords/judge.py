@@ -54,6 +54,7 @@ from kad.config.keyword import Block
 from kad.config.programs import Programs
 from kad.config.tree import Complaint, Place
 from kad.config.values import family_of
+from kad.secret import Secret
 from kad.track.items import Weight
 from kad.track.native import recognise
 
@@ -228,10 +229,15 @@ class Checks:
         if block.verify is None and not any(read.values()):
             return Tls()
         verify = block.verify is not None or bool(read["ca"])
-        password = (client.password if client else None) or ""
+        password = client.password.reveal() if client and client.password else ""
         content = (*read.values(), str(verify), password)
         made = Credentials(
-            name=hashlib.sha256("\0".join(content).encode()).hexdigest()[:16], verify=verify, password=password, **read
+            name=hashlib.sha256("\0".join(content).encode()).hexdigest()[:16],
+            verify=verify,
+            ca=read["ca"],
+            certificate=read["certificate"],
+            key=Secret(read["key"]),
+            password=Secret(password),
         )
         self.credentials[made.name] = made
         return Tls(credentials=made.name, verify_name=block.verify is not None)
@@ -339,14 +345,15 @@ class Checks:
         return False
 
 
-def _headers(*words: RequestWords) -> tuple[tuple[str, str], ...]:
+def _headers(*words: RequestWords) -> tuple[tuple[str, Secret], ...]:
     """Those of the url before those of the check; each name once."""
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str, tuple[str, Secret]] = {}
     for one in words:
         pairs = list(one.request_header)
         if one.basic_auth is not None:
-            user, password = one.basic_auth[0], " ".join(one.basic_auth[1:])
-            pairs.append(("Authorization", f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"))
+            user, password = one.basic_auth
+            encoded = b64encode(f"{user}:{password.reveal()}".encode()).decode()
+            pairs.append(("Authorization", Secret(f"Basic {encoded}")))
         for name, value in pairs:
             found.setdefault(name.lower(), (name, value))
     return tuple(found.values())

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
+from kad import secret
 from kad.ipvs.keywords import IpvsSlice, VirtualServer
 from kad.ipvs.marks import Marks, allot, marked, packets
 from kad.ipvs.process.daemons import SyncDaemons
@@ -86,7 +87,7 @@ class Room:
     def prepare(self, generation: int, slice_bytes: bytes) -> None:
         """Raises ValueError to refuse."""
         try:
-            self._prepared = msgspec.msgpack.decode(slice_bytes, type=IpvsSlice)
+            self._prepared = secret.decode(slice_bytes, IpvsSlice)
         except msgspec.DecodeError as error:
             raise ValueError(f"the configuration of IPVS cannot be read: {error}") from error
 
@@ -261,7 +262,7 @@ class Room:
     def _take_over(self, left: IpvsLeft) -> None:
         """What the daemon before this one served is ours; a table that it cannot have made is not."""
         try:
-            earlier = msgspec.msgpack.decode(left.slice, type=IpvsSlice)
+            earlier = secret.decode(left.slice, IpvsSlice)
         except (ValueError, RecursionError) as error:
             self._log.error(f"what the daemon before this one served cannot be understood: {error}")
             return

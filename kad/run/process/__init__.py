@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from kad import secret
 from kad.log import Logger
 from kad.messages import FifoKept, FifoLine, FifoOpened, Mail, MailKept, Message, Notify, NotifyKept, Observation
 from kad.model.problem import Problem
@@ -57,7 +58,7 @@ class Room:
     def prepare(self, generation: int, slice_bytes: bytes) -> None:
         """Decode and check; raises ValueError to refuse."""
         try:
-            wanted = msgspec.msgpack.decode(slice_bytes, type=RunnerSlice)
+            wanted = secret.decode(slice_bytes, RunnerSlice)
         except msgspec.DecodeError as error:
             raise ValueError(f"the runner's configuration cannot be read: {error}") from error
         _refuse_twins("scripts", (entry.name for entry in wanted.scripts))

@@ -41,7 +41,7 @@ class HmacTrailer:
     ) -> None:
         """peers: unicast senders in network order; none where it is multicast."""
         self._configured = configured
-        self._keys = {key.id: key.secret for key in configured.keys}
+        self._keys = {key.id: key.secret.reveal() for key in configured.keys}
         self._virtual_router = bytes([version, virtual_router_id, 0])
         self._peers = peers
         self._heard: dict[bytes, int] = {}

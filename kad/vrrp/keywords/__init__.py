@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kad.secret import Secret, SecretBytes
 from kad.track.items import TrackItem
 from kad.vrrp.keywords.links import InterfaceDelay, Linkbeat
 from kad.vrrp.keywords.routing import RoutingEntry
@@ -70,7 +71,7 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True):
 
     type: str
     """PASS or AH."""
-    password: str
+    password: Secret
     """At most 8 bytes."""
 
 
@@ -78,7 +79,7 @@ class HmacKey(msgspec.Struct, frozen=True, kw_only=True):
     """What adverts are signed with."""
 
     id: int
-    secret: bytes
+    secret: SecretBytes
     """32 to 64 bytes."""
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kad.config.build import Scope
+from kad.config.confidential import TOKEN, to_secret
 from kad.config.tree import Complaint, Place
 from kad.config.values import Clamped, Value, Words, Wrong, integer, quote_all
+from kad.secret import Secret, SecretBytes
 from kad.vrrp.keywords import AuthHmac, HmacKey
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class KeyLine(msgspec.Struct, frozen=True):
     """key ID TEXT, key ID hex:DIGITS or key ID file:PATH"""
 
     id: int
-    value: str
+    value: Secret
 
 
 def key_line() -> Value:
@@ -34,7 +36,7 @@ def key_line() -> Value:
 
     def read(words: Words) -> KeyLine:
         try:
-            return KeyLine(int(number.read(words[:1])), words[1].text)
+            return KeyLine(int(number.read(words[:1])), to_secret(words[1], 1))
         except Clamped as clamped:
             raise Wrong(clamped.text) from None
 
@@ -42,7 +44,9 @@ def key_line() -> Value:
         arguments="<ID 1..255> <STRING or hex:DIGITS or file:PATH>",
         pattern=r'\s+([0-9]{1,3})\s+([^\s"]+)',
         read=read,
-        write=lambda line: quote_all((str(line.id), line.value)),
+        write=lambda line: f"{line.id} {TOKEN}",
+        write_whole=lambda line: quote_all((str(line.id), line.value.reveal())),
+        secret_from=1,
         least=2,
         most=2,
     )
@@ -73,7 +77,7 @@ class HmacResolver:
             mode = "enforce"
         derived = max(_LEAST_WINDOW, min(3 * int(advertisement_interval), _LARGEST_WINDOW))
         return AuthHmac(
-            keys=tuple(HmacKey(id=number, secret=secret) for number, secret in keys.items()),
+            keys=tuple(HmacKey(id=number, secret=SecretBytes(secret)) for number, secret in keys.items()),
             active_key=block.active_key,
             time_window=derived if block.time_window is None else block.time_window,
             monotonic=block.anti_replay == "monotonic",
@@ -85,7 +89,7 @@ class HmacResolver:
         for index, line in enumerate(block.key):
             place = self._scope.places.of(block, "key", index)
             try:
-                secret = self._secret(line.value, place)
+                secret = self._secret(line.value.reveal(), place)
             except Wrong as wrong:
                 self._warn(block, "key", f"key {line.id}: {wrong.text}; it is ignored", index)
                 continue

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from kad.config.command import Command, command
+from kad.config.confidential import secret_text
 from kad.config.keyword import Block, Head, Inline, block, entries, keyword
 from kad.config.tree import Complaint
 from kad.config.values import (
@@ -17,6 +18,7 @@ from kad.config.values import (
     seconds,
     text,
 )
+from kad.secret import Secret
 from kad.track.items import TrackLine, track_line
 from kad.vrrp.keywords import UnicastPeer
 from kad.vrrp.keywords.addresses import AddressLine, address_line, peer_line
@@ -45,7 +47,7 @@ class AuthenticationBlock(Block, frozen=True, kw_only=True):
             "how version 2 adverts are authenticated",
         ),
     ] = None
-    auth_pass: Annotated[str | None, keyword(text("PASSWORD", longest=8), "the shared secret, 8 bytes")] = None
+    auth_pass: Annotated[Secret | None, keyword(secret_text(longest=8), "the shared secret, 8 bytes")] = None
 
 
 class HmacBlock(Block, frozen=True, kw_only=True):

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from math import inf
 
-import msgspec
-
+from kad import secret
 from kad.linux.address import Address
 from kad.linux.frame import FrameSender
 from kad.linux.network import AddressChanged, LinkChanged, Network
@@ -150,7 +149,7 @@ class Room:
     # configuration
 
     def prepare(self, generation: int, slice_bytes: bytes) -> None:
-        prepared = msgspec.msgpack.decode(slice_bytes, type=VrrpSlice)
+        prepared = secret.decode(slice_bytes, VrrpSlice)
         if len(prepared.instances) > SLOTS:
             raise ValueError(f"{len(prepared.instances)} instances are more than the {SLOTS} that one process serves")
         self._prepared = prepared

@@ -336,16 +336,8 @@ class Instance:
 
 
 def _for_readers(configuration: VrrpInstance) -> VrrpInstance:
-    """Without secrets, and without what is put to the kernel, which says nothing to a reader."""
-    authentication, auth_hmac = configuration.authentication, configuration.auth_hmac
-    if authentication is not None:
-        authentication = msgspec.structs.replace(authentication, password="*" * len(authentication.password))
-    if auth_hmac is not None:
-        keys = tuple(msgspec.structs.replace(key, secret=b"") for key in auth_hmac.keys)
-        auth_hmac = msgspec.structs.replace(auth_hmac, keys=keys)
-    return msgspec.structs.replace(
-        configuration, authentication=authentication, auth_hmac=auth_hmac, routes=(), rules=()
-    )
+    """Without what is put to the kernel, which says nothing to a reader; secrets mask themselves."""
+    return msgspec.structs.replace(configuration, routes=(), rules=())
 
 
 def _plain_address(address: VirtualAddress, held: Set[tuple[str, int]], refused: Mapping[str, str]) -> dict[str, Any]:

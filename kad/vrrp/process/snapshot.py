@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from kad import secret
 from kad.linux.link import Link
 from kad.linux.network import Network
 from kad.vrrp.group import SyncGroup
@@ -24,7 +25,7 @@ def plain_instances(
         for track in plain["tracks"]:
             value = tracking.value(track["kind"], track["name"])
             track["value"], track["reason"] = value.number, value.reason
-        yield msgspec.Raw(msgspec.json.encode(plain))
+        yield msgspec.Raw(secret.to_json(plain))
 
 
 def plain_groups(groups: Iterable[SyncGroup]) -> list[dict[str, Any]]:

@@ -213,12 +213,12 @@ def configurations(draw: st.DrawFn) -> str:
 @given(configurations())
 @settings(max_examples=400, deadline=None)
 def test_what_is_printed_back_says_the_same(text: str) -> None:
-    analysis, printed = effective(FILE, a_host(text))
+    analysis, printed = effective(FILE, a_host(text), with_secrets=True)
     is_whole(analysis)
-    again, printed_again = effective(FILE, a_host(printed))
+    again, printed_again = effective(FILE, a_host(printed), with_secrets=True)
     assert printed_again == printed
     assert again.slices == analysis.slices
-    with_defaults, _ = effective(FILE, a_host(effective(FILE, a_host(text), with_defaults=True)[1]))
+    with_defaults, _ = effective(FILE, a_host(effective(FILE, a_host(text), with_defaults=True, with_secrets=True)[1]))
     assert with_defaults.slices == analysis.slices
 
 

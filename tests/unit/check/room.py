@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import msgspec
 import pytest
 
+from kad import secret
 from kad.check.keywords import Check, CheckedServer, CheckerSlice, Connection, Credentials, Timing
 from kad.check.process import Room
 from kad.linux import privilege
@@ -44,7 +44,7 @@ class Stage:
     def configure(self, *servers: CheckedServer, credentials: tuple[Credentials, ...] = ()) -> None:
         self._generation += 1
         wanted = CheckerSlice(servers=servers, credentials=credentials)
-        self.room.prepare(self._generation, msgspec.msgpack.encode(wanted))
+        self.room.prepare(self._generation, secret.encode(wanted))
         self.room.commit(self._generation)
 
     def check(self, *checks: Check, port: int = 80, alpha: bool = False) -> None:

@@ -11,6 +11,7 @@ import pytest
 from kad.check.attempt import Computation, Outcome
 from kad.check.http import ENOUGH, LARGEST_HEAD, HttpConversation, request
 from kad.check.keywords import Regex, Url
+from kad.secret import Secret
 from tests.unit.check.servers import page
 
 URL = Url(path="/a?b=c", host="www.example")
@@ -51,7 +52,9 @@ def test_the_request_is_keepalived_s(protocol: str, version: str, more: str) -> 
 
 
 def test_method_and_headers_of_the_request_and_what_they_replace() -> None:
-    url = changed(method="POST", headers=(("host", "other"), ("X-One", "a b"), ("User-Agent", "me")))
+    url = changed(
+        method="POST", headers=(("host", Secret("other")), ("X-One", Secret("a b")), ("User-Agent", Secret("me")))
+    )
     text = "POST / HTTP/1.0\r\nContent-Length: 0\r\nhost: other\r\nX-One: a b\r\nUser-Agent: me\r\n\r\n"
     assert request(url, "1.0") == text.encode()
 

@@ -27,6 +27,7 @@ from kad.check.keywords import (
 )
 from kad.messages import Notified, Notify, ServerHealth
 from kad.model.program_end import Exited, NotStarted, ProgramEnd
+from kad.secret import Secret
 from tests.unit.check.room import SOON, Stage, at, server
 from tests.unit.check.servers import Behaviour, Servers, http, lines, over_tls, page, reset
 
@@ -192,7 +193,7 @@ def test_a_source_that_is_not_here_fails_the_check_and_says_so(stage: Stage, ser
 def test_a_request_that_does_not_fit_into_the_buffers_is_sent_as_there_is_room(stage: Stage, servers: Servers) -> None:
     heard: list[bytes] = []
     port = servers.tcp(http(page(b"hello"), heard=heard))
-    long = Url(path="/", host="h", headers=(("X-Long", "y" * (8 << 20)),))
+    long = Url(path="/", host="h", headers=(("X-Long", Secret("y" * (8 << 20))),))
     assert reason(stage, web(port, long)) == (True, "HTTP status 200")
     assert len(heard[0]) > 8 << 20
 
@@ -292,11 +293,11 @@ def test_a_client_certificate_is_shown(stage: Stage, servers: Servers) -> None:
 
     port = servers.tcp(over_tls(serving, behave))
     key, certificate = re.findall(r"-----BEGIN.*?-----END[^\n]*", (CERTIFICATES / "server.pem").read_text(), re.DOTALL)
-    shown = Credentials(name="c", key=key, certificate=certificate)
+    shown = Credentials(name="c", key=Secret(key), certificate=certificate)
     assert reason(stage, web(port, tls=Tls(credentials="c")), (shown,))[0]
     assert subjects[0]["subject"] == ((("commonName", "www.example"),),)  # type: ignore[index]
     with pytest.raises(ValueError, match="credentials of SSL_GET cannot be used"):
-        stage.configure(credentials=(Credentials(name="d", key="rubbish", certificate=certificate),))
+        stage.configure(credentials=(Credentials(name="d", key=Secret("rubbish"), certificate=certificate),))
 
 
 # Hostile ones: what they do, what is asked, and what is said of them.

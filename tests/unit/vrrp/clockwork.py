@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
-import msgspec
 import pytest
 
+from kad import secret
 from kad.linux.address import Address
 from kad.linux.batch import Datagram, Unsent
 from kad.linux.claims import Claim
@@ -361,7 +361,7 @@ class House:
         """Run this configuration."""
         self._generation += 1
         configuration = VrrpSlice(instances=instances, groups=groups, **fields)
-        self.room.prepare(self._generation, msgspec.msgpack.encode(configuration))
+        self.room.prepare(self._generation, secret.encode(configuration))
         self.room.commit(self._generation)
 
     def run(self, seconds: float) -> None:

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from kad.secret import Secret
 from kad.vrrp.advert import (
     Advertisement,
     build_v2,
@@ -20,7 +21,7 @@ from kad.vrrp.keywords import Authentication, UnicastPeer
 from tests.unit.vrrp.packets import V2_PASS, V3, Packet, expecting, one_complement, v3
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, VIP_BYTES, instance
 
-PASS = Authentication(type="PASS", password="abcd")
+PASS = Authentication(type="PASS", password=Secret("abcd"))
 MULTICAST = ip_address("224.0.0.18").packed
 OURS = ip_address("10.77.0.1").packed
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kad.secret import Secret
 from kad.vrrp.advert import Examined, Finding, examine
 from kad.vrrp.auth.ah import AuthenticationHeader
 from kad.vrrp.expectation import expectation, message, seal
@@ -28,7 +29,7 @@ KEY = b"secret77"
 
 
 def locked(**changes: Any) -> VrrpInstance:
-    return instance(authentication=Authentication(type="AH", password="secret77"), **changes)
+    return instance(authentication=Authentication(type="AH", password=Secret("secret77")), **changes)
 
 
 def judged(header: AuthenticationHeader, datagram: bytes, ours: VrrpInstance | None = None) -> Examined:
@@ -111,7 +112,7 @@ def test_a_packet_that_is_refused_before_its_header_is_read_moves_nothing() -> N
     header = AuthenticationHeader(KEY, unicast=False)
     low = FIRST[:8] + b"\xfe" + FIRST[9:]
     assert judged(header, low).findings == (Finding.TTL,)
-    plain = instance(authentication=Authentication(type="PASS", password="secret77"))
+    plain = instance(authentication=Authentication(type="PASS", password=Secret("secret77")))
     assert judged(header, FIRST, plain).rejection is Finding.AH_UNEXPECTED
     assert header.sequence == 0
 
@@ -133,7 +134,7 @@ def test_the_numbers_end_after_136_years() -> None:
 def test_who_has_one() -> None:
     assert isinstance(seal(locked()), AuthenticationHeader)
     assert seal(instance()) is None
-    assert seal(instance(authentication=Authentication(type="PASS", password="x"))) is None
+    assert seal(instance(authentication=Authentication(type="PASS", password=Secret("x")))) is None
 
 
 def test_findings_keep_their_order() -> None:

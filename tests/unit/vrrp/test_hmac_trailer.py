@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kad.secret import SecretBytes
 from kad.vrrp.advert import Advertisement, Examined, Finding, examine
 from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.expectation import expectation, message
@@ -15,8 +16,8 @@ from kad.vrrp.keywords import AuthHmac, HmacKey, VirtualAddress
 from tests.unit.vrrp.packets import Packet, one_complement, v3
 from tests.unit.vrrp.samples import instance
 
-KEY = HmacKey(id=1, secret=bytes(range(32)))
-OTHER_KEY = HmacKey(id=2, secret=b"k" * 64)
+KEY = HmacKey(id=1, secret=SecretBytes(bytes(range(32))))
+OTHER_KEY = HmacKey(id=2, secret=SecretBytes(b"k" * 64))
 SOURCE4, SOURCE6 = ip_address("198.51.100.10").packed, ip_address("fe80::10").packed
 MESSAGE4 = bytes.fromhex("3133c80100644402c0000264")
 MESSAGE6 = bytes.fromhex("3133c8010064a2e9fe800000000000000000000000000100")

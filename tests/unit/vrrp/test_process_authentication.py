@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import msgspec
 import pytest
 
+from kad import secret
 from kad.messages import Earlier, Resume
+from kad.secret import Secret, SecretBytes
 from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.events import State
 from kad.vrrp.expectation import message
@@ -20,11 +20,11 @@ from tests.unit.vrrp.samples import instance
 from tests.unit.vrrp.test_ah import FIRST, SIXTH
 
 UNIX = 0x68000000
-KEY = HmacKey(id=1, secret=bytes(range(32)))
+KEY = HmacKey(id=1, secret=SecretBytes(bytes(range(32))))
 
 
 def ah(**changes: Any) -> VrrpInstance:
-    return instance(authentication=Authentication(type="AH", password="secret77"), **changes)
+    return instance(authentication=Authentication(type="AH", password=Secret("secret77")), **changes)
 
 
 def hmac(**changes: Any) -> VrrpInstance:
@@ -102,7 +102,7 @@ def test_another_router_in_the_same_slot_begins_anew(house: House) -> None:
 
 
 def test_a_reload_keeps_the_number_and_takes_the_password(house: House) -> None:
-    house.commit(instance(authentication=Authentication(type="AH", password="other")))
+    house.commit(instance(authentication=Authentication(type="AH", password=Secret("other"))))
     house.arrive(FIRST)
     assert house.instances[0].received == 0
     house.commit(ah())
@@ -164,10 +164,10 @@ def test_hmac_believes_a_signature_once(house: House) -> None:
 
 def test_no_dump_tells_a_secret(house: House) -> None:
     house.commit(ah(virtual_router_id=52), hmac())
-    text = json.dumps([each.snapshot(0.0, frozenset()) for each in house.instances], default=msgspec.to_builtins)
+    text = secret.to_json([each.snapshot(0.0, frozenset()) for each in house.instances]).decode()
     assert "secret77" not in text
-    assert '"password": "********"' in text
-    assert '"secret": ""' in text
+    assert '"password":"****"' in text
+    assert '"secret":"****"' in text
 
 
 def test_who_does_not_sign_is_named_where_it_counts(house: House) -> None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from kad.linux.network import LinkChanged
+from kad.secret import SecretBytes
 from kad.vrrp.events import (
     AddressClaimed,
     AdvertReceived,
@@ -219,7 +220,7 @@ def test_what_else_is_due_does_not_wait_for_the_next_advert(house: House) -> Non
 
 
 def test_nobody_is_asked_whose_adverts_are_numbered(house: House) -> None:
-    key = HmacKey(id=1, secret=bytes(32))
+    key = HmacKey(id=1, secret=SecretBytes(bytes(32)))
     singing(house, msgspec.structs.replace(router(1), auth_hmac=AuthHmac(keys=(key,), active_key=1)), router(2))
     assert members(house) == [{"VI_2"}]
     assert house.instances[0].choir is None

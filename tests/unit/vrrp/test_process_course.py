@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import msgspec
 import pytest
 
+from kad import secret
 from kad.linux.batch import Datagram, Unsent
 from kad.linux.link import Link
 from kad.linux.network import AddressChanged, LinkChanged
@@ -316,7 +316,7 @@ def test_more_instances_than_there_are_slots_are_refused(house: House) -> None:
     house.commit(router(1))
     many = VrrpSlice(instances=(router(1),) * 16385)
     with pytest.raises(ValueError, match="16385 instances"):
-        house.room.prepare(2, msgspec.msgpack.encode(many))
+        house.room.prepare(2, secret.encode(many))
 
 
 def other_link() -> Link:

@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from kad import secret
 from kad.linux.batch import sockaddr_ll
 from kad.linux.ip_header import internet_checksum
 from kad.messages import Earlier, Resume
+from kad.secret import Secret
 from kad.vrrp.keywords import Authentication, UnicastPeer, VirtualAddress, VrrpInstance, VrrpSlice
 from tests.unit.vrrp.clockwork import House, address, link
 from tests.unit.vrrp.samples import instance, instance_v6
@@ -45,7 +47,7 @@ def replaced(house: House, monkeypatch: pytest.MonkeyPatch, late: float = 0.0, *
     again.room.receive(Resume(routers=(earlier,)))
     assert again.room.instances == []
     wanted = VrrpSlice(instances=(one.configuration,))
-    again.room.prepare(1, msgspec.msgpack.encode(wanted))
+    again.room.prepare(1, secret.encode(wanted))
     return again
 
 
@@ -100,7 +102,7 @@ def test_who_must_not_speak_is_silent(
     "configured",
     [
         pytest.param(instance(unicast_peers=(UnicastPeer(address="10.77.0.2"),)), id="unicast"),
-        pytest.param(instance(authentication=Authentication(type="AH", password="x")), id="numbered"),
+        pytest.param(instance(authentication=Authentication(type="AH", password=Secret("x"))), id="numbered"),
         pytest.param(
             instance(virtual_addresses=tuple(VirtualAddress(address=f"10.77.1.{at}", prefix=24) for at in range(40))),
             id="large",

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kad import secret
 from kad.linux.netlink import message
 from kad.linux.network import AddressChanged, LinkChanged
 from kad.linux.routing import key
@@ -272,6 +273,6 @@ class TestStatic:
     def test_a_sweep_leaves_nothing(self, house: House) -> None:
         house.commit(with_routing((entry("route", 6),)), static_routing=(entry("route", 5),))
         asked(house)
-        house.room.prepare(2, msgspec.msgpack.encode(house.room._slice))
+        house.room.prepare(2, secret.encode(house.room._slice))
         house.room.release(None)
         assert sorted(asked(house)) == ["-address", "-route 5", "-route 6"]

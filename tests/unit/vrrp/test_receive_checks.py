@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from kad.secret import Secret
 from kad.vrrp.advert import ACCEPTED_FINDINGS, Advertisement, Checksum, Finding, examine
 from kad.vrrp.keywords import Authentication, UnicastPeer
 from tests.unit.vrrp.packets import GLOBAL_VIP, LINK_LOCAL_VIP, Packet, expecting, expecting_v6, v3, v6
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, VIP_BYTES
 
-PASS = {"authentication": Authentication(type="PASS", password="abcd")}
+PASS = {"authentication": Authentication(type="PASS", password=Secret("abcd"))}
 PEERS = {"unicast_peers": (UnicastPeer(address="10.77.0.2"),), "check_unicast_src": True}
 OTHER_BYTES = bytes([10, 77, 0, 101])
 
@@ -86,7 +87,7 @@ class TestEachAlone:
         assert findings(Packet(protocol=51)) == (Finding.AH_UNEXPECTED,)
 
     def test_none_where_one_is_wanted(self) -> None:
-        wanted = {"authentication": Authentication(type="AH", password="abcd")}
+        wanted = {"authentication": Authentication(type="AH", password=Secret("abcd"))}
         assert findings(Packet(auth_type=2), **wanted) == (Finding.AH_UNEXPECTED,)
         assert findings(Packet(auth_type=2, protocol=51), **wanted) == ()
 

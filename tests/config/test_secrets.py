@@ -1,0 +1,169 @@
+"""A secret of a configuration is in the slice of its process, and in nothing that can be read."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from kad import secret
+from kad.check.keywords import CheckerSlice, HttpCheck
+from kad.config.analyzer import Analysis, effective, to_message
+from kad.config.confidential import TOKEN
+from kad.config.render import render, to_json
+from kad.secret import Secret, SecretBytes
+from kad.vrrp.keywords import VrrpSlice
+from tests.config.hosts import FILE, a_host, judged
+
+PLANTED = "Pl4nted"
+KEY = f"{PLANTED}-key-0123456789-0123456789-0123456789"
+TEXT = f"""\
+vrrp_instance A {{
+    interface eth0
+    virtual_router_id 5
+    authentication {{
+        auth_type PASS
+        auth_pass {PLANTED}
+    }}
+    virtual_ipaddress {{ 192.0.2.9/24 }}
+}}
+vrrp_instance B {{
+    interface eth0
+    virtual_router_id 6
+    auth_hmac {{
+        key 1 {KEY}
+        active_key 1
+    }}
+    virtual_ipaddress {{ 192.0.2.10/24 }}
+}}
+SSL {{
+    password {PLANTED}-ssl
+}}
+virtual_server 192.0.2.9 80 {{
+    lb_algo rr
+    lb_kind NAT
+    protocol TCP
+    real_server 192.0.2.20 80 {{
+        HTTP_GET {{
+            basic_auth me {PLANTED} basic
+            request_header X-Token {PLANTED}-token
+            url {{
+                path /
+            }}
+        }}
+    }}
+}}
+"""
+
+
+def readable(analysis: Analysis) -> str:
+    """All that -t, the log and the parent's dump can show of it."""
+    message = to_message(analysis)
+    parts = [render(analysis.diagnostics), to_json(analysis.diagnostics), repr(analysis.diagnostics), repr(message)]
+    parts += [finding.summary + finding.whole for finding in message.findings]
+    return "\n".join(parts)
+
+
+def test_each_process_gets_its_secrets() -> None:
+    analysis = judged(TEXT)
+    first, second = secret.decode(analysis.slices["vrrp"], VrrpSlice).instances
+    assert first.authentication is not None
+    assert first.authentication.password.reveal() == PLANTED
+    assert second.auth_hmac is not None
+    assert second.auth_hmac.keys[0].secret.reveal() == KEY.encode()
+    checker = secret.decode(analysis.slices["checker"], CheckerSlice)
+    [check] = checker.servers[0].checks
+    assert isinstance(check, HttpCheck)
+    headers = {name: value.reveal() for name, value in check.urls[0].headers}
+    assert headers == {"X-Token": f"{PLANTED}-token", "Authorization": "Basic bWU6UGw0bnRlZCBiYXNpYw=="}
+    assert [name for name in analysis.slices if PLANTED.encode() in analysis.slices[name]] == ["vrrp", "checker"]
+
+
+def test_what_prints_a_slice_masks_it() -> None:
+    analysis = judged(TEXT)
+    for kind, name in ((VrrpSlice, "vrrp"), (CheckerSlice, "checker")):
+        decoded = secret.decode(analysis.slices[name], kind)
+        for text in (repr(decoded), str(decoded), f"{decoded}", secret.to_json(decoded).decode()):
+            assert PLANTED not in text
+            assert "UGw0bnRlZ" not in text
+        with pytest.raises(TypeError):
+            msgspec.json.encode(decoded)
+
+
+MISTAKES = [
+    (f"auth_pass {PLANTED}", f"auth_pass {PLANTED} {PLANTED}-more"),
+    (f"auth_pass {PLANTED}", f"auth_pass {PLANTED}-too-long {PLANTED}"),
+    (f"auth_pass {PLANTED}", f'auth_pass "{PLANTED}'),
+    (f"auth_pass {PLANTED}", f"auth_pas {PLANTED}"),
+    (f"auth_pass {PLANTED}", f"auth_password {PLANTED}"),
+    (f"auth_pass {PLANTED}", f"auth_type {PLANTED}"),
+    (f"auth_pass {PLANTED}", f"auth_pass {PLANTED} {{"),
+    (f"auth_pass {PLANTED}", f"auth_pass {PLANTED} }}"),
+    (f"auth_pass {PLANTED}", f"auth_pass {PLANTED}\0"),
+    (f"auth_pass {PLANTED}", "auth_pass " + PLANTED * 200),
+    (f"auth_pass {PLANTED}", f"auth_pass {PLANTED}\nauth_type {PLANTED}"),
+    ("auth_type PASS", f"auth_type PASS {PLANTED}"),
+    (f"key 1 {KEY}", f"key 1 {PLANTED}"),
+    (f"key 1 {KEY}", f"key 1 hex:{PLANTED}"),
+    (f"key 1 {KEY}", f"key 999 {KEY}"),
+    (f"key 1 {KEY}", f"key 1 {KEY}\nkey 1 {KEY}"),
+    (f"password {PLANTED}-ssl", f"password {PLANTED} {PLANTED}"),
+    (f"password {PLANTED}-ssl", f"passwd {PLANTED}"),
+    (f"basic_auth me {PLANTED} basic", f"basic_auth {PLANTED}"),
+    ("basic_auth me", "basicauth me"),
+    (f"request_header X-Token {PLANTED}-token", f"request_header X-Token: {PLANTED}\x07"),
+    (f"request_header X-Token {PLANTED}-token", f"request_header X(Token {PLANTED}"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), MISTAKES)
+def test_no_finding_shows_a_secret(old: str, new: str) -> None:
+    text = TEXT.replace(old, new, 1)
+    said = readable(judged(text))
+    assert judged(text).diagnostics
+    assert text != TEXT
+    if old == "auth_type PASS":
+        # Nothing says that this word is one.
+        said = said.replace(f"takes no more words; {PLANTED} is ignored", "").replace(f"auth_type PASS {PLANTED}", "")
+    assert PLANTED not in said
+
+
+def test_a_short_secret_is_hidden_in_its_own_line_alone() -> None:
+    text = TEXT.replace(f"auth_pass {PLANTED}", "auth_pass 5 x").replace("virtual_router_id 5", "virtual_router_id 500")
+    said = render(judged(text).diagnostics)
+    assert "            auth_pass ****\n" in said or "        auth_pass ****\n" in said
+    assert "virtual_router_id: 500 is not in 1..255" in said
+
+
+def test_a_definition_with_the_secret_is_masked_too() -> None:
+    text = f"$P={PLANTED}\n" + TEXT.replace(f"auth_pass {PLANTED}", "auth_pass $P\nauth_type $P")
+    assert PLANTED not in readable(judged(text))
+
+
+def test_it_is_printed_as_a_token_that_is_refused() -> None:
+    _, printed = effective(FILE, a_host(TEXT))
+    assert PLANTED not in printed
+    assert printed.count(TOKEN) == 5
+    analysis = judged(printed)
+    assert analysis.fatal
+    assert [one.severity for one in analysis.diagnostics if TOKEN in one.text] == ["error"] * 5
+    assert {one.proposal for one in analysis.diagnostics if TOKEN in one.text} == {
+        "write the secret, or print the file with --print --secrets"
+    }
+
+
+def test_with_its_secrets_it_is_whole() -> None:
+    analysis, printed = effective(FILE, a_host(TEXT), with_secrets=True)
+    assert effective(FILE, a_host(printed), with_secrets=True)[1] == printed
+    assert judged(printed).slices == analysis.slices == judged(TEXT).slices
+
+
+def test_secrets_are_equal_by_value_and_are_no_text() -> None:
+    assert Secret("a") == Secret("a") != Secret("b")
+    assert SecretBytes(b"a") == SecretBytes(b"a") != Secret("a")
+    assert hash(Secret("a")) == hash(Secret("a"))
+    assert not isinstance(Secret("a"), str)
+    assert f"{Secret('a')}|{Secret('abc')!r}" == "****|****"
+    with pytest.raises(TypeError):
+        json.dumps(Secret("a"))
