@@ -20,6 +20,12 @@ B = TypeVar("B", bound=Block)
 
 _REMEMBERED_LINES = 1 << 15
 _VALUES = {TOKEN, "MASTER", "BACKUP", "PASS", "true", "false"}
+
+
+def _unreadable(error: ValueError) -> str:
+    return "a number has too many digits" if "digits" in str(error) else f"it cannot be read: {error}"
+
+
 _Places = dict[str, Place | list[Place]]
 """By field: a place, or one for each item of a tuple; the block itself under the empty name."""
 
@@ -151,7 +157,7 @@ class Builder:
             self._report.note(place, f"{node.keyword}: {clamped.text}; {clamped.consequence}")
             return clamped.value
         except ValueError as error:
-            raise Wrong(str(error)) from None
+            raise Wrong(str(error) if isinstance(error, Clamped) else _unreadable(error)) from None
 
     def default(self, layout: Layout) -> Block:
         """The struct of a block that was not written."""
@@ -299,7 +305,7 @@ class Builder:
             self._wrong(node, entry, words, wrong, layout)
         except ValueError as error:
             # Python reads no number of thousands of digits.
-            self._wrong(node, entry, words, Wrong(f"it cannot be read: {error}".partition(";")[0]), layout)
+            self._wrong(node, entry, words, Wrong(_unreadable(error)), layout)
         return None
 
     def _hide(self, node: Node, words: tuple[Word, ...], keyword: str) -> None:

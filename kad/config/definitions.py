@@ -21,6 +21,10 @@ _QUOTED = re.compile(r'"[^"]*"?')
 
 _COMMENT_SIGNS = {"_HASH": "#", "_BANG": "!"}
 LONGEST_EXPANSION = 1024
+_LONGEST_SEQUENCE = 100_000
+"""Numbers of one ~SEQ."""
+_MOST_DIGITS = 19
+"""Of a number in a sequence or for ${_RANDOM}."""
 _MOST_REPLACEMENTS = 200
 _MOST_STEPS = 500_000
 """Over a whole analysis: a small file must not stand for an endless one."""
@@ -163,6 +167,10 @@ class Definitions:
                 value = self._host.environment.get(variable, "")
                 return (value.encode(errors="surrogateescape").decode(errors="replace"),)
             case "_RANDOM", [*bounds] if len(bounds) <= 2 and all(bound.isdecimal() for bound in bounds):
+                if any(len(bound) > _MOST_DIGITS for bound in bounds):
+                    text = f"${{_RANDOM}} takes numbers of at most {_MOST_DIGITS} digits; it is left as it is"
+                    self._report.warning(place, text)
+                    return None
                 return (str(self._draw([int(bound) for bound in bounds], place)),)
         return None
 
@@ -216,6 +224,8 @@ def sequence(inside: str, hexadecimal: bool) -> Iterator[_Assigned]:
     if hexadecimal and min(first, last) < 0:
         raise BadSequence("counts hexadecimal numbers, which cannot be negative")
     count = (last - first) // step + 1
+    if count > _LONGEST_SEQUENCE:
+        raise BadSequence(f"counts more than {_LONGEST_SEQUENCE} numbers")
     return (
         {name: f"{number:x}" if hexadecimal else str(number)}
         for number in itertools.islice(itertools.count(first, step), count)
@@ -224,6 +234,8 @@ def sequence(inside: str, hexadecimal: bool) -> Iterator[_Assigned]:
 
 def _to_number(text: str) -> int:
     digits = text.lstrip("+-")
+    if len(digits) > _MOST_DIGITS:
+        raise BadSequence(f"takes numbers of at most {_MOST_DIGITS} digits")
     base = 16 if digits[:2].lower() == "0x" else 8 if len(digits) > 1 and digits[0] == "0" else 10
     try:
         return int(text, base)

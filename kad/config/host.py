@@ -41,6 +41,10 @@ class FileLook(msgspec.Struct, frozen=True, kw_only=True):
     gid: int
 
 
+class TooMany(Exception):
+    """A pattern stands for more files than a configuration has, or would take too long to expand."""
+
+
 class Files(Protocol):
     """The file system, read only."""
 
@@ -60,7 +64,7 @@ class Files(Protocol):
         """The first 128 bytes of a regular file; None when it is none, or may not be read."""
 
     def glob(self, pattern: str) -> Sequence[str]:
-        """Sorted matches of * ? and []; names that begin with a dot need one in the pattern."""
+        """Sorted matches of * ? and []; names that begin with a dot need one in the pattern. Raises TooMany."""
 
     def resolve(self, path: str) -> str:
         """The path without symbolic links."""

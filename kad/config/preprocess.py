@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from kad.config.definitions import DEFINE, Definitions
-from kad.config.host import Host
+from kad.config.host import Host, TooMany
 from kad.config.tree import Complaint, Line, Place, Report
 
 LONGEST_LINE = 1023
@@ -30,6 +30,9 @@ _FOREIGN_SPACE = re.compile(r'"[^"]*"?|([^\S\x00-\x7f])')
 _PIECE = re.compile(r'[{}]|(?:[^"{}]|"[^"]*"?)+')
 _INCLUDE = re.compile(r"include([a-z]?)[ \t](.*)\Z", re.DOTALL)
 _WILD = re.compile(r"[*?\[]")
+_GROUP = re.compile(r"\{([^{}]*)\}")
+_MOST_GROUPS, _MOST_ALTERNATIVES = 64, 1000
+"""Of the {a,b} of one include."""
 _DEEPEST, _MOST_FILES = 64, 20_000
 
 _CHECK_WORDS = {"read": "r", "match": "m", "wildcard_match": "w", "brace_match": "b"}
@@ -63,7 +66,11 @@ class Preprocessor:
 
     def _matching(self, pattern: str) -> Iterator[Line]:
         path = os.path.join(self._host.cwd, pattern)
-        names = self._expand(path)
+        try:
+            names = self._expand(path)
+        except TooMany as too_many:
+            self._report.error(Place(pattern), str(too_many), klass=Complaint.FILES)
+            return
         if not names:
             self._report.error(Place(pattern), "no such file", klass=Complaint.FILES)
             return
@@ -239,10 +246,18 @@ class Preprocessor:
     def _include(self, pattern: str, place: Place, checks: str) -> Iterator[Line]:
         name = pattern.strip('"')
         base = os.path.dirname(place.file)
-        alternatives = _braces(name)
+        alternatives = _braces(name) if name.count("{") <= _MOST_GROUPS else []
+        if not 0 < len(alternatives) <= _MOST_ALTERNATIVES:
+            text = f"the include has more than {_MOST_ALTERNATIVES} alternatives; it is not read"
+            self._report.error(place, text, klass=Complaint.FILES)
+            return
         for alternative in alternatives:
             path = os.path.join(self._host.cwd, base, alternative)
-            found = self._expand(path)
+            try:
+                found = self._expand(path)
+            except TooMany as too_many:
+                self._report.error(place, f"{alternative}: {too_many}", klass=Complaint.FILES)
+                continue
             if not found:
                 wild = bool(_WILD.search(alternative))
                 letter = "b" if len(alternatives) > 1 else "w" if wild else "m"
@@ -274,9 +289,15 @@ def _lines(data: bytes) -> tuple[list[str], list[tuple[int, int]]]:
 
 
 def _braces(pattern: str) -> list[str]:
-    """The alternatives of {a,b} in a pattern, as glob(3) expands them."""
-    found = re.search(r"\{([^{}]*)\}", pattern)
-    if found is None or "," not in found[1]:
-        return [pattern]
-    head, tail = pattern[: found.start()], pattern[found.end() :]
-    return [whole for part in found[1].split(",") for whole in _braces(head + part + tail)]
+    """The alternatives of {a,b} in a pattern, as glob(3) expands them; more than _MOST_ALTERNATIVES are cut off."""
+    found: list[str] = []
+    waiting = [pattern]
+    while waiting and len(found) <= _MOST_ALTERNATIVES:
+        current = waiting.pop()
+        group = _GROUP.search(current)
+        if group is None or "," not in group[1]:
+            found.append(current)
+            continue
+        head, tail = current[: group.start()], current[group.end() :]
+        waiting += [head + part + tail for part in reversed(group[1].split(",")[: _MOST_ALTERNATIVES + 1])]
+    return found

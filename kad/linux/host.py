@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import glob
+import fnmatch
 import grp
 import ipaddress
 import os
 import pwd
 import random
+import re
 import socket
 import stat
 import struct
 import sys
+import time
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from kad.config.host import FileLook, Host, Interface
+from kad.config.host import FileLook, Host, Interface, TooMany
 from kad.linux.spawn import beginning_of
 
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
+_WILD = re.compile(r"[*?\[]")
+_MOST_MATCHES = 20_000
+"""Files of one pattern."""
+_GLOB_SECONDS = 3.0
 _RTM_GETLINK, _RTM_GETADDR = 18, 22
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_REQUEST_DUMP = 0x301
@@ -52,7 +58,13 @@ class LocalFiles:
         return beginning_of(path)
 
     def glob(self, pattern: str) -> Sequence[str]:
-        return sorted(glob.glob(pattern))
+        found: list[str] = []
+        deadline = time.monotonic() + _GLOB_SECONDS
+        for path in _matches("/" if pattern.startswith("/") else "", pattern.strip("/").split("/"), deadline):
+            found.append(path)
+            if len(found) > _MOST_MATCHES:
+                raise TooMany(f"more than {_MOST_MATCHES} files match")
+        return sorted(found)
 
     def resolve(self, path: str) -> str:
         return os.path.realpath(path)
@@ -65,6 +77,27 @@ def _look(path: str, *, follow: bool) -> FileLook | None:
         return None
     kind = _KINDS.get(stat.S_IFMT(found.st_mode), "other")
     return FileLook(kind=kind, mode=stat.S_IMODE(found.st_mode), uid=found.st_uid, gid=found.st_gid)
+
+
+def _matches(folder: str, parts: list[str], deadline: float) -> Iterator[str]:
+    """What the parts of a pattern match below a folder, which is empty or ends with a slash; raises TooMany."""
+    if time.monotonic() > deadline:
+        raise TooMany(f"looking for files that match took more than {_GLOB_SECONDS:g} s")
+    part, rest = parts[0], parts[1:]
+    if not _WILD.search(part):
+        if os.path.lexists(folder + part):
+            yield from _matches(f"{folder}{part}/", rest, deadline) if rest else [folder + part]
+        return
+    try:
+        names = os.listdir(folder or ".")
+    except OSError:
+        return
+    matching = [name for name in fnmatch.filter(names, part) if part.startswith(".") or not name.startswith(".")]
+    for name in matching:
+        if not rest:
+            yield folder + name
+        elif os.path.isdir(folder + name):
+            yield from _matches(f"{folder}{name}/", rest, deadline)
 
 
 def gather() -> Host:
