@@ -79,7 +79,7 @@ class Consistency:
         if devices.use_ipvlan is not None:
             if devices.use_vmac is not None:
                 self._warn("use_ipvlan", "use_ipvlan cannot be combined with use_vmac; it is ignored")
-            elif instance.family == 4 and devices.use_ipvlan.address is None:
+            elif instance.family == 4 and devices.use_ipvlan.address is None and instance.interface:
                 consequence = "" if instance.source_address else "; without one the instance is in FAULT"
                 text = f"an ipvlan needs an address of its own{consequence}"
                 self._warn("use_ipvlan", text, "write use_ipvlan ADDRESS/PREFIX")
