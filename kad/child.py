@@ -132,7 +132,7 @@ class Child:
         self._collector = Collector()
         self.status = EXIT_OK
         self.is_unconfigured_orphan = False
-        """Its parent is gone before it was given anything: what the life before it held is still there."""
+        """The parent is gone before this process received anything: what its predecessor held is still there."""
 
     def run(self) -> int:
         """Serve until told to stop; returns the exit status."""

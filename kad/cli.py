@@ -375,7 +375,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _announcer(options: argparse.Namespace) -> Callable[[int, str], None]:
-    """In the foreground a start that failed is told at the console, unless the log is there."""
+    """In the foreground, a failed start is reported on the console unless the log goes there."""
 
     def say(status: int, text: str) -> None:
         if status and not options.log_console:

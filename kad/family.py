@@ -279,7 +279,7 @@ class Member:
         self.sent = 0
         """Messages that are no state which this life was sent."""
         self.is_refused = False
-        """This life has broken the protocol and is about to end."""
+        """This process has broken the protocol and is about to be ended."""
         self.orders = Orders()
         self._doubtful: Order | None = None
         """A life died before it had obeyed this one, perhaps of it."""
@@ -355,10 +355,10 @@ def _close_all_but(kept: set[int]) -> None:
 def fork_member(
     member: Member, log: Logger, process_title: str | None, scheduling: Scheduling, held: int | None = None
 ) -> None:
-    """Start a life of this child. Raises OSError.
+    """Fork this child. Raises OSError.
 
-    `held` is a memory file with what the life before it held (vrrp): should the parent be gone before this life is
-    given anything, it releases that and leaves.
+    `held` is a memory file with what its predecessor held (vrrp): if the parent is gone before this process receives
+    anything, the process releases that and exits.
     """
     kind = member.kind
     if kind.keeps and member.kept is None:

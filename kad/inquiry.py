@@ -201,7 +201,7 @@ class Inquiries:
         self._watchdog.watch(conversation.connection, lambda: self._guard(conversation, self._listen))
 
     def _guard(self, conversation: Conversation, serve: Callable[[Conversation], None]) -> None:
-        """Whatever a client says costs nobody but that client anything."""
+        """Serve the client; a failure ends this conversation alone."""
         try:
             serve(conversation)
         except Exception:

@@ -645,7 +645,7 @@ def from_frame(frame: Frame) -> Message:
 
 
 def from_child(frame: Frame) -> Message:
-    """Decode what has been said by somebody who may be wrong: the key must be that of the message. Raises BadFrame."""
+    """Decode a frame that may be wrong: its key must be that of the message. Raises BadFrame."""
     message = from_frame(frame)
     if message.key != frame.key:
         raise BadFrame(f"{type(message).__name__} with the key {frame.key[:100]!r}")

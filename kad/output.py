@@ -1,4 +1,4 @@
-"""What a command prints: text to standard output and standard error, whatever became of whoever reads them."""
+"""What a command prints: text to standard output and standard error, also where the reader has closed its end."""
 
 from __future__ import annotations
 

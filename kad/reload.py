@@ -398,7 +398,7 @@ class Reload:
                 self._watchdog.replace(member, "it is to be scheduled in another way")
 
     def _write_findings(self, verdict: str) -> None:
-        """reload_check_config LOG FILE: whole, in place of what was found before; nobody waits for a reader."""
+        """reload_check_config LOG FILE: replace the earlier findings, without waiting for a reader."""
         path = self.words.reload_check_log
         if path is None:
             return

@@ -53,7 +53,7 @@ class Refusal:
 
     @property
     def lines(self) -> str:
-        """For whoever asked: each finding with its source."""
+        """For the client of a reload: each finding with its source line."""
         return "".join([*(each.whole for each in self.findings), *(f"{reason}\n" for reason in self.reasons)])
 
     @property

@@ -1,4 +1,4 @@
-"""The last state of every object, as the children said it: what a new life of a child is told first; pure."""
+"""The last state of every object as the children reported it; a replaced child receives it first. Pure."""
 
 from __future__ import annotations
 

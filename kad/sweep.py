@@ -87,7 +87,7 @@ class Sweep:
             then()
             return
         except OSError as error:
-            self._watchdog.log.error(f"{self._memory}: {error.strerror}: what an earlier life held is not known")
+            self._watchdog.log.error(f"{self._memory}: {error.strerror}: what an earlier kad held is not known")
             then()
             return
         self._watchdog.log.info(f"an earlier life did not end in order: letting go of what it held ({self._memory})")

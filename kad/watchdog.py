@@ -285,7 +285,7 @@ class Watchdog:
             self._refuse(member, error)
 
     def _refuse(self, member: Member, error: Exception) -> None:
-        """Nothing more of what this life says is believed; the next one begins anew."""
+        """Ignore everything else from this process; its replacement starts afresh."""
         member.is_refused = True
         if member.channel is not None:
             self.unwatch(member.channel.fileno())
@@ -351,7 +351,7 @@ class Watchdog:
                 pass
 
     def _order(self, member: Member, order: Order) -> None:
-        """An order waits for a life that can follow it, and goes to the next life when this one did not.
+        """An order waits for a process that can carry it out, and goes to the replacement if this one did not.
 
         Raises BadFrame: too much waits already.
         """
@@ -526,7 +526,7 @@ class Watchdog:
     def stop(self, status: int, reason: str, told: str = "") -> None:
         """Let all children leave in order, then end with this status.
 
-        `told`: lines for whoever waits for the start, before the reason.
+        `told`: lines that precede the reason in what the starting command prints.
         """
         if self.stopping:
             return

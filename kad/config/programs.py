@@ -167,7 +167,7 @@ class Programs:
         return True
 
     def _lacks_user(self, user: str | None, place: Place, consequence: str) -> bool:
-        """With enable_script_security root runs what names root, not what names nobody; True: so it is, and said."""
+        """With enable_script_security, root runs only programs that name root as user. True: refused, reported."""
         if user is not None or not self.secure or self.scope.host.uid != 0:
             return False
         text = f"enable_script_security without script_user needs a user {_DEFAULT_USER}; {consequence}"

@@ -20,7 +20,7 @@ def where(place: Place) -> str:
 
 
 def to_finding(found: Diagnostic) -> Finding:
-    """For the log and for whoever asked: text that every terminal can show."""
+    """For the log and for a client: text that every terminal can show."""
     return Finding(
         severity=found.severity,
         place=_shown(where(found.place)),

@@ -192,7 +192,7 @@ def each_word(words: Words, read: Callable[[Word], V]) -> tuple[V, ...]:
 
 def seconds(low: float = 0.0, high: float | None = None, *, places: int = 6) -> Value:
     """Seconds with at most `places` decimals; more are rounded."""
-    # What nobody would wait for is no bound that helps a reader.
+    # A bound beyond any sensible wait does not help the reader.
     bounds = f"{decimal(low)}..{decimal(high)}" if high is not None and high < 1e9 else f">={decimal(low)}"
 
     def read(words: Words) -> float:

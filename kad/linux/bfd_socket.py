@@ -50,7 +50,7 @@ def listen(family: int, port: int) -> socket.socket:
 def hear_only(sock: socket.socket, neighbors: Mapping[str, int]) -> None:
     """Let the kernel drop what comes from anybody else, or with a lower TTL than that neighbour's packets have.
 
-    What it drops fills no buffer and wakes nobody. Raises Refused.
+    A dropped packet fills no buffer and wakes no process. Raises Refused.
     """
     family = socket.AF_INET6 if sock.family == socket.AF_INET6 else socket.AF_INET
     sources = {socket.inet_pton(family, address.partition("%")[0]): least for address, least in neighbors.items()}

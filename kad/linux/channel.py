@@ -103,7 +103,7 @@ class Channel:
     def follow_backlog(self, follow: Callable[[bool], None]) -> None:
         """Called with True when frames begin to wait for room, with False when none waits any more.
 
-        Whoever asks a loop for writability asks here, and nowhere else: then it is asked for exactly as long as that.
+        The loop follows this value alone, so that it waits for writability exactly as long as frames wait.
         """
         self._follow = follow
         self._followed = False

@@ -50,7 +50,7 @@ def append_findings(path: str, text: str, configuration: Iterable[str]) -> None:
 
 
 def replace_findings(path: str, text: str) -> None:
-    """Findings in place of what was found before; nobody waits for a reader. Raises Foreign and OSError."""
+    """Replace the earlier findings, without waiting for a reader. Raises Foreign and OSError."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, 0o600), "r+b", buffering=0) as file:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):

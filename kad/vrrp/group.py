@@ -171,7 +171,7 @@ class SyncGroup:
         return frozenset(f"sync group {self.name}: {name} is in FAULT" for name in others[:1])
 
     def _choose_named(self) -> None:
-        """Whoever is named stays it for as long as it can; who follows is the last one to have got a fault.
+        """The named member stays the same for as long as it has a fault; the last one to get a fault follows.
 
         Where all get a fault, or lose it, in the same order, the others need not be told each time.
         """

@@ -48,7 +48,7 @@ class Split:
         return max(self.claimed_at + CLAIMS_FOR, self.advertises_until(own_interval))
 
     def advertises_until(self, own_interval: float) -> float:
-        """When whoever sent the last advert is no longer MASTER unless another one of it comes."""
+        """When the sender of the last advert counts as MASTER no longer, unless another advert of it comes."""
         return self.advert_at + _ADVERTS * max(self.interval, own_interval)
 
     @property

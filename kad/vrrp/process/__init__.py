@@ -314,7 +314,7 @@ class Room:
             self._parted.append(instance)
 
     def _speak_anew(self) -> None:
-        """Whoever understands what was reloaded does not wait for its skew_time."""
+        """A router that understands the new adverts does not wait for its skew_time."""
         parted, self._parted = self._parted, []
         for instance in parted:
             if instance.router.holds_addresses:
@@ -543,7 +543,7 @@ class Room:
         """Addresses of ours went; where we did not take them away ourselves, they come back."""
         gone = [address for address in lost if not self.network.has(address) and self._could_stay(address)]
         for address in gone:
-            # What this process moved or gave up itself is nobody else's deed.
+            # An address that this process moved or gave up was not removed by another program.
             if any(self._holding.robbed([address], self._surroundings.with_address.of([address.address]))):
                 self._telling.event("address", f"address/{address.address}", f"somebody removed {address.address}")
         concerned = self._surroundings.with_address.of(address.address for address in gone)

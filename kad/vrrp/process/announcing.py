@@ -140,7 +140,7 @@ class Announcing:
         return configuration.announcing.elsewhere_all or link.kind in _STACKED
 
     def _pace_of(self, instance: Instance, each: Announcement) -> tuple[LaneKey, float]:
-        """Who waits with it, and the seconds of silence that follow it; 0: nobody waits."""
+        """The interfaces that share its pause, and the pause in seconds; 0: there is none."""
         name = self._network.lowest(each.link, _STACKED).name
         pace = self._groups.get(name)
         if pace is not None:

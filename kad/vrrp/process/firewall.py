@@ -193,7 +193,7 @@ class Firewall:
             except Refused as refused:
                 what = "to tell who changes nftables"
                 if self._retries.refused(KernelCall.WATCH_FILTERS, HOST, what, refused.errno, self._look_after):
-                    self._log.error(f"nobody notices who changes nftables: {because(refused)}")
+                    self._log.error(f"changes of nftables by others are not noticed: {because(refused)}")
             else:
                 self._retries.accepted(KernelCall.WATCH_FILTERS, HOST)
                 self._mux.watch(self._monitor.fileno(), self._read, "reading what the kernel says of nftables")
