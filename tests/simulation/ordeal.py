@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from kad.secret import SecretBytes
+from kad.secret import Secret, SecretBytes
 from kad.simulation.host import Host
 from kad.simulation.lan import Lan
 from kad.simulation.verdict import Period, caused, left_behind, no_storm, one_holder, unmoved
@@ -56,7 +56,9 @@ class Ordeal:
     def _authenticate(self, random: Random) -> dict[str, Any]:
         """Nothing, a password, an authentication header, or signatures."""
         if self.version == 2 and random.random() < 0.5:
-            return {"authentication": Authentication(type=random.choice(("PASS", "AH", "AH")), password="secret")}
+            return {
+                "authentication": Authentication(type=random.choice(("PASS", "AH", "AH")), password=Secret("secret"))
+            }
         if random.random() < 0.5:
             return {}
         key = HmacKey(id=1, secret=SecretBytes(bytes(range(32))))
