@@ -8,7 +8,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python -m
 PYTEST := $(RUN) pytest
 
-.PHONY: test lint demo soak bench packages
+.PHONY: test test-more lint demo soak bench packages
 .DEFAULT_GOAL := test
 
 # Tests that measure milliseconds run alone, after the others; those that need ip_vs run in a guest that they boot.
@@ -16,10 +16,14 @@ PYTEST := $(RUN) pytest
 test: packages $(VENV)/.test lint
 	@failed=; \
 	$(PYTEST) -q -m "not lab" -n 2 || failed=yes; \
-	$(PYTEST) -q -m "lab and not timing and not vm" -n 5 || failed=yes; \
-	$(PYTEST) -q -m "lab and timing" || failed=yes; \
+	$(PYTEST) -q -m "lab and not timing and not vm and not more" -n 5 || failed=yes; \
+	$(PYTEST) -q -m "lab and timing and not more" || failed=yes; \
 	$(PYTEST) -q -m vm --durations 10 tests/vm || failed=yes; \
 	test -z "$$failed"
+
+# What loads the machine by itself: thousands of routers, storms, deaths at random moments.
+test-more: packages $(VENV)/.test
+	$(PYTEST) -v -m more --durations 10 tests/lab
 
 lint: $(VENV)/.test
 	$(RUN) ruff check

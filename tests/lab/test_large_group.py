@@ -7,7 +7,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.large_group import show
 
-pytestmark = [pytest.mark.lab, pytest.mark.timing]
+pytestmark = [pytest.mark.lab, pytest.mark.timing, pytest.mark.more]
 
 
 def test_a_thousand_members() -> None:

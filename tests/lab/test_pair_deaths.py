@@ -13,7 +13,7 @@ from tests.lab.pair_deaths import VIP, pair_deaths
 from tests.lab.test_crash import settle
 from tests.lab.texts import router
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.more]
 Pair = tuple[Lab, Node, Node]
 
 

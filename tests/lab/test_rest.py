@@ -15,7 +15,7 @@ from tests.lab.daemons import Kad
 from tests.lab.lab import Lab, Node
 from tests.lab.texts import global_defs, instance
 
-pytestmark = [pytest.mark.lab]
+pytestmark = [pytest.mark.lab, pytest.mark.more]
 
 SERVERS, INSTANCES, FLIPS = 1000, 100, 10
 REST = 3.0
