@@ -69,6 +69,8 @@ class Network:
         self._by_name: dict[str, Link] = {}
         self._addresses: dict[int, dict[_AddressKey, Address]] = {}
         self._untold: list[Change] = []
+        self.read_later: Callable[[], object] = lambda: None
+        """Called when read() has something to tell that the socket no longer announces."""
         self.overruns = 0
         """How often the kernel had more to say than was read."""
         self.refresh()
@@ -123,7 +125,11 @@ class Network:
 
     def catch_up(self) -> bool:
         """Know by now what the last requests changed; read() tells of it later. Whether there is anything to tell."""
+        waited = bool(self._untold)
         self._untold += self._listen()
+        if self._untold and not waited:
+            # The socket is empty now: without this call no event of it would lead to read().
+            self.read_later()
         return bool(self._untold)
 
     def read(self) -> list[Change]:

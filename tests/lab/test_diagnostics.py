@@ -91,8 +91,10 @@ def test_each_finding_is_told_once_by_a_refused_reload(pair: Pair) -> None:
     refused = daemon.wait_log("Reload refused, the running configuration stays: 2 new findings, see above$")
     log = [line.text.partition("]: ")[2] for line in daemon.lines]
     assert [log.count(line) for line in found[::4]] == [1, 1]
+    # In the log what continues a line is indented once more, so that it is not taken for a line of its own.
+    logged = [line if line.startswith("/") else f"    {line}" for line in found]
     at = log.index(found[0])
-    assert log[at : at + len(found)] == found
+    assert log[at : at + len(found)] == logged
     assert refused.text.endswith(log[at + len(found)])
 
 

@@ -22,7 +22,7 @@ Pair = tuple[Lab, Node, Node]
 PLAIN, WRITTEN, HEARS, FOLLOWS, CLAIMED, SLOW, TAKEN = VRIDS = range(1, 8)
 VIP6 = "2001:db8::100"
 WORDS = dict.fromkeys(VRIDS, "garp_master_repeat 2")
-WORDS[WRITTEN] = "garp_master_repeat 1\n garp_lower_prio_delay 0"
+WORDS[WRITTEN] = "garp_master_repeat 1\n garp_lower_prio_repeat 1\n garp_lower_prio_delay 0"
 WORDS[CLAIMED] += f"\n {excluded(VIP6)}"
 SETTINGS: dict[int, dict[str, Any]] = {SLOW: {"advert_int": 1, "priority": 255, "state": "MASTER"}}
 GROUP = f"vrrp_sync_group G {{\n group {{\n VI_{HEARS}\n VI_{FOLLOWS}\n }}\n}}\n"
@@ -52,7 +52,7 @@ class Dispute:
             )
             for vrid in VRIDS
         )
-        self.daemon = self._lab.start_kad(a, global_defs() + GROUP + "".join(routers))
+        self.daemon = self._lab.start_kad(a, global_defs("vrrp_garp_master_repeat 2") + GROUP + "".join(routers))
         # The rounds of becoming MASTER are over: twice two, and once one and one.
         for vrid in VRIDS:
             self._lab.wire.wait_announcements(2 if vrid == WRITTEN else 4, node="a", address=vip(vrid), seconds=8)

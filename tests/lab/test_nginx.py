@@ -113,9 +113,9 @@ def test_beside_a_keepalived_that_tracks_no_script(lab: Lab, nodes: tuple[Node, 
     lab.stays(ADDRESS, one, DOWN)
 
 
-def test_the_scripts_are_announced_as_given_to_a_shell(nodes: tuple[Node, Node]) -> None:
+def test_what_kad_checks_itself_is_a_note(nodes: tuple[Node, Node]) -> None:
     one, _ = nodes
     one.write("kad.conf", COURSE.read_text())
     done: subprocess.CompletedProcess[str] = one.kad("-t", "-f", "/etc/keepalived/kad.conf")
-    said = [line for line in (done.stdout + done.stderr).splitlines() if "shell" in line or "/bin/bash" in line]
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "checked natively" in line]
     assert [line.partition("kad.conf:")[2].partition(":")[0] for line in said] == ["15", "21"]

@@ -239,6 +239,8 @@ def test_a_refused_reload_is_told_with_its_place_and_changes_nothing(pair: Pair,
     assert begin - 1 < last["when"] < time.time()
     assert re.search(said, last["reason"])
     before.pop("last_reload")
+    assert before.pop("problems") == []
+    assert [each["kind"] for each in told_.pop("problems")] == ["reload_refused"]
     # The journal tells of the refusal, and of nothing else but that the machine was busy.
     known, events = before.pop("events"), told_.pop("events")
     assert events[: len(known)] == known

@@ -145,6 +145,7 @@ class Room:
         self._course.begin(self._conversations, self._deeds)
         self._claims = Claims(mux, log, self.network, sockets.arp, self._course.turn, self._course.tell, retries)
         mux.watch(self.network.fileno(), self._read_network, "reading what the kernel says of interfaces")
+        self.network.read_later = lambda: self._course.at(mux.now(), self._read_network)
 
     # configuration
 
