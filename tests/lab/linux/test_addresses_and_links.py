@@ -31,6 +31,7 @@ from kad.linux.netlink import (
     Netlink,
     Overrun,
 )
+from kad.linux.network import Network
 from kad.linux.sysctl import interface_setting, set_interface_setting
 from tests.lab.lab import Lab, Node
 
@@ -226,3 +227,21 @@ def test_settings_of_an_interface(node: Node) -> None:
 
     assert node.inside(change) == ("0", "1")
     assert node.run("cat", "/proc/sys/net/ipv4/conf/eth0/arp_ignore").stdout == "1\n"
+
+
+def test_what_is_known_ahead_is_read_though_the_socket_is_empty(node: Node) -> None:
+    def look() -> tuple[bool, int, bool, list[str]]:
+        network = Network()
+        asked: list[str] = []
+        network.read_later = lambda: asked.append("read")
+        index = next(link.index for link in network.links() if link.name == "eth0")
+        network.request([encode_add(index, "10.77.0.9", 24)])
+        known = network.catch_up() and network.has_anywhere("10.77.0.9")
+        network.catch_up()
+        announced = bool(select.select([network], [], [], 0)[0])
+        changes = [type(change).__name__ for change in network.read()]
+        network._monitor.close()
+        network._commands.close()
+        return known, len(asked), announced, changes
+
+    assert node.inside(look) == (True, 1, False, ["AddressChanged"])
