@@ -71,7 +71,7 @@ def test_they_are_what_they_are_under_keepalived() -> None:
 
         def under(daemon: Daemon) -> list[str]:
             last = "901: from all lookup [l3mdev-table] proto keepalived"
-            lab.hub.until(lambda: last in held(node), 10, lambda: daemon.log)
+            lab.hub.until(lambda: last in held(node), 20, lambda: daemon.log)
             found = held(node)
             daemon.stop(30)
             assert held(node) == []
