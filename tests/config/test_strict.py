@@ -59,13 +59,13 @@ ROWS: list[Any] = [
     ),
     pytest.param(
         text("state MASTER\nnopreempt"),
-        "in strict mode only the owner of the addresses starts as MASTER; it starts as BACKUP",
+        "in strict mode an instance of priority 100 starts as BACKUP; state MASTER is ignored",
         {"state": "BACKUP", "preempt": False},
         id="MASTER",
     ),
     pytest.param(
         text("state BACKUP", priority=255),
-        "in strict mode only the owner of the addresses starts as MASTER; it starts as MASTER",
+        "in strict mode an instance of priority 255 starts as MASTER; state BACKUP is ignored",
         {"state": "MASTER", "accept": False, "owner_ignore_adverts": True},
         id="owner-BACKUP",
     ),

@@ -65,7 +65,7 @@ BEGINNER, FORCED_ONE, LOCKED, UNLOCKED, UNICAST, WITHOUT = 115, 116, 113, 114, 1
 REFUSED = {
     112: "strict mode of version 2 accepts nothing",
     113: "strict mode does not support authentication; it is ignored",
-    115: "in strict mode only the owner of the addresses starts as MASTER; it starts as BACKUP",
+    115: "in strict mode an instance of priority 255 starts as MASTER; state BACKUP is ignored",
     116: "preempt_delay cannot be combined with strict mode; it is ignored",
     WITHOUT: "strict mode needs a virtual_ipaddress; the instance is ignored",
 }

@@ -231,7 +231,7 @@ class InstanceResolver:
         if self._strict and wish != fitting:
             self._warn(
                 "state",
-                f"in strict mode only the owner of the addresses starts as MASTER; it starts as {fitting}",
+                f"in strict mode an instance of priority {priority} starts as {fitting}; state {wish} is ignored",
             )
             return fitting
         return wish
