@@ -18,7 +18,7 @@ def addresses(members: int) -> list[str]:
 def text(members: int, priority: int, advert_int: float) -> str:
     """One group of all of them; each has an address."""
     names = "\n ".join(f"VI_{number}" for number in range(members))
-    whole = global_defs("vrrp_garp_master_repeat 1", "child_wait_time 60")
+    whole = "child_wait_time 60\n" + global_defs("vrrp_garp_master_repeat 1")
     whole += f"vrrp_sync_group G {{\n group {{\n {names}\n }}\n}}\n"
     for number, address in enumerate(addresses(members)):
         whole += instance(
