@@ -127,9 +127,7 @@ class Room:
         sockets = kept or PacketSockets.open()
         self._frames = FrameSender(sockets.frames)
         self._announcing = announcing = Announcing(mux, log, self._frames, self.network, retries, self._announce_again)
-        self._devices = Devices(
-            mux, log, self.network, self._course.at, self._read_network, retries, self._course.keep_pace
-        )
+        self._devices = Devices(mux, log, self.network, self._course.at, retries, self._course.keep_pace)
         self._firewall = Firewall(mux, log, self.network, self._course.at, self._telling.event, retries)
         self._deeds = Deeds(
             mux,

@@ -81,19 +81,14 @@ class Devices:
         log: Logger,
         network: Network,
         at: Callable[[float, Callable[[], object]], None],
-        read_network: Callable[[], object],
         retries: Retries,
         keep_pace: Callable[[], None],
     ) -> None:
-        """`at` calls back at a moment; `read_network` is called soon after the network became another one.
-
-        `keep_pace` is called in the midst of much work.
-        """
+        """`at` calls back at a moment; `keep_pace` is called in the midst of much work."""
         self._mux = mux
         self._log = log
         self._network = network
         self._at = at
-        self._read_network = read_network
         self._wanted: dict[str, VirtualDevice] = {}
         self._prepared: dict[str, int] = {}
         """Index of each that was found in order, or put in order."""
@@ -243,8 +238,8 @@ class Devices:
                 self._settle(device, self._have(device, base))
                 # The kernel may take long for each of many.
                 self._keep_pace()
-        if self._wanted and self._network.catch_up():
-            self._at(now, self._read_network)
+        if self._wanted:
+            self._network.catch_up()
 
     def _settle(self, device: VirtualDevice, lack: _Lack | None) -> None:
         """Note what is known of it now."""

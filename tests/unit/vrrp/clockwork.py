@@ -199,6 +199,7 @@ class Network:
         self.by_name: dict[str, Link] = {}
         self.held: dict[int, list[Address]] = {}
         self.asked: list[list[bytes]] = []
+        self.read_later: Callable[[], object] = lambda: None
         """What each request put to the kernel."""
         self.changes: list[Change] = []
         self.overruns = 0
@@ -243,6 +244,8 @@ class Network:
         return [self.refuses.get(message, 0) for message in batch]
 
     def catch_up(self) -> bool:
+        if self.changes:
+            self.read_later()
         return bool(self.changes)
 
     def read(self) -> list[Change]:
