@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kad.linux.privilege import is_confined
+from kad.linux.process import processor_time
 
 LOOK = frozenset({"dump", "status"})
 ACT = frozenset({"reload", "stop", "configuration", "drain", "undrain"})
@@ -23,7 +24,7 @@ GROUP = "kad"
 RELOAD_SECONDS = 120.0
 """Who asks for a reload is answered when it is over; a large configuration takes its time."""
 STATUS_SECONDS = 1.8
-"""Within which the parent begins its answer to a status; a stopped one is known as that within 2 s."""
+"""Within which the parent acknowledges a request unless it is busy; a stopped one is known as that within 2 s."""
 _ANSWER_SECONDS = 20.0
 """A snapshot that somebody else asked for may have to be waited for first."""
 _SO_SNDBUFFORCE = 32
@@ -33,6 +34,7 @@ _SO_PEERGROUPS = 59
 _PEER_GROUPS_ROOM = 1024
 """Bytes, 256 groups: Python asks for no more."""
 _LARGEST_REQUEST = 4096
+_SILENT = "the parent process does not answer within {:g} s"
 
 
 class ControlError(Exception):
@@ -186,7 +188,10 @@ class Conversation:
 
 
 def ask(runtime_directory: Path, request: dict[str, Any], timeout: float = _ANSWER_SECONDS) -> dict[str, Any]:
-    """Put a request to the running daemon; raises ControlError, and Silent after `timeout` seconds without a byte."""
+    """Put a request to the running daemon; raises ControlError.
+
+    Silent is raised when the parent is stopped or waits for something else, and after `timeout` seconds without a byte.
+    """
     return {name: msgspec.json.decode(part) for name, part in _ask(runtime_directory, request, timeout).items()}
 
 
@@ -203,10 +208,10 @@ def _ask(runtime_directory: Path, request: dict[str, Any], timeout: float) -> di
         try:
             connection.connect(str(path))
             connection.sendall(json.dumps(request).encode() + b"\n")
-            parts = []
+            parts = [_first_bytes(connection, timeout)]
+            connection.settimeout(max(timeout, _ANSWER_SECONDS))
             while part := connection.recv(1 << 20):
                 parts.append(part)
-                connection.settimeout(max(timeout, _ANSWER_SECONDS))
         except FileNotFoundError:
             raise ControlError(f"no kad is running here (no {path})") from None
         except ConnectionRefusedError:
@@ -216,7 +221,7 @@ def _ask(runtime_directory: Path, request: dict[str, Any], timeout: float) -> di
                 f"no permission to ask at {path}: be root, the daemon's user or in group {GROUP}"
             ) from None
         except TimeoutError:
-            raise Silent(f"the parent process does not answer within {timeout:g} s") from None
+            raise Silent(_SILENT.format(max(timeout, _ANSWER_SECONDS))) from None
         except OSError as error:
             raise ControlError(f"{path}: {error.strerror or error}") from error
     try:
@@ -226,3 +231,31 @@ def _ask(runtime_directory: Path, request: dict[str, Any], timeout: float) -> di
     if not msgspec.json.decode(answer.get("ok", b"false")):
         raise ControlError(str(msgspec.json.decode(answer.get("error", b'"refused"'))))
     return answer
+
+
+def _first_bytes(connection: socket.socket, longest: float) -> bytes:
+    """The beginning of the answer, which the parent sends in the turn of its loop that reads the request.
+
+    Without it after STATUS_SECONDS, the parent is waited for only while it uses or wants a processor, as under a large
+    dump of another client; `longest` seconds in all. Raises Silent.
+    """
+    parent = peer_of(connection).pid
+    waited = 0.0
+    while True:
+        before = processor_time(parent, asleep=True)
+        seconds = min(STATUS_SECONDS, longest - waited)
+        connection.settimeout(seconds)
+        try:
+            return connection.recv(1 << 20)
+        except TimeoutError:
+            waited += seconds
+            if waited >= longest or not _is_busy(parent, before):
+                raise Silent(_SILENT.format(waited)) from None
+
+
+def _is_busy(pid: int, before: float | None) -> bool:
+    """Whether the process has had a processor since it had had `before` seconds of it, or wants one now.
+
+    So it is taken for busy where it cannot be seen from this PID namespace.
+    """
+    return pid == 0 or processor_time(pid) is not None or processor_time(pid, asleep=True) != before

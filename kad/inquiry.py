@@ -232,14 +232,14 @@ class Inquiries:
             self._serve(conversation, request)
 
     def _serve(self, conversation: Conversation, request: Request) -> None:
+        # That this process serves its clients is known at once, however long a child, or a reload, takes.
+        conversation.begin()
         match request.verb:
             case "dump" if request.section == "events":
                 # The journal is the parent's own: it can be read while no child answers.
                 events = [messages.to_plain(entry) for entry in self._watchdog.journal.entries()]
                 self._reply(conversation, {"ok": True, "dump": events})
             case "status":
-                # That this process serves its clients is known at once, however long a child takes.
-                conversation.begin()
                 names = self._expected()
                 self._snapshots.collect_status(
                     names, lambda taken: self._reply_dump(conversation, self._dump(taken, names), None)

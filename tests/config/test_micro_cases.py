@@ -338,3 +338,17 @@ def test_priority_by_omission_is_a_note_alone() -> None:
             " -> add priority 100, or another one, if it does not own them"
         ],
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        instance("check_unicast_src\nunicast_peer {\n192.0.2.4\n}"),
+        "global_defs {\nvrrp_check_unicast_src\n}\n" + instance("unicast_peer {\n192.0.2.4\n}"),
+        # A limit for the TTL of one peer turns the check of the source on.
+        instance("unicast_peer {\n192.0.2.4\n192.0.2.5 min_ttl 254\n}"),
+        instance("unicast_peer {\n192.0.2.4 max_ttl 255\n}"),
+    ],
+)
+def test_nothing_is_said_of_adverts_of_other_hosts_where_their_source_is_checked(text: str) -> None:
+    assert said(judged(text)) == []

@@ -14,6 +14,7 @@ from tests.lab.daemons import Kad
 from tests.lab.lab import Lab, Node
 from tests.lab.test_crash import replaced
 from tests.lab.texts import router
+from tests.lab.wrapped import WORK, start_wrapped
 
 pytestmark = pytest.mark.lab
 
@@ -56,6 +57,32 @@ def test_a_stopped_parent_is_said_within_two_seconds(owner: Kad) -> None:
     assert problems(owner) == (2, ["CRITICAL: the parent process does not answer within 1.8 s"])
     assert time.monotonic() - begin < 3  # with the start of the command
     owner.send(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("words", [("--dump",), ("--why",), ("--dump", "events"), ("--reload",)])
+def test_a_stopped_parent_is_known_as_soon_to_all_other_questions(owner: Kad, words: tuple[str, ...]) -> None:
+    owner.send(signal.SIGSTOP)
+    begin = time.monotonic()
+    asked = owner.ask(*words)
+    took = time.monotonic() - begin
+    owner.send(signal.SIGCONT)
+    assert (asked.returncode, asked.stdout) == (1, "")
+    # Where its last work was just before it was stopped, it is looked at once more.
+    assert re.fullmatch(r"kad: the parent process does not answer within (1\.8|3\.6) s\n", asked.stderr)
+    assert took < 6  # with the start of the command
+
+
+def test_a_busy_parent_is_waited_for(lab: Lab) -> None:
+    node = lab.node("a", {"eth0": "10.77.0.1/24"})
+    daemon = start_wrapped(lab, node, OWNER, deaf=True)
+    daemon.wait_log("Entering MASTER STATE")
+    assert daemon.ask("--status").returncode == 0
+    begin = time.monotonic()
+    daemon.send(WORK)
+    asked = daemon.ask("--dump", "generation")
+    assert (asked.returncode, asked.stdout, asked.stderr) == (0, "1\n", "")
+    assert time.monotonic() - begin > 3.5
+    assert daemon.ask("--status").returncode == 0
 
 
 def test_a_process_that_is_killed_again_and_again_is_said_also_while_it_runs(lab: Lab, owner: Kad) -> None:

@@ -12,6 +12,7 @@ from tests.lab.namespaces import PROJECT
 _DEAF_ON_SIGNAL = """
 import os
 import signal
+import time
 
 def run_wild(number, frame):
     while True:
@@ -19,6 +20,11 @@ def run_wild(number, frame):
 
 def block(number, frame):
     os.read(os.pipe()[0], 1)
+
+def work(number, frame):
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        pass
 
 def be_born():
     try:
@@ -30,6 +36,7 @@ def be_born():
 os.register_at_fork(after_in_child=be_born)
 signal.signal(signal.SIGRTMIN + 5, run_wild)
 signal.signal(signal.SIGRTMIN + 6, block)
+signal.signal(signal.SIGRTMIN + 7, work)
 """
 _WALL_CLOCK = """
 import time
@@ -64,8 +71,9 @@ def refuse(self, batch):
 
 Netlink.request = refuse
 """
-RUN_WILD, BLOCK = 34 + 5, 34 + 6
-"""Signals (SIGRTMIN + 5 and + 6) that make any process of a kad that was started with `deaf=True` loop or block.
+RUN_WILD, BLOCK, WORK = 34 + 5, 34 + 6, 34 + 7
+"""Signals (SIGRTMIN + 5 to + 7) that make any process of a kad that was started with `deaf=True` loop for ever, block
+for ever, or loop for 4 s.
 
 The next process that it forks blocks at once where the node has a file /run/stillborn, which is removed.
 """

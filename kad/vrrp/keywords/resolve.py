@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from typing import TypeVar
 
 from kad.config.build import Scope
@@ -90,9 +91,7 @@ class InstanceResolver:
             unicast_peers=peers,
             unicast_ttl=first(255, said.unicast_ttl),
             unicast_fault_no_peer=said.unicast_fault_no_peer,
-            check_unicast_src=said.check_unicast_src
-            or defaults.vrrp_check_unicast_src
-            or any(peer.min_ttl is not None or peer.max_ttl is not None for peer in peers),
+            check_unicast_src=self._checks_source(peers),
             preempt=self._preempts(state, priority),
             preempt_delay=self._preempt_delay(state),
             track_primary=not block.dont_track_primary,
@@ -380,7 +379,7 @@ class InstanceResolver:
             self._scope.report.warning(
                 place, f"{self._block.name}: {peer.address} is not of the family of the instance; it is ignored"
             )
-        if kept and not (said.check_unicast_src or self._defaults.vrrp_check_unicast_src):
+        if kept and not self._checks_source(kept):
             self._scope.report.note(
                 self._scope.places.of(said, "unicast_peer"),
                 f"{self._block.name}: adverts of every host count, also of one that is no peer",
@@ -390,6 +389,14 @@ class InstanceResolver:
             word = asked[0] if peers is None else "unicast_peer"
             self._warn(word, "unicast_peer is empty; multicast is used", "add unicast_peer { ADDRESS }")
         return tuple(kept)
+
+    def _checks_source(self, peers: Iterable[UnicastPeer]) -> bool:
+        """A limit for the TTL of one peer is a check of the source, as in keepalived."""
+        return (
+            self._said.check_unicast_src
+            or self._defaults.vrrp_check_unicast_src
+            or any(peer.min_ttl is not None or peer.max_ttl is not None for peer in peers)
+        )
 
     def _preempts(self, state: str, priority: int) -> bool:
         if not self._said.nopreempt:

@@ -132,6 +132,8 @@ def test_what_cannot_be_answered_costs_that_client_alone(
     monkeypatch.setattr(parent.watchdog.journal, "entries", lambda: 1 / 0)
     parent.rest()
     monkeypatch.undo()
+    # Acknowledged, and then its end.
+    assert one.recv(10) == b" "
     assert one.recv(10) == b""
     two.sendall(b'{"verb": "dump", "section": "events"}\n')
     assert answer(parent, two)["ok"] is True

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,23 @@ class Bench:
         process.kill()
         return moment
 
+    @contextmanager
+    def noticing(self, process: subprocess.Popen[bytes]) -> Iterator[list[float]]:
+        """When this loop itself is informed of the death: a machine that is busy delays both."""
+        moments: list[float] = []
+        descriptor = os.pidfd_open(process.pid)
+
+        def ended() -> None:
+            self.mux.loop.remove_reader(descriptor)
+            moments.append(time.monotonic())
+
+        self.mux.loop.add_reader(descriptor, ended)
+        try:
+            yield moments
+        finally:
+            self.mux.loop.remove_reader(descriptor)
+            os.close(descriptor)
+
     def close(self) -> None:
         for process in self.started:
             process.kill()
@@ -124,9 +142,10 @@ def test_a_death_is_known_within_milliseconds(bench: Bench, events: bool) -> Non
     delays = []
     for _ in range(7):
         bench.changes.clear()
-        moment = bench.end(process)
-        bench.run(lambda: not watch.pids)
-        delays.append(bench.changes[-1][0] - moment)
+        with bench.noticing(process) as noticed:
+            bench.end(process)
+            bench.run(lambda: not watch.pids and bool(noticed))
+        delays.append(bench.changes[-1][0] - noticed[0])
         assert watch.death is not None
         assert watch.death.pid == process.pid
         if events:
@@ -135,10 +154,8 @@ def test_a_death_is_known_within_milliseconds(bench: Bench, events: bool) -> Non
         process.wait()
         process = bench.start()
         bench.run(lambda: bench.census.look_again(watch))
-    # 5 ms is the promise; on a busy machine the median of a few is what can be held.
-    # A busy machine may hold up some of them, but not all.
-    assert min(delays) < 0.005, delays
-    assert sorted(delays)[3] < 0.02, delays
+    # 5 ms is the promise, beyond what the machine needed to inform this loop at all.
+    assert sorted(delays)[3] < 0.005, delays
 
 
 def test_a_zombie_is_dead(bench: Bench, events: bool) -> None:
