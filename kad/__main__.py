@@ -2,6 +2,6 @@
 
 import sys
 
-from kad.cli import main
+from kad.cli.main import main
 
 sys.exit(main())

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kad.bfd.keywords import BfdInstance
 from kad.bfd.packet import Control, Diagnostic, Flag, State
+from kad.model.bfd import BfdInstance
 
 _SOONEST, _LATEST = 0.75, 0.9
 """Parts of the interval after which a packet leaves (RFC 5880 6.8.7)."""

@@ -6,14 +6,14 @@ import difflib
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from kad.config.confidential import TOKEN, Withheld
 from kad.config.grammar import words_of
-from kad.config.host import Host
 from kad.config.keyword import Block, Entry, Keyword, Layout, instead_of
-from kad.config.mistakes import superfluous
-from kad.config.nearest import Nearest
+from kad.config.line_mistakes import superfluous
+from kad.config.secret_words import TOKEN, Withheld
+from kad.config.suggestions import Nearest
 from kad.config.tree import Complaint, Node, Place, Report, Word
 from kad.config.values import Clamped, Missing, Value, Wrong
+from kad.model.host import Host
 
 B = TypeVar("B", bound=Block)
 

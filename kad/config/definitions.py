@@ -7,8 +7,8 @@ import random
 import re
 from collections.abc import Iterable, Iterator
 
-from kad.config.host import Host
 from kad.config.tree import Place, Report
+from kad.model.host import Host
 
 DEFINE = re.compile(r"\$([A-Za-z_]\w*)=(.*)\Z", re.DOTALL | re.ASCII)
 _USE = re.compile(r"\$(?:([A-Za-z_]\w*)(?=[ \t,)]|\Z)|\{([A-Za-z_]\w*)((?:[ \t]+\w+)*)\})", re.ASCII)

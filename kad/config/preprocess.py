@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Iterator
 
 from kad.config.definitions import DEFINE, Definitions
-from kad.config.host import Host, TooMany
 from kad.config.tree import Complaint, Line, Place, Report
+from kad.model.host import Host, TooMany
 
 LONGEST_LINE = 1023
 """Bytes of a line that keepalived can read."""

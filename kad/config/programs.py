@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from kad.config.build import Scope
 from kad.config.command import Command, is_for_shell, split
-from kad.config.host import FileLook
+from kad.config.native_commands import Probe, recognise
 from kad.config.script_security import first_unsafe, search
 from kad.config.tree import Complaint, Place
-from kad.run.keywords import Program, without_interpreter
-from kad.track.native import Probe, recognise
+from kad.model.host import FileLook
+from kad.model.runner import Program, without_interpreter
 
 _GROUP_WRITES, _OTHERS_WRITE = 0o020, 0o002
 _SHELLS = ("/bin/bash", "/bin/sh")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from kad.config.tree import Diagnostic, Place
-from kad.messages import Finding
+from kad.shared.messages import Finding
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _WIDEST = 160

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from kad.config.host import FileLook, Files
+from kad.model.host import FileLook, Files
 
 _STICKY, _GROUP_WRITES, _OTHERS_WRITE, _SETUID = 0o1000, 0o020, 0o002, 0o4000
 _DEFAULT_PATH = "/bin:/usr/bin"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from kad.secret import MASK
+from kad.shared.secret import MASK
 
 if TYPE_CHECKING:
     from kad.config.keyword import Entry

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from kad.config.mistakes import choice
+from kad.config.line_mistakes import choice
 from kad.config.tree import Word
 
 V = TypeVar("V")

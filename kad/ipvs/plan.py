@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple, TypeAlias
 
-from kad.ipvs.table import DestinationKey, DestinationSettings, Entry, ServiceKey, ServiceSettings, Table
+from kad.model.ipvs_table import DestinationKey, DestinationSettings, Entry, ServiceKey, ServiceSettings, Table
 
 
 class AddService(NamedTuple):

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NamedTuple, TypeAlias
 
-from kad.ipvs.keywords import Member, RealServer, VirtualServer
-from kad.ipvs.table import (
+from kad.ipvs.notifications import Occasion
+from kad.model.ipvs import Member, RealServer, VirtualServer
+from kad.model.ipvs_table import (
     LARGEST_WEIGHT,
     MASK_OF_ALL,
     PERSISTENT,
@@ -19,7 +20,6 @@ from kad.ipvs.table import (
     ServiceKey,
     ServiceSettings,
 )
-from kad.ipvs.telling import Occasion
 
 ALONE = {4: MASK_OF_ALL, 6: 128}
 """Netmask by family where clients are kept apart."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from kad.model.vrrp import VrrpInstance
 from kad.vrrp.events import State
-from kad.vrrp.keywords import VrrpInstance
 
 
 class Seat(NamedTuple):

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
 
-from kad.linux.ip_header import ipv4_header, ipv6_header
-from kad.machine import Deadlines
+from kad.linux.sockets.ip_header import ipv4_header, ipv6_header
+from kad.model.vrrp import VrrpInstance
+from kad.shared.state_machine import Deadlines
 from kad.simulation.chronicle import Birth, Held, Seat, Sent, Setting, Transition
 from kad.simulation.chronicle import Heard as HeardAdvert
 from kad.simulation.lan import Lan
 from kad.vrrp.advert import AUTHENTICATION_HEADER, Advertisement, Expectation, examine, virtual_router_id_of
+from kad.vrrp.advert_rules import Seal, expectation, message, packed, seal
 from kad.vrrp.auth.ah import LENGTH, AuthenticationHeader
 from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.events import (
@@ -35,9 +37,7 @@ from kad.vrrp.events import (
     Stopped,
     Woken,
 )
-from kad.vrrp.expectation import Seal, expectation, message, packed, seal
 from kad.vrrp.group import SyncGroup
-from kad.vrrp.keywords import VrrpInstance
 from kad.vrrp.router import Router
 
 _SOURCE = {4: slice(12, 16), 6: slice(8, 24)}

@@ -7,10 +7,10 @@ import os
 import struct
 from pathlib import Path
 
-from kad.linux.address import encode_add
 from kad.linux.libc import LIBC, call
-from kad.linux.link import dump_links
-from kad.linux.netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, Netlink, attribute, message
+from kad.linux.netlink.address import encode_add
+from kad.linux.netlink.link import dump_links
+from kad.linux.netlink.socket import NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, Netlink, attribute, message
 from kad.linux.refused import Refused
 
 _CLONE_NEWUSER = 0x10000000

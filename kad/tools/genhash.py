@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-from kad.check.attempt import Computation, Outcome
-from kad.check.http import HttpConversation
-from kad.check.keywords import Connection, Tls, Url
-from kad.check.stream import StreamAttempt
-from kad.check.tls import Contexts, Layer
-from kad.command_line import Error, Parser, seconds
-from kad.linux.check_socket import Exhausted, Unreachable
-from kad.linux.sockets import Sockets
-from kad.mux import Mux
-from kad.output import to_error, to_output
+from kad.checker.checker_api import Computation, Outcome
+from kad.checker.http_check import HttpConversation
+from kad.checker.tcp_attempt import StreamAttempt
+from kad.checker.tls import Contexts, Layer
+from kad.child.multiplexer import Mux
+from kad.cli.options import Error, Parser, seconds
+from kad.linux.sockets.check_socket import Exhausted, Unreachable
+from kad.linux.sockets.epoll_set import Sockets
+from kad.model.checker import Connection, Tls, Url
+from kad.shared.output import to_error, to_output
 
 EXIT_OK = 0
 EXIT_FAILED = 1

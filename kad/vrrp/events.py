@@ -8,8 +8,8 @@ from math import inf
 import msgspec
 
 from kad.model.fault import Cause
+from kad.model.vrrp import VrrpInstance
 from kad.vrrp.advert import Advertisement
-from kad.vrrp.keywords import VrrpInstance
 
 
 class State(Enum):

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
 
+from kad.model.vrrp import Announcing, VrrpInstance
 from kad.vrrp.advert import Advertisement
 from kad.vrrp.events import Action, Announce, ReportSplit
-from kad.vrrp.keywords import Announcing, VrrpInstance
-from kad.vrrp.split import Contest, Defence, Split
+from kad.vrrp.split_brain import Contest, Defence, Split
 
 
 def _after(began: float | None, delay: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kad.model.fault import Cause, causes_of
+from kad.model.vrrp import VrrpInstance
 from kad.vrrp.advert import GIVING_UP, OWNER, Advertisement
 from kad.vrrp.events import (
     Action,
@@ -35,9 +36,8 @@ from kad.vrrp.events import (
     TellLowerPriority,
     Woken,
 )
-from kad.vrrp.keywords import VrrpInstance
 from kad.vrrp.phases import Backup, Leaving, Master, Pulse, Wait, Waiting
-from kad.vrrp.split import Contest
+from kad.vrrp.split_brain import Contest
 
 
 def skew_time(version: int, priority: int, master_advertisement_interval: float) -> float:
@@ -58,7 +58,7 @@ def _place_of_addresses(configuration: VrrpInstance) -> tuple[object, ...]:
 
 
 class Router:
-    """A Machine (kad.machine) for one vrrp_instance."""
+    """A Machine (kad.shared.state_machine) for one vrrp_instance."""
 
     __slots__ = (
         "configuration",

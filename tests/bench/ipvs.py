@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from kad.ipvs.keywords import RealServer, VirtualServer
 from kad.ipvs.plan import plan_service
-from kad.ipvs.process import kernel as kernel_module
-from kad.ipvs.process.programming import wanted
+from kad.ipvs.process import kernel_table as kernel_module
+from kad.ipvs.process.reconciler import wanted
 from kad.ipvs.service import Service
-from kad.ipvs.table import DestinationKey, DestinationSettings, ServiceKey
-from kad.linux import ipvs
+from kad.linux.netlink import ipvs
+from kad.model.ipvs import RealServer, VirtualServer
+from kad.model.ipvs_table import DestinationKey, DestinationSettings, ServiceKey
 from tests.unit.ipvs.room import Kernel, Stage, web
 
 SERVICES, REALS = 10_000, 4

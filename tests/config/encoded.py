@@ -9,30 +9,30 @@ from typing import Any, cast
 
 import msgspec
 
-from kad import secret
-from kad.check.http import HttpConversation, request
-from kad.check.keywords import BfdCheck, CheckerSlice, FileCheck, HttpCheck, MiscCheck
-from kad.check.tls import Contexts
-from kad.config.analyzer import Analysis
-from kad.ipvs.keywords import IpvsSlice
+from kad.analyzer.process import Analysis
+from kad.checker.http_check import HttpConversation, request
+from kad.checker.tls import Contexts
 from kad.ipvs.service import Service
-from kad.ipvs.table import SyncDaemonSettings, TimeoutSettings
-from kad.linux import ipvs
-from kad.linux.address import encode_add
-from kad.linux.arp import gratuitous_arp
-from kad.linux.batch import sockaddr_in, sockaddr_in6
-from kad.linux.check_socket import Exhausted, Unreachable, datagram, is_six
-from kad.linux.ip_header import ipv4_header, ipv6_header
-from kad.linux.link import Link
-from kad.linux.ndisc import unsolicited_advertisement
-from kad.linux.netlink import Netlink
-from kad.linux.nftables import Chain, Table, encode_table
+from kad.linux.files.sysctl import interface_setting
+from kad.linux.netlink import ipvs
+from kad.linux.netlink.address import encode_add
+from kad.linux.netlink.link import Link
+from kad.linux.netlink.nftables import Chain, Table, encode_table
+from kad.linux.netlink.socket import Netlink
+from kad.linux.netlink.virtual_link import encode_ipvlan, encode_macvlan
 from kad.linux.refused import Refused
-from kad.linux.sysctl import interface_setting
-from kad.linux.virtual_link import encode_ipvlan, encode_macvlan
-from kad.linux.vrrp_socket import size
-from kad.vrrp.keywords import VrrpInstance, VrrpSlice
-from kad.vrrp.process.layout import lay_out, surfaces
+from kad.linux.sockets.arp import gratuitous_arp
+from kad.linux.sockets.check_socket import Exhausted, Unreachable, datagram, is_six
+from kad.linux.sockets.ip_header import ipv4_header, ipv6_header
+from kad.linux.sockets.ndisc import unsolicited_advertisement
+from kad.linux.sockets.sendmmsg import sockaddr_in, sockaddr_in6
+from kad.linux.sockets.vrrp_socket import size
+from kad.model.checker import BfdCheck, CheckerSlice, FileCheck, HttpCheck, MiscCheck
+from kad.model.ipvs import IpvsSlice
+from kad.model.ipvs_table import SyncDaemonSettings, TimeoutSettings
+from kad.model.vrrp import VrrpInstance, VrrpSlice
+from kad.shared import secret
+from kad.vrrp.process.address_placement import lay_out, surfaces
 from tests.unit.vrrp.clockwork import link
 
 MAC = bytes.fromhex("020000000001")

@@ -6,8 +6,8 @@ import fnmatch
 import os.path
 from collections.abc import Mapping, Sequence
 
-from kad.config.analyzer import Analysis, Options, analyze
-from kad.config.host import FileLook, Host, Interface
+from kad.analyzer.process import Analysis, Options, analyze
+from kad.model.host import FileLook, Host, Interface
 
 FILE = "/etc/kad/kad.conf"
 PROGRAMS = ("/bin/sh", "/bin/bash", "/bin/true", "/usr/bin/killall", "/etc/keepalived/notify.sh")

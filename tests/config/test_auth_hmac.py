@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kad import secret
-from kad.config.host import FileLook, Host
-from kad.secret import SecretBytes
-from kad.vrrp.keywords import AuthHmac, HmacKey, VrrpInstance, VrrpSlice
+from kad.model.host import FileLook, Host
+from kad.model.vrrp import AuthHmac, HmacKey, VrrpInstance, VrrpSlice
+from kad.shared import secret
+from kad.shared.secret import SecretBytes
 from tests.config.hosts import a_host, judged, said
 
 TEXT = "0123456789abcdef0123456789ABCDEF"

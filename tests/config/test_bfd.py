@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from kad.bfd.keywords import BfdInstance, BfdSlice
-from kad.check.keywords import BfdCheck, CheckerSlice
-from kad.config.analyzer import Analysis
-from kad.vrrp.keywords import VrrpSlice
+from kad.analyzer.process import Analysis
+from kad.model.bfd import BfdInstance, BfdSlice
+from kad.model.checker import BfdCheck, CheckerSlice
+from kad.model.vrrp import VrrpSlice
 from tests.config.hosts import judged, said
 
 INSTANCE = """vrrp_instance A {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kad.config.host import TooMany
-from kad.linux import host
-from kad.linux.host import LocalFiles
+from kad.linux.netlink import host
+from kad.linux.netlink.host import LocalFiles
+from kad.model.host import TooMany
 from tests.config.hosts import judged, said
 
 DIGITS = "9" * 5000

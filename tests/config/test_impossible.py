@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from kad.config.analyzer import Analysis
-from kad.vrrp.keywords import VrrpInstance, VrrpSlice
+from kad.analyzer.process import Analysis
+from kad.model.vrrp import VrrpInstance, VrrpSlice
 from tests.config.encoded import encode
 from tests.config.hosts import judged
 

@@ -322,7 +322,7 @@ def test_a_small_file(text: str, exit_code: int, findings: list[str]) -> None:
 
 
 def test_a_missing_file_is_an_error_of_class_six() -> None:
-    from kad.config.analyzer import Options, analyze
+    from kad.analyzer.process import Options, analyze
     from tests.config.hosts import a_host
 
     analysis = analyze("/etc/kad/none.conf", a_host(""), Options(test=True))

@@ -7,14 +7,11 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from kad import secret
-from kad.check.keywords import CheckedServer, CheckerSlice, Connection, HttpCheck, TcpCheck, Timing, Url
-from kad.config.host import Host
-from kad.ipvs.keywords import IpvsSlice, Member, RealServer, VirtualServer
-from kad.run.keywords import Program, RunnerSlice, VrrpScript
-from kad.secret import Secret
-from kad.track.items import TrackItem
-from kad.vrrp.keywords import (
+from kad.model.checker import CheckedServer, CheckerSlice, Connection, HttpCheck, TcpCheck, Timing, Url
+from kad.model.host import Host
+from kad.model.ipvs import IpvsSlice, Member, RealServer, VirtualServer
+from kad.model.runner import Program, RunnerSlice, VrrpScript
+from kad.model.vrrp import (
     Announcing,
     Authentication,
     GarpGroup,
@@ -24,6 +21,9 @@ from kad.vrrp.keywords import (
     VrrpInstance,
     VrrpSlice,
 )
+from kad.shared import secret
+from kad.shared.secret import Secret
+from kad.tracking.item_words import TrackItem
 from tests.config.hosts import a_host, judged, said
 
 S = TypeVar("S", bound=msgspec.Struct)

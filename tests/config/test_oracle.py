@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from kad.config.analyzer import analyze
-from kad.config.host import Host, Interface
-from kad.config.language import language
+from kad.analyzer.language import language
+from kad.analyzer.process import analyze
+from kad.model.host import Host, Interface
 from tests.config.test_planted import GOOD
 from tests.config.test_words import ROWS
 
@@ -114,7 +114,7 @@ def host() -> Iterator[Host]:
 @contextlib.contextmanager
 def network() -> Iterator[Host]:
     """A namespace with lo and eth0, in which keepalived runs, as a value for kad."""
-    from kad.linux.host import gather
+    from kad.linux.netlink.host import gather
 
     subprocess.run(["ip", "netns", "add", NETWORK], check=True)
     try:

@@ -21,10 +21,10 @@ from typing import NamedTuple
 
 import pytest
 
-from kad.config.analyzer import Options, analyze
+from kad.analyzer.language import language
+from kad.analyzer.process import Options, analyze
 from kad.config.explain import words
-from kad.config.host import Host, Interface
-from kad.config.language import language
+from kad.model.host import Host, Interface
 from tests.config.generated import a_file
 from tests.config.test_oracle import CLASSES, NEWER, PATIENCE
 from tests.config.test_words import ROWS
@@ -82,7 +82,7 @@ def host() -> Iterator[Host]:
 @contextlib.contextmanager
 def network() -> Iterator[Host]:
     """A namespace with the interfaces of tests.config.hosts.a_host() and far, and that as a value for kad."""
-    from kad.linux.host import gather
+    from kad.linux.netlink.host import gather
 
     subprocess.run(["ip", "netns", "add", NETWORK], check=True)
     commands = ["link add eth0 type veth peer name far", "link add eth1 type veth peer name away"]

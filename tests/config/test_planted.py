@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from kad.config.analyzer import Analysis
+from kad.analyzer.language import language
+from kad.analyzer.process import Analysis
 from kad.config.grammar import parse
-from kad.config.language import language
 from kad.config.preprocess import Preprocessor
 from kad.config.tree import Node, Report
 from tests.config.hosts import FILE, a_host, judged

@@ -7,9 +7,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from kad.config.analyzer import Analysis
-from kad.ipvs.keywords import IpvsSlice
-from kad.vrrp.keywords import VrrpInstance, VrrpSlice
+from kad.analyzer.process import Analysis
+from kad.model.ipvs import IpvsSlice
+from kad.model.vrrp import VrrpInstance, VrrpSlice
 from tests.config.hosts import a_host, judged, said
 
 VIP = "virtual_ipaddress { 192.0.2.9/24 }"

@@ -7,13 +7,13 @@ import json
 import msgspec
 import pytest
 
-from kad import secret
-from kad.check.keywords import CheckerSlice, HttpCheck
-from kad.config.analyzer import Analysis, effective, to_message
-from kad.config.confidential import TOKEN
+from kad.analyzer.process import Analysis, effective, to_message
 from kad.config.render import render, to_json
-from kad.secret import Secret, SecretBytes
-from kad.vrrp.keywords import VrrpSlice
+from kad.config.secret_words import TOKEN
+from kad.model.checker import CheckerSlice, HttpCheck
+from kad.model.vrrp import VrrpSlice
+from kad.shared import secret
+from kad.shared.secret import Secret, SecretBytes
 from tests.config.hosts import FILE, a_host, judged
 
 PLANTED = "Pl4nted"

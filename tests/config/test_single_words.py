@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from kad.check.keywords import CheckerSlice, HttpCheck
+from kad.analyzer.language import language
 from kad.config.grammar import words_of
 from kad.config.keyword import Entry
-from kad.config.language import language
 from kad.config.values import Clamped, Value, Wrong
-from kad.ipvs.keywords import IpvsSlice
-from kad.vrrp.keywords import UnicastPeer, VrrpSlice
+from kad.model.checker import CheckerSlice, HttpCheck
+from kad.model.ipvs import IpvsSlice
+from kad.model.vrrp import UnicastPeer, VrrpSlice
 from tests.config.hosts import judged, said
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from kad.vrrp.keywords import VrrpSlice
+from kad.model.vrrp import VrrpSlice
 from tests.config.hosts import judged, said
 
 

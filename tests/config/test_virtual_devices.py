@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from kad.config.host import Host, Interface
-from kad.vrrp.keywords import Filtering, VirtualDevice, VrrpInstance, VrrpSlice
+from kad.model.host import Host, Interface
+from kad.model.vrrp import Filtering, VirtualDevice, VrrpInstance, VrrpSlice
 from tests.config.hosts import a_host, judged, said
 
 ADDRESS = "192.0.2.9/24"

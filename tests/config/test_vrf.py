@@ -7,8 +7,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from kad.config.host import Host, Interface
-from kad.vrrp.keywords import VrrpSlice
+from kad.model.host import Host, Interface
+from kad.model.vrrp import VrrpSlice
 from tests.config.hosts import a_host, judged, said
 
 PEER = "unicast_peer {\n192.0.2.3\n}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from kad.vrrp.keywords import VrrpSlice
+from kad.model.vrrp import VrrpSlice
 from tests.config.hosts import a_host, judged, said
 
 SOURCE = "unicast_src_ip 192.0.2.2"

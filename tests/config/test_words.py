@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kad.config.analyzer import to_message
+from kad.analyzer.language import language
+from kad.analyzer.process import to_message
 from kad.config.explain import words
-from kad.config.language import language
 from kad.config.preprocess import CHECKS
-from kad.vrrp.keywords import addresses, routes
+from kad.vrrp.keywords import address_words, route_words
 from tests.config.hosts import judged, said
 
 ROWS = [
@@ -44,9 +44,9 @@ def test_each_word_is_known_where_it_belongs(context: str, word: str, kind: str)
 @pytest.mark.parametrize(("context", "word", "kind"), [row for row in ROWS if row[0] in LINES])
 def test_each_option_of_a_line_is_known(context: str, word: str, kind: str) -> None:
     known = {
-        "virtual_ipaddress": {*addresses.FLAGS, *addresses.WITH_VALUE, "(address)"},
+        "virtual_ipaddress": {*address_words.FLAGS, *address_words.WITH_VALUE, "(address)"},
         "virtual_routes": {
-            *routes.ROUTE_OPTIONS,
+            *route_words.ROUTE_OPTIONS,
             "(destination)",
             "inet",
             "inet6",
@@ -57,7 +57,7 @@ def test_each_option_of_a_line_is_known(context: str, word: str, kind: str) -> N
             "encap",
             "nexthop",
         },
-        "virtual_rules": {*routes.RULE_OPTIONS, "inet", "inet6", "type"},
+        "virtual_rules": {*route_words.RULE_OPTIONS, "inet", "inet6", "type"},
     }
     assert word in known[context]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kad.linux.netlink import Overrun
-from kad.linux.proc_events import Born, Executed, Listening, ProcessEvents
+from kad.linux.netlink.process_events import Born, Executed, Listening, ProcessEvents
+from kad.linux.netlink.socket import Overrun
 from tests.lab.hub import Hub
 
 

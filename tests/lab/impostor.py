@@ -9,9 +9,9 @@ import socket
 import struct
 from collections.abc import Sequence
 
-from kad import messages
-from kad.linux.channel import Channel, ChannelLost
-from kad.messages import Message
+from kad.linux.sockets.channel import Channel, ChannelLost
+from kad.shared import messages
+from kad.shared.messages import Message
 from tests.lab.lab import Lab, Node
 from tests.lab.namespaces import PROJECT
 from tests.lab.wrapped import WrappedKad
@@ -23,9 +23,9 @@ import signal
 import socket
 import time
 
-import kad.child
+import kad.child.main
 
-real = kad.child.live
+real = kad.child.main.live
 
 def live(name, channel, *words, page, trace, **settings):
     if name not in os.environ["IMPOSTORS"].split(","):
@@ -42,7 +42,7 @@ def live(name, channel, *words, page, trace, **settings):
         page.turn(time.monotonic(), bytes(112))
         time.sleep(0.05)
 
-kad.child.live = live
+kad.child.main.live = live
 """
 
 

@@ -20,11 +20,11 @@ CHILDREN = ("runner", "vrrp", "ipvs", "checker")
 # What a compromised child could do next, in a process that is confined like one.
 _CONFINED = """
 import json, os, signal, sys
-from kad.linux import privilege
-from kad.linux.privilege import Capability
-from kad.linux.seccomp import refuse_signals_and_tracing
+from kad.linux.process import capabilities as privilege
+from kad.linux.process.capabilities import Capability
+from kad.linux.process.seccomp import refuse_signals_and_tracing
 import ctypes
-from kad import control
+from kad.shared import control_protocol as control
 from pathlib import Path
 
 target = int(sys.argv[1])

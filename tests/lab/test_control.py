@@ -32,7 +32,7 @@ NOBODY, KAD = 65534, 4321
 # The command is loaded while it still may be; then it becomes somebody else.
 _AS = """
 import contextlib, io, os, sys
-from kad import check_reload, cli
+from kad.cli import main as cli, reload_preview as check_reload
 with contextlib.redirect_stderr(io.StringIO()):
     cli.main(["-t", "-f", "/etc/keepalived/keepalived.conf"])
 uid, groups, words = int(sys.argv[1]), sys.argv[2], sys.argv[3:]

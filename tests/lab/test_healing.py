@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kad.linux.arp import gratuitous_arp
-from kad.linux.ndisc import unsolicited_advertisement
+from kad.linux.sockets.arp import gratuitous_arp
+from kad.linux.sockets.ndisc import unsolicited_advertisement
 from tests.lab.lab import Lab, Node
 from tests.lab.rubbish import frame, ipv4, pdu
 from tests.lab.test_announcing import FOR_GOOD, vip

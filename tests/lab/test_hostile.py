@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kad import messages
+from kad.shared import messages
 from tests.lab.impostor import Impostor, start_with_impostors
 from tests.lab.lab import Lab, Node
 from tests.lab.texts import global_defs, instance, router

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kad.linux.arp import gratuitous_arp
+from kad.linux.sockets.arp import gratuitous_arp
 from tests.lab.client import Client
 from tests.lab.daemons import Daemon, Kad
 from tests.lab.lab import Lab, Node

@@ -55,7 +55,7 @@ time.time_ns = lambda: real_ns() + offset() * 1_000_000_000
 """
 _REFUSED_BY_KERNEL = """
 import struct
-from kad.linux.netlink import Netlink
+from kad.linux.netlink.socket import Netlink
 
 request = Netlink.request
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kad.linux import ip_header
+from kad.linux.sockets import ip_header
 from kad.vrrp.advert import (
     Advertisement,
     Expectation,

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kad.ipvs.keywords import Member, RealServer, VirtualServer
-from kad.ipvs.process import kernel as kernel_module
-from kad.ipvs.process.programming import wanted
+from kad.ipvs.process import kernel_table as kernel_module
+from kad.ipvs.process.reconciler import wanted
 from kad.ipvs.service import key_of
-from kad.ipvs.table import DestinationKey
-from kad.messages import DrainWanted
+from kad.model.ipvs import Member, RealServer, VirtualServer
+from kad.model.ipvs_table import DestinationKey
+from kad.shared.messages import DrainWanted
 from tests.unit.ipvs.room import Kernel, Stage
 
 ADDRESSES = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]

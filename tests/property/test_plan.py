@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kad.ipvs.plan import apply, plan
-from kad.ipvs.table import DestinationKey, DestinationSettings, Entry, ServiceKey, ServiceSettings, Table
+from kad.model.ipvs_table import DestinationKey, DestinationSettings, Entry, ServiceKey, ServiceSettings, Table
 
 KEYS = [
     ServiceKey(4, "TCP", "192.0.2.9", 80),

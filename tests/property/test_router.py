@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from kad.model.vrrp import Announcing, VrrpInstance
 from kad.vrrp.events import (
     Action,
     AdvertReceived,
@@ -33,7 +34,6 @@ from kad.vrrp.events import (
     Woken,
 )
 from kad.vrrp.group import SyncGroup
-from kad.vrrp.keywords import Announcing, VrrpInstance
 from kad.vrrp.router import Router
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, advert, instance
 

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from kad import secret
+from kad.model.vrrp import VrrpInstance, VrrpSlice
+from kad.shared import secret
 from kad.vrrp.advert import Advertisement, Expectation, Finding, examine
 from kad.vrrp.events import (
     AdvertReceived,
@@ -19,9 +20,8 @@ from kad.vrrp.events import (
     SendAdvert,
     State,
 )
-from kad.vrrp.keywords import VrrpInstance, VrrpSlice
-from kad.vrrp.process import conversations
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.wire import advert_sockets
 from tests.config.hosts import judged
 from tests.play import Play
 from tests.unit.vrrp.packets import Packet, expecting, expecting_v6
@@ -89,8 +89,8 @@ def _built(configuration: VrrpInstance, source: str, priority: int) -> bytes:
     segment: Any = SimpleNamespace(link=SimpleNamespace(index=1))
     router.segment = segment
     ours: Any = SimpleNamespace()
-    with patch.object(conversations, "Datagram", lambda payload, _: payload):
-        (payload,) = conversations.Conversations._build(ours, router, priority)
+    with patch.object(advert_sockets, "Datagram", lambda payload, _: payload):
+        (payload,) = advert_sockets.Conversations._build(ours, router, priority)
     assert isinstance(payload, bytes)
     return payload
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kad.secret import Secret
+from kad.model.vrrp import Authentication
+from kad.shared.secret import Secret
 from kad.vrrp.advert import Finding
 from kad.vrrp.events import (
     Announce,
@@ -14,7 +15,6 @@ from kad.vrrp.events import (
     Stopped,
     TellLowerPriority,
 )
-from kad.vrrp.keywords import Authentication
 from kad.vrrp.router import skew_time
 from tests.play import At, Due
 from tests.rfc.row import (
@@ -32,7 +32,7 @@ from tests.rfc.row import (
     yields,
 )
 from tests.simulation.scenarios import MASTER, World
-from tests.unit.track.test_priority import verdict
+from tests.unit.tracking.test_priority import verdict
 from tests.unit.vrrp.packets import V2_PASS, Packet, v3
 from tests.unit.vrrp.samples import VIP_BYTES, advert, backup, entered, instance, master
 

@@ -9,7 +9,7 @@ from tests.config.hosts import a_host, judged
 from tests.play import At, Due, Play
 from tests.rfc.row import Row, accepted, configured, equals, plays, received, refused, reported, sent, sent_v6
 from tests.simulation.scenarios import MASTER, World
-from tests.unit.track.test_priority import verdict
+from tests.unit.tracking.test_priority import verdict
 from tests.unit.vrrp.packets import v3, v6
 from tests.unit.vrrp.samples import VIP_BYTES, backup, instance, instance_v6
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from kad.linux.network import LinkChanged
+from kad.linux.netlink.network_table import LinkChanged
+from kad.model.vrrp import VirtualAddress, VrrpInstance
 from kad.vrrp.advert import Finding, examine
+from kad.vrrp.advert_rules import expectation
 from kad.vrrp.auth.ah import AuthenticationHeader
-from kad.vrrp.expectation import expectation
-from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from tests.rfc.row import Row, equals
 from tests.rfc.rules_9568_packets import NO_INTEROP, VIRTUAL_MAC
 from tests.unit.vrrp.clockwork import House, link

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from kad.linux.arp import gratuitous_arp
-from kad.linux.ndisc import unsolicited_advertisement
+from kad.linux.sockets.arp import gratuitous_arp
+from kad.linux.sockets.ndisc import unsolicited_advertisement
 from kad.vrrp.advert import Finding
 from kad.vrrp.router import skew_time
 from tests.rfc.row import Row, accepted, configured, equals, received, refused, sent, sent_v6

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kad.secret import Secret, SecretBytes
+from kad.model.vrrp import Authentication, AuthHmac, HmacKey, VrrpInstance
+from kad.shared.secret import Secret, SecretBytes
 from kad.simulation.host import Host
-from kad.vrrp.keywords import Authentication, AuthHmac, HmacKey, VrrpInstance
 from tests.simulation.scenarios import BACKUP, MASTER, World
 from tests.unit.vrrp.samples import instance
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from kad import supervision
-from kad.machine import Deadlines
-from kad.track import priority
+from kad.shared.state_machine import Deadlines
+from kad.tracking import priority
 from kad.vrrp import advert as adverts
 from kad.vrrp import router as routers
 from kad.vrrp.advert import Advertisement, Finding
@@ -17,6 +16,7 @@ from kad.vrrp.events import Action
 from kad.vrrp.group import SyncGroup
 from kad.vrrp.phases import Backup, Master
 from kad.vrrp.router import Router
+from kad.watchdog import supervision
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]

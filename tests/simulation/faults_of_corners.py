@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kad.vrrp import process
 from kad.vrrp.advert import OWNER, Advertisement
 from kad.vrrp.events import Action, SendAdvert
 from kad.vrrp.group import Step, SyncGroup
 from kad.vrrp.phases import Backup, Master
+from kad.vrrp.process import worker as process
 from kad.vrrp.router import Router
 from tests.simulation.faults import Patch
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from kad.secret import Secret, SecretBytes
+from kad.model.vrrp import Authentication, AuthHmac, HmacKey, UnicastPeer, VirtualAddress, VrrpInstance
+from kad.shared.secret import Secret, SecretBytes
 from kad.simulation.host import Host
 from kad.simulation.lan import Lan
 from kad.simulation.verdict import Period, caused, left_behind, no_storm, one_holder, unmoved
 from kad.vrrp.events import Resumed
-from kad.vrrp.keywords import Authentication, AuthHmac, HmacKey, UnicastPeer, VirtualAddress, VrrpInstance
 
 SUFFERING = 40.0
 """Seconds of misfortune."""

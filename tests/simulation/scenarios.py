@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from kad.model.vrrp import UnicastPeer, VrrpInstance
 from kad.simulation.host import Host
 from kad.simulation.lan import Lan
 from kad.simulation.verdict import Period, caused, left_behind, no_storm, one_holder, unmoved
 from kad.vrrp.events import State
-from kad.vrrp.keywords import UnicastPeer, VrrpInstance
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, instance, instance_v6
 
 MASTER, BACKUP, FAULT = State.MASTER, State.BACKUP, State.FAULT

@@ -18,7 +18,7 @@ from tests.simulation.faults import Plant, finding_discards, finding_ignored, mi
 from tests.simulation.ordeal import Ordeal
 from tests.unit import test_machine as machine
 from tests.unit import test_supervision as supervision
-from tests.unit.track import test_priority as priority
+from tests.unit.tracking import test_priority as priority
 from tests.unit.vrrp import test_ah as ah
 from tests.unit.vrrp import test_announcing as announcing
 from tests.unit.vrrp import test_group as group

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.unit.parent.fuzz import STEPS, play
+from tests.unit.watchdog.fuzz import STEPS, play
 
 pytestmark = pytest.mark.soak
 

@@ -7,10 +7,10 @@ import sys
 import time
 from unittest.mock import Mock
 
-from kad.family import Birth
-from kad.linux.channel import Channel
-from kad.linux.process import processor_time
-from kad.reload import Analysis
+from kad.linux.process.process import processor_time
+from kad.linux.sockets.channel import Channel
+from kad.watchdog.process_specs import Birth
+from kad.watchdog.reload import Analysis
 
 
 def analysis(process: subprocess.Popen[bytes], until: float) -> Analysis:

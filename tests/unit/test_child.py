@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from kad import messages
-from kad.child import Child
-from kad.linux.channel import Channel, pair
-from kad.linux.memory import write_memory_file
-from kad.log import Destination, Logger
-from kad.messages import Message
+from kad.child.main import Child
+from kad.child.multiplexer import Mux
+from kad.linux.process.memfd import write_memory_file
+from kad.linux.sockets.channel import Channel, pair
 from kad.model.problem import Problem
-from kad.mux import Mux
-from kad.page import Page
+from kad.shared import messages
+from kad.shared.log import Destination, Logger
+from kad.shared.messages import Message
+from kad.shared.shared_page import Page
 
 
 class Room:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kad.messages import BadFrame, Notify
-from kad.orders import check_order
+from kad.shared.messages import BadFrame, Notify
+from kad.watchdog.notify_rules import check_order
 
 STATE = dict.fromkeys(("KAD_INSTANCE", "KAD_STATE", "KAD_PREVIOUS_STATE", "KAD_REASON", "KAD_PRIORITY"), "x")
 GOOD: list[tuple[str, dict[str, Any]]] = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kad import cli
+from kad.cli import main as cli
 
 GOOD = """\
 vrrp_instance VI_1 {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kad.complaint_limit import MOST_CAUSES, ComplaintLimit
+from kad.shared.log_limit import MOST_CAUSES, ComplaintLimit
 
 
 def test_a_cause_is_due_once_in_a_minute() -> None:

@@ -7,13 +7,13 @@ import os
 
 import pytest
 
-from kad import escaping
-from kad.log import Destination, Logger
-from kad.messages import FifoLine
-from kad.run.fifo import Backlog
-from kad.run.keywords import Mailing
-from kad.run.mail import Letter
-from kad.run.mail_process import compose
+from kad.model.runner import Mailing
+from kad.runner.fifo_queue import Backlog
+from kad.runner.mail_queue import Letter
+from kad.runner.mail_sender import compose
+from kad.shared import escaping
+from kad.shared.log import Destination, Logger
+from kad.shared.messages import FifoLine
 from tests.unit.test_log import console
 
 HOSTILE = (

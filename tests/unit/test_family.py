@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kad import messages
-from kad.family import KINDS
-from kad.messages import Message
+from kad.shared import messages
+from kad.shared.messages import Message
+from kad.watchdog.process_specs import KINDS
 
 PACKAGE = Path(messages.__file__).parent
 
@@ -23,7 +23,7 @@ def made(folder: Path) -> set[type[Message]]:
         imported = {
             alias.asname or alias.name: alias.name
             for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom) and node.module == "kad.messages"
+            if isinstance(node, ast.ImportFrom) and node.module == "kad.shared.messages"
             for alias in node.names
         }
         for node in ast.walk(tree):

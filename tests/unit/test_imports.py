@@ -28,7 +28,7 @@ OUTSIDE |= {"uvloop", "pyroute2", "psutil", "ctypes", "kad.linux"}
 ROOMS = ("vrrp", "check", "ipvs", "run", "bfd")
 LINUX_ONLY = {"pyroute2", "ctypes", "fcntl"}
 """No part of the daemon imports these but kad/linux; what runs beside the daemon, in tools, may."""
-VALUE_TYPES = {"kad.config.host", "kad.ipvs.table", *(f"kad.{room}.keywords" for room in ROOMS)}
+VALUE_TYPES = {"kad.model.host", "kad.model.ipvs_table", *(f"kad.{room}.keywords" for room in ROOMS)}
 ABOVE_LINUX = {f"kad.{room}" for room in (*ROOMS, "track", "config")}
 LANGUAGE = tuple(f"config/{name}.py" for name in ("grammar", "preprocess", "tree", "keyword", "values", "difference"))
 
@@ -70,7 +70,9 @@ def offences(file: str) -> list[str]:
             found.append(f"{said}: only the grammar imports pyparsing")
         if room == "linux" and within(name, ABOVE_LINUX) and not within(name, VALUE_TYPES):
             found.append(f"{said}: linux knows value types only")
-        if file == "watchdog.py" and within(name, {"asyncio", "uvloop", "pyparsing", "kad.mux", "kad.config.grammar"}):
+        if file == "watchdog.py" and within(
+            name, {"asyncio", "uvloop", "pyparsing", "kad.child.multiplexer", "kad.config.grammar"}
+        ):
             found.append(f"{said}: the parent runs no event loop and no parser")
         if file in LANGUAGE and within(name, {f"kad.{other}" for other in ROOMS}):
             found.append(f"{said}: the language knows no keyword")
@@ -95,11 +97,11 @@ def test_imports_keep_to_the_rooms(file: str) -> None:
     [
         ("vrrp/router.py", "import time", "time: a pure file imports nothing from outside"),
         ("vrrp/router.py", "from kad.linux.net import Net", "kad.linux.net.Net: a pure file"),
-        ("vrrp/process.py", "from ..run import script", "kad.run.script: rooms talk by messages only"),
+        ("vrrp/process.py", "from ..run import script", "kad.runner.script_check: rooms talk by messages only"),
         ("run/script.py", "import ctypes", "ctypes: only kad/linux touches Linux"),
         ("config/values.py", "import pyparsing as pp", "pyparsing: only the grammar"),
         ("linux/link.py", "from kad.vrrp import router", "kad.vrrp.router: linux knows value types only"),
-        ("config/keyword.py", "from kad.vrrp.keywords import VrrpSlice", "the language knows no keyword"),
+        ("config/keyword.py", "from kad.model.vrrp import VrrpSlice", "the language knows no keyword"),
         ("watchdog.py", "def f():\n    import asyncio", "2: asyncio: the parent runs no event loop"),
     ],
 )

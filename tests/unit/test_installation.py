@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import kad
-from kad.installation import Installation
+from kad.watchdog.installed_version import Installation
 
 
 @pytest.fixture

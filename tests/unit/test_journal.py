@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from kad.journal import Journal
-from kad.messages import Event, Message, Observation, RouterState, to_plain
-from kad.why import Unknown, Why
+from kad.cli.cause_chain import Unknown, Why
+from kad.shared.messages import Event, Message, Observation, RouterState, to_plain
+from kad.watchdog.journal import Journal
 
 BORN = 1_700_000_000.0
 """2023-11-14 22:13:20 UTC"""

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from kad.family import KINDS, Member
-from kad.left_behind import LeftBehind
-from kad.linux.memory import read_memory_file, write_memory_file
-from kad.messages import IpvsLeft, Message
-from kad.supervision import Unwanted
+from kad.linux.process.memfd import read_memory_file, write_memory_file
+from kad.shared.messages import IpvsLeft, Message
+from kad.watchdog.ipvs_cleanup import LeftBehind
+from kad.watchdog.process_specs import KINDS, Member
+from kad.watchdog.supervision import Unwanted
 
 
 class Daemon(SimpleNamespace):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kad.log import Destination, Logger
+from kad.shared.log import Destination, Logger
 
 F_SETPIPE_SZ = 1031
 

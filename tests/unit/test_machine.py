@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kad.machine import Deadlines
+from kad.shared.state_machine import Deadlines
 
 
 class Waiter:

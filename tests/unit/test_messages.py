@@ -8,10 +8,10 @@ from typing import Annotated, get_args, get_origin
 import msgspec
 import pytest
 
-from kad import messages
-from kad.family import KINDS
-from kad.messages import Assembler, BadFrame, Frame, Ping, RouterState, from_frame, to_frame
 from kad.model.program_end import Killed
+from kad.shared import messages
+from kad.shared.messages import Assembler, BadFrame, Frame, Ping, RouterState, from_frame, to_frame
+from kad.watchdog.process_specs import KINDS
 
 STATE = RouterState(name="VI_1", state="MASTER", since=1000.5, reason="no advert", priority=100, holds_addresses=True)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from kad.family import KINDS, Member, Order
-from kad.messages import Frame
+from kad.shared.messages import Frame
+from kad.watchdog.process_specs import KINDS, Member, Order
 
 
 def member_with(count: int) -> tuple[Member, list[Order]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kad.page import LARGEST_FRAME, SLOTS, Page, Spoken, activity_bytes
+from kad.shared.shared_page import LARGEST_FRAME, SLOTS, Page, Spoken, activity_bytes
 
 
 def test_what_a_child_writes_the_parent_reads() -> None:

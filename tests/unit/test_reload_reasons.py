@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kad.messages import Finding
-from kad.rollout import Refusal, refusal
+from kad.shared.messages import Finding
+from kad.watchdog.two_phase_commit import Refusal, refusal
 
 OLD = Finding(severity="warning", place="/etc/kad/kad.conf:2:1", text="old", refuses=True)
 NOTE = Finding(severity="note", place="/etc/kad/kad.conf:2:5", text="a brace is missing")

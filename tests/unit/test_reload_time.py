@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from kad.reload_time import BadTime, is_daily, moment
+from kad.watchdog.reload_time import BadTime, is_daily, moment
 
 EAST = timezone(timedelta(hours=2))
 NOW = datetime(2026, 3, 28, 22, 30, 0, tzinfo=EAST)

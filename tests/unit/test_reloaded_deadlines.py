@@ -14,16 +14,18 @@ import msgspec
 import pytest
 
 from kad.bfd import session as bfd
-from kad.bfd.keywords import BfdInstance
 from kad.bfd.packet import Control, Diagnostic, Flag
 from kad.bfd.packet import State as BfdState
-from kad.check import health
-from kad.check.keywords import HttpCheck, Timing, UdpCheck, Url
-from kad.linux.network import LinkChanged
+from kad.checker import health
+from kad.linux.netlink.network_table import LinkChanged
+from kad.model.bfd import BfdInstance
+from kad.model.checker import HttpCheck, Timing, UdpCheck, Url
+from kad.model.link_monitoring import InterfaceDelay
 from kad.model.program_end import Exited
-from kad.run import script
-from kad.run.keywords import Program, VrrpScript
-from kad.track import process as tracked
+from kad.model.runner import Program, VrrpScript
+from kad.model.vrrp import Announcing, GarpGroup, VirtualAddress
+from kad.runner import script_check
+from kad.tracking import process_quorum as tracked
 from kad.vrrp.events import (
     AddressesRemoved,
     AdvertReceived,
@@ -34,11 +36,9 @@ from kad.vrrp.events import (
     Started,
     State,
 )
-from kad.vrrp.keywords import Announcing, GarpGroup, VirtualAddress
-from kad.vrrp.keywords.links import InterfaceDelay
 from kad.vrrp.router import Router
-from kad.vrrp.split import Contest, Defence, Split
-from tests.unit.check.room import SOON, Stage, at, staged
+from kad.vrrp.split_brain import Contest, Defence, Split
+from tests.unit.checker.room import SOON, Stage, at, staged
 from tests.unit.vrrp.clockwork import Clockwork, House, link
 from tests.unit.vrrp.samples import advert, instance, router
 
@@ -386,18 +386,18 @@ def configured(*, interval: float = 60.0, timeout: float = 60.0, rise: int = 1, 
     return VrrpScript(name="chk", program=PROGRAM, interval=interval, timeout=timeout, rise=rise, fall=fall)
 
 
-def runs(**changes: Any) -> Callable[[], script.ScriptCheck]:
+def runs(**changes: Any) -> Callable[[], script_check.ScriptCheck]:
     """The first run began at 0.0."""
-    return begun(lambda: script.ScriptCheck(configured(**changes)), (0.0, script.Started()))
+    return begun(lambda: script_check.ScriptCheck(configured(**changes)), (0.0, script_check.Started()))
 
 
-def waits(**changes: Any) -> Callable[[], script.ScriptCheck]:
+def waits(**changes: Any) -> Callable[[], script_check.ScriptCheck]:
     """It ended well at 1.0."""
-    return begun(runs(**changes), (1.0, script.ProgramEnded(Exited(0), "")))
+    return begun(runs(**changes), (1.0, script_check.ProgramEnded(Exited(0), "")))
 
 
-def again(**changes: Any) -> script.Reconfigured:
-    return script.Reconfigured(configured(**changes))
+def again(**changes: Any) -> script_check.Reconfigured:
+    return script_check.Reconfigured(configured(**changes))
 
 
 SCRIPT = (
@@ -407,7 +407,7 @@ SCRIPT = (
     Row("timeout shorter", runs(), ((2.0, again(timeout=5.0)),), 5.0),
     Row("timeout longer", runs(timeout=5.0), ((2.0, again()),), 60.0),
     Row("timeout passed", runs(), ((20.0, again(timeout=5.0)),), 5.0),
-    Row("timeout after a sleep", begun(runs(), (50.0, script.Slept())), ((51.0, again(timeout=5.0)),), 55.0),
+    Row("timeout after a sleep", begun(runs(), (50.0, script_check.Slept())), ((51.0, again(timeout=5.0)),), 55.0),
 )
 
 
@@ -416,10 +416,10 @@ def test_vrrp_script(row: Row) -> None:
     see(row)
 
 
-def results(check: script.ScriptCheck, first: int, *statuses: int) -> None:
+def results(check: script_check.ScriptCheck, first: int, *statuses: int) -> None:
     for number, status in enumerate(statuses, start=first):
-        check.handle(script.DeadlineReached(), number * 60.0)
-        check.handle(script.ProgramEnded(Exited(status), ""), number * 60.0 + 1.0)
+        check.handle(script_check.DeadlineReached(), number * 60.0)
+        check.handle(script_check.ProgramEnded(Exited(status), ""), number * 60.0 + 1.0)
 
 
 @pytest.mark.parametrize(("failures", "fall", "failed_after"), [(2, 3, 1), (2, 2, 0), (2, 1, 0), (1, 4, 3)])
@@ -436,7 +436,7 @@ def test_fall_counts_the_failures_so_far(failures: int, fall: int, failed_after:
 
 @pytest.mark.parametrize(("successes", "rise", "good_after"), [(2, 3, 1), (2, 2, 0), (2, 1, 0), (1, 4, 3)])
 def test_rise_counts_the_successes_so_far(successes: int, rise: int, good_after: int) -> None:
-    check = begun(runs(rise=5), (1.0, script.ProgramEnded(Exited(1), "")))()
+    check = begun(runs(rise=5), (1.0, script_check.ProgramEnded(Exited(1), "")))()
     results(check, 1, *[0] * successes)
     assert check.value == 0
     check.handle(again(rise=rise), 200.0)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from kad import report, secret
-from kad.secret import Secret
-from kad.track.items import TrackItem
-from kad.vrrp.keywords import Authentication, VirtualAddress, VrrpInstance
+from kad.model.vrrp import Authentication, VirtualAddress, VrrpInstance
+from kad.shared import secret
+from kad.shared.secret import Secret
+from kad.tracking.item_words import TrackItem
+from kad.watchdog import keepalived_formats
 
 
 def instance(**changes: Any) -> dict[str, Any]:
@@ -131,11 +132,11 @@ JSON_DATA = (
 
 
 def test_statistics_are_keepalived_s_text() -> None:
-    assert report.stats(snapshot(instance())) == STATISTICS
+    assert keepalived_formats.stats(snapshot(instance())) == STATISTICS
 
 
 def test_json_is_keepalived_s_to_the_byte() -> None:
-    text = report.json_dump(snapshot(instance()), RUNNER)
+    text = keepalived_formats.json_dump(snapshot(instance()), RUNNER)
     assert text.startswith(JSON_DATA)
     [told] = json.loads(text)
     assert told["stats"]["advert_sent"] == 5
@@ -144,7 +145,7 @@ def test_json_is_keepalived_s_to_the_byte() -> None:
 
 
 def test_json_version_2_is_an_object() -> None:
-    told = json.loads(report.json_dump(snapshot(instance(), instance(name="VI_2")), version=2))
+    told = json.loads(keepalived_formats.json_dump(snapshot(instance(), instance(name="VI_2")), version=2))
     assert list(told) == ["vrrp"]
     assert [entry["data"]["iname"] for entry in told["vrrp"]] == ["VI_1", "VI_2"]
 
@@ -158,7 +159,7 @@ def test_fractions_of_a_second_stay_and_states_are_numbers() -> None:
         last_master_priority=200,
         preempt=False,
     )
-    [told] = json.loads(report.json_dump(snapshot(changed)))
+    [told] = json.loads(keepalived_formats.json_dump(snapshot(changed)))
     data = told["data"]
     assert (data["adver_int"], data["master_adver_int"], data["state"], data["nopreempt"]) == (0.5, 0.25, 1, True)
     assert data["master_priority"] == 200
@@ -166,18 +167,18 @@ def test_fractions_of_a_second_stay_and_states_are_numbers() -> None:
 
 @pytest.mark.parametrize(("state", "number"), [("INIT", 0), ("BACKUP", 1), ("MASTER", 2), ("FAULT", 3)])
 def test_the_numbers_of_the_states(state: str, number: int) -> None:
-    [told] = json.loads(report.json_dump(snapshot(instance(state=state))))
+    [told] = json.loads(keepalived_formats.json_dump(snapshot(instance(state=state))))
     assert told["data"]["state"] == number
 
 
 def test_a_host_address_of_ipv6_is_deprecated_and_has_no_length() -> None:
     host = {"address": "2001:db8::1", "prefix": 128, "device": "eth0", "scope": 253, "label": None, "held": False}
-    [told] = json.loads(report.json_dump(snapshot(instance(excluded_addresses=[host]))))
+    [told] = json.loads(keepalived_formats.json_dump(snapshot(instance(excluded_addresses=[host]))))
     assert told["data"]["evips"] == ["2001:db8::1 dev eth0 scope link deprecated"]
 
 
 def test_data_has_the_lines_that_exporters_read() -> None:
-    text = report.data(snapshot(instance()), RUNNER)
+    text = keepalived_formats.data(snapshot(instance()), RUNNER)
     for line in (
         "------< VRRP Topology >------",
         " VRRP Instance = VI_1",
@@ -219,18 +220,18 @@ def test_data_has_the_lines_that_exporters_read() -> None:
 def test_routes_and_rules_are_told_in_keepalived_s_words() -> None:
     route = "prepend 198.51.100.0/24 dev eth0 proto 18"
     told = instance(keepalived_routes=[route], keepalived_rules=["from 10.0.0.1 priority 16384 tos 0x0 lookup 7"])
-    text = report.data(snapshot(told), RUNNER)
+    text = keepalived_formats.data(snapshot(told), RUNNER)
     assert f"   Virtual Routes :\n     {route}\n   Virtual Rules :\n     from 10.0.0.1 priority" in text
-    written = report.json_dump(snapshot(told), RUNNER)
+    written = keepalived_formats.json_dump(snapshot(told), RUNNER)
     assert '"vroutes":["prepend 198.51.100.0\\/24 dev eth0 proto 18"],"vrules":["from 10.0.0.1 priority' in written
 
 
 @pytest.mark.parametrize(("state", "wanted"), [("INIT", 2), ("BACKUP", 1), ("MASTER", 2), ("FAULT", 3)])
 def test_the_wanted_state_is_the_present_one_and_at_first_the_configured_one(state: str, wanted: int) -> None:
-    [told] = json.loads(report.json_dump(snapshot(instance(state=state))))
+    [told] = json.loads(keepalived_formats.json_dump(snapshot(instance(state=state))))
     assert told["data"]["wantstate"] == wanted
     word = {1: "BACKUP", 2: "MASTER", 3: "FAULT"}[wanted]
-    assert f"   Wantstate = {word}" in report.data(snapshot(instance(state=state))).splitlines()
+    assert f"   Wantstate = {word}" in keepalived_formats.data(snapshot(instance(state=state))).splitlines()
 
 
 def test_data_of_a_version_3_backup_names_its_master() -> None:
@@ -242,7 +243,9 @@ def test_data_of_a_version_3_backup_names_its_master() -> None:
         master_address="192.0.2.2",
         last_master_priority=200,
     )
-    lines = report.data({"instances": [backup], "groups": [{"name": "G", "state": "BACKUP", "members": ["VI_1"]}]})
+    lines = keepalived_formats.data(
+        {"instances": [backup], "groups": [{"name": "G", "state": "BACKUP", "members": ["VI_1"]}]}
+    )
     for line in (
         "   Sync group = G",
         "   Master router = 192.0.2.2",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kad.config.daemon import WatchdogSlice
-from kad.rollout import Configuration, Rollout, Stage, refusals
+from kad.model.daemon import WatchdogSlice
+from kad.watchdog.two_phase_commit import Configuration, Rollout, Stage, refusals
 
 
 def rollout(*names: str) -> Rollout:

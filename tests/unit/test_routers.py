@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kad.messages import RouterState
-from kad.routers import Routers
+from kad.shared.messages import RouterState
+from kad.watchdog.instance_states import Routers
 
 
 def state(name: str, word: str, interval: float = 1.0, *, deleted: bool = False) -> RouterState:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kad.server_report import lines
+from kad.cli.server_status import lines
 
 
 def server(number: int, **changes: Any) -> dict[str, Any]:

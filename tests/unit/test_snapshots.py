@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from kad import snapshots
-from kad.family import KINDS, Member
-from kad.messages import Message, SnapshotTaken, SnapshotWanted
 from kad.model.problem import Problem, ProblemKind
-from kad.page import activity_bytes
-from kad.parent_problems import all_problems
-from kad.snapshots import Snapshots, Taken
-from kad.supervision import Configured, Died, Wanted
+from kad.shared.messages import Message, SnapshotTaken, SnapshotWanted
+from kad.shared.shared_page import activity_bytes
+from kad.watchdog import snapshot_collector
+from kad.watchdog.parent_problems import all_problems
+from kad.watchdog.process_specs import KINDS, Member
+from kad.watchdog.snapshot_collector import Snapshots, Taken
+from kad.watchdog.supervision import Configured, Died, Wanted
 
 NAMES = frozenset({"vrrp", "ipvs", "runner"})
 
@@ -78,7 +78,7 @@ class Family:
 @pytest.fixture
 def family(monkeypatch: pytest.MonkeyPatch) -> Family:
     clock = Clock()
-    monkeypatch.setattr(snapshots, "time", clock)
+    monkeypatch.setattr(snapshot_collector, "time", clock)
     return Family(clock)
 
 

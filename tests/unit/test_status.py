@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from kad.cli.status import critical, status
 from kad.model.problem import Problem, ProblemKind, Severity, describe, to_plain, worst_first
-from kad.status import critical, status
 from tests.unit.test_report import instance
 from tests.unit.test_server_report import server, service
 

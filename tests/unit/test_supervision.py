@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kad.supervision import (
+from kad.watchdog.supervision import (
     Answered,
     AskAlive,
     Complain,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kad import cli
+from kad.cli import main as cli
 from tests.config.test_planted import GOOD
 
 TEXT = """\
@@ -222,8 +222,9 @@ _COMMANDS = [
 ]
 _CHILD = """
 import os, sys
-from kad import check_reload, cli, why
-from kad.config import analyzer, explain
+from kad.cli import cause_chain as why, main as cli, reload_preview as check_reload
+from kad.analyzer import process as analyzer
+from kad.config import explain
 from kad.tools import genhash
 explain.overview(analyzer.language())
 kind, file, run = sys.argv[1:4]

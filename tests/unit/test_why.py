@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Any
 
-from kad.why import Why
+from kad.cli.cause_chain import Why
 from tests.unit.test_report import instance
 
 _SINCE = 1795402698.043

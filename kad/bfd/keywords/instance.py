@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kad.bfd.keywords import BfdInstance
 from kad.config.build import Scope
 from kad.config.values import family_of
-from kad.track.keywords import BfdBlock
+from kad.model.bfd import BfdInstance
+from kad.tracking.block_words import BfdBlock
 
 _GENERALIZED_TTL = 255
 _OF_KEEPALIVED_IPV6 = 64

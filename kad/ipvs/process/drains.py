@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from kad.ipvs.naming import Unknown, find_server, find_service
-from kad.ipvs.process.kernel import Kernel
+from kad.child.multiplexer import Moment, Mux
+from kad.ipvs.lookup import Unknown, find_server, find_service
+from kad.ipvs.process.kernel_table import Kernel
 from kad.ipvs.service import (
     ConnectionsSeen,
     DeadlineReached,
@@ -19,10 +20,9 @@ from kad.ipvs.service import (
     Service,
     UndrainAsked,
 )
-from kad.ipvs.table import Connections, DestinationKey, ServiceKey
 from kad.linux.refused import Refused
-from kad.messages import DrainAnswered, Draining, DrainWanted, Message
-from kad.mux import Moment, Mux
+from kad.model.ipvs_table import Connections, DestinationKey, ServiceKey
+from kad.shared.messages import DrainAnswered, Draining, DrainWanted, Message
 
 _LOOK = 1.0
 """Seconds between two looks at the connections of a server that is being drained."""

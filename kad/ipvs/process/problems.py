@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kad.ipvs.service import Service
-from kad.messages import QuorumState
 from kad.model.problem import Problem, ProblemKind
+from kad.shared.messages import QuorumState
 
 
 def problems_of(service: Service, refusal: str, lost: QuorumState | None) -> Iterator[Problem]:

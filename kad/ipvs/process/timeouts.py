@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from kad.ipvs.keywords import Timeouts
-from kad.ipvs.process.kernel import Kernel
-from kad.ipvs.table import TimeoutSettings
-from kad.linux import ipvs
+from kad.ipvs.process.kernel_table import Kernel
+from kad.linux.netlink import ipvs
 from kad.linux.refused import Refused
-from kad.log import Logger
+from kad.model.ipvs import Timeouts
+from kad.model.ipvs_table import TimeoutSettings
+from kad.shared.log import Logger
 
 
 class SessionTimeouts:

@@ -6,9 +6,9 @@ import hmac
 import struct
 from collections.abc import Iterable
 
-from kad.page import MARKS
+from kad.model.vrrp import AuthHmac
+from kad.shared.shared_page import MARKS
 from kad.vrrp.advert import Examined, Finding, internet_checksum, pseudo_header, with_findings
-from kad.vrrp.keywords import AuthHmac
 
 _HEAD = struct.Struct("!BBHQ")  # type, key id, reserved, sequence
 _HMAC_SHA256 = 1

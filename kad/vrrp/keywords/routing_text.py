@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kad.config.values import family_of, to_prefix
-from kad.vrrp.keywords.routes import RouteLine, RuleLine
-from kad.vrrp.keywords.routing import Encap, Nexthop, Route, Rule
+from kad.model.routing import Encap, Nexthop, Route, Rule
+from kad.vrrp.keywords.route_words import RouteLine, RuleLine
 
 _MAIN_TABLE = 254
 _LOOK_UP, _GOTO, _NOP = 1, 2, 3

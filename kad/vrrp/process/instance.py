@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kad.linux.batch import Datagram
-from kad.linux.placement import Placed
-from kad.messages import Earlier, RouterState
+from kad.linux.netlink.virtual_addresses import Placed
+from kad.linux.sockets.sendmmsg import Datagram
 from kad.model.fault import Cause
-from kad.page import Page
-from kad.track.priority import Verdict
+from kad.model.vrrp import VirtualAddress, VrrpInstance
+from kad.shared.messages import Earlier, RouterState
+from kad.shared.shared_page import Page
+from kad.tracking.priority import Verdict
 from kad.vrrp.advert import Checksum, Expectation, Finding
+from kad.vrrp.advert_rules import expectation, seal
 from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.events import ChangeState, State
-from kad.vrrp.expectation import expectation, seal
 from kad.vrrp.group import SyncGroup
-from kad.vrrp.guard import AddressGuard
-from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.phases import Backup, Master
-from kad.vrrp.process.layout import Layout, addresses_of
+from kad.vrrp.process.address_placement import Layout, addresses_of
 from kad.vrrp.refusals import Refusals
+from kad.vrrp.restore_backoff import AddressGuard
 from kad.vrrp.router import Router
-from kad.vrrp.split import Split
+from kad.vrrp.split_brain import Split
 
 if TYPE_CHECKING:
-    from kad.linux.segment import Outbox, Segment
-    from kad.vrrp.process.choir import Choir
-    from kad.vrrp.process.vigil import Watch
+    from kad.linux.sockets.vrrp_interface import Outbox, Segment
+    from kad.vrrp.process.timers.advert_batches import Choir
+    from kad.vrrp.process.timers.master_down_timers import Watch
 
 _KEEPALIVED_COUNTERS = {
     "packet_len_err": (Finding.TRUNCATED, Finding.LENGTH, Finding.TOTAL_LENGTH),
@@ -108,9 +108,9 @@ class Instance:
         self.armed = inf
         """The moment for which the agenda has it; inf: for none."""
         self.watch: Watch | None = None
-        """Those that are kept for the same silence; see kad.vrrp.process.vigil."""
+        """Those that are kept for the same silence; see kad.vrrp.process.timers.master_down_timers."""
         self.choir: Choir | None = None
-        """Those with whom it speaks; see kad.vrrp.process.choir."""
+        """Those with whom it speaks; see kad.vrrp.process.timers.advert_batches."""
         self.group: SyncGroup | None = None
         self._expected: Expectation | None = None
         self.verdict: Verdict | None = None
@@ -137,7 +137,7 @@ class Instance:
         self.noticed: dict[tuple[str, str], str] = {}
         """By source and topic: what was last said of its adverts, which count all the same."""
         self.slot = 0
-        """Where kad.page tells when the router last spoke."""
+        """Where kad.shared.shared_page tells when the router last spoke."""
         self.outbox: Outbox | None = None
         """Where its adverts are put to leave with the next flush; None while there is no way to send."""
         self.segment: Segment | None = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from kad.linux.link import Link
-from kad.linux.network import Network
+from kad.linux.netlink.link import Link
+from kad.linux.netlink.network_table import Network
 from kad.model.problem import Problem, ProblemKind
 from kad.vrrp.events import State
 from kad.vrrp.kernel_calls import CONSEQUENCES, KernelRefusal
 from kad.vrrp.process.instance import Instance
-from kad.vrrp.split import Split
+from kad.vrrp.split_brain import Split
 
 
 class Clocks(NamedTuple):

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from kad.log import Logger
-from kad.mux import Mux
+from kad.child.multiplexer import Mux
+from kad.model.vrrp import VrrpInstance
+from kad.shared.log import Logger
 from kad.vrrp.kernel_calls import CONSEQUENCES, KernelCall, KernelRefusal, KernelRefusals, Retry
-from kad.vrrp.keywords import VrrpInstance
 
 HOST = ""
 """The object of what concerns no instance more than others."""

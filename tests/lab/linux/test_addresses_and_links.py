@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import pytest
 
-from kad.linux.address import (
+from kad.linux.files.sysctl import interface_setting, set_interface_setting
+from kad.linux.netlink.address import (
     ALREADY_THERE,
     IFA_F_DEPRECATED,
     IFA_F_NOPREFIXROUTE,
@@ -22,17 +23,9 @@ from kad.linux.address import (
     encode_delete,
     parse_address,
 )
-from kad.linux.link import ETHERNET, Link, dump_links, parse_link
-from kad.linux.netlink import (
-    RTNLGRP_IPV4_IFADDR,
-    RTNLGRP_IPV6_IFADDR,
-    RTNLGRP_LINK,
-    Message,
-    Netlink,
-    Overrun,
-)
-from kad.linux.network import Network
-from kad.linux.sysctl import interface_setting, set_interface_setting
+from kad.linux.netlink.link import ETHERNET, Link, dump_links, parse_link
+from kad.linux.netlink.network_table import Network
+from kad.linux.netlink.socket import RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK, Message, Netlink, Overrun
 from tests.lab.lab import Lab, Node
 
 pytestmark = pytest.mark.lab

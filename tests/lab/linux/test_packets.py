@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from kad.linux.arp import gratuitous_arp
-from kad.linux.batch import BatchReceiver, BatchSender, Datagram, sockaddr_in, sockaddr_in6
-from kad.linux.frame import FrameSender, on_interface
-from kad.linux.ip_header import ipv4_header, ipv6_header
-from kad.linux.ndisc import unsolicited_advertisement
-from kad.linux.packet_sockets import PacketSockets
 from kad.linux.refused import Refused
-from kad.linux.vrrp_socket import AH, join, leave, open_receiver, open_sender
+from kad.linux.sockets.arp import gratuitous_arp
+from kad.linux.sockets.ethernet_sender import FrameSender, on_interface
+from kad.linux.sockets.ip_header import ipv4_header, ipv6_header
+from kad.linux.sockets.ndisc import unsolicited_advertisement
+from kad.linux.sockets.packet_sockets import PacketSockets
+from kad.linux.sockets.sendmmsg import BatchReceiver, BatchSender, Datagram, sockaddr_in, sockaddr_in6
+from kad.linux.sockets.vrrp_socket import AH, join, leave, open_receiver, open_sender
 from tests.lab.lab import Lab, Node
 
 pytestmark = pytest.mark.lab

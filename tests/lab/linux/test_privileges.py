@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kad.linux.spawn import reap, spawn
+from kad.linux.process.spawn import reap, spawn
 from kad.model.program_end import Exited
 from tests.lab.namespaces import environment
 
@@ -23,7 +23,7 @@ NOTHING = "0000000000000000"
 
 REPORT = """
 import json, os, socket, sys
-from kad.linux.privilege import Capability, drop_to, effective, is_effective
+from kad.linux.process.capabilities import Capability, drop_to, effective, is_effective
 from kad.linux.refused import Refused
 
 def told():
@@ -115,7 +115,7 @@ def as_nobody_with_ambient(*names: str) -> str:
     """
     return f"""
 import ctypes
-from kad.linux import privilege
+from kad.linux.process import capabilities as privilege
 held = [Capability[name] for name in {names}]
 drop_to(held, "nobody", bounding=False, no_new_privs=False)
 bits = sum(1 << capability for capability in held)
@@ -188,7 +188,7 @@ def test_supplementary_groups_when_wanted() -> None:
 def test_real_time_and_locked_memory() -> None:
     told = report(
         """
-from kad.linux.realtime import lock_memory, set_realtime
+from kad.linux.process.scheduling import lock_memory, set_realtime
 import resource
 set_realtime(50, 1.5)
 lock_memory()
@@ -211,7 +211,7 @@ print(json.dumps({
 def test_real_time_that_is_not_allowed_is_refused() -> None:
     told = report(
         """
-from kad.linux.realtime import lock_memory, set_nice, set_realtime
+from kad.linux.process.scheduling import lock_memory, set_nice, set_realtime
 import resource
 resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
 drop_to([], "nobody")

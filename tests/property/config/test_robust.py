@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kad.config.analyzer import Analysis, effective, render, to_json, to_message
+from kad.analyzer.language import language
+from kad.analyzer.process import Analysis, effective, render, to_json, to_message
 from kad.config.explain import words
-from kad.config.language import language
-from kad.secret import MASK
+from kad.shared.secret import MASK
 from tests.config.encoded import encode
 from tests.config.hosts import FILE, a_host, judged
 

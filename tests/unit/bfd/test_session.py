@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from kad.bfd.keywords import BfdInstance
 from kad.bfd.packet import Control, Diagnostic, Flag, State
 from kad.bfd.session import (
     Action,
@@ -20,6 +19,7 @@ from kad.bfd.session import (
     Started,
     Stopped,
 )
+from kad.model.bfd import BfdInstance
 
 WHO = "192.0.2.1"
 PLAIN = BfdInstance(name="B", neighbor=WHO, min_rx=0.05, min_tx=0.05, multiplier=3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kad.config.difference import Difference, difference
-from kad.vrrp.keywords import VirtualAddress, VrrpInstance, VrrpSlice
+from kad.model.vrrp import VirtualAddress, VrrpInstance, VrrpSlice
 
 
 def instance(name: str, **more: object) -> VrrpInstance:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kad.analyzer.language import language
 from kad.config.grammar import parse
-from kad.config.language import language
 from kad.config.preprocess import Preprocessor
 from kad.config.tree import Node, Report
 from tests.config.hosts import FILE, a_host, judged, said

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kad.config.host import FileLook
 from kad.config.preprocess import Preprocessor
 from kad.config.tree import Report
+from kad.model.host import FileLook
 from tests.config.hosts import FILE, a_host
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from kad.config.build import Scope
 from kad.config.command import Command
-from kad.config.host import FileLook, Host
 from kad.config.programs import Programs
 from kad.config.tree import Complaint, Place, Report
+from kad.model.host import FileLook, Host
 from tests.config.hosts import a_host
 
 PLACE = Place("/f", 1, 1)

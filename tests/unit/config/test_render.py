@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from kad.config.analyzer import render, to_json, to_message
+from kad.analyzer.language import language
+from kad.analyzer.process import render, to_json, to_message
 from kad.config.explain import explain, overview, reference
-from kad.config.language import language
 from tests.config.hosts import FILE, judged
 
 TEXT = "global_defs {\n\trouter_id x\n}\nvrrp_instance A {\n\t\tprioritty 5\n}\n"

@@ -11,9 +11,12 @@ from typing import Any
 import msgspec
 
 from kad.ipvs import plan
-from kad.ipvs.keywords import IpvsSlice, Member, RealServer, VirtualServer
-from kad.ipvs.process import Room
-from kad.ipvs.table import (
+from kad.ipvs.process.worker import Room
+from kad.linux.netlink import ipvs
+from kad.linux.netlink.socket import attributes
+from kad.linux.refused import Refused
+from kad.model.ipvs import IpvsSlice, Member, RealServer, VirtualServer
+from kad.model.ipvs_table import (
     Connections,
     DestinationKey,
     DestinationSettings,
@@ -24,18 +27,15 @@ from kad.ipvs.table import (
     Table,
     TimeoutSettings,
 )
-from kad.linux import ipvs
-from kad.linux.netlink import attributes
-from kad.linux.refused import Refused
-from kad.log import Destination, Logger
-from kad.messages import Message, ServerHealth
+from kad.shared.log import Destination, Logger
+from kad.shared.messages import Message, ServerHealth
 
 WEB = ServiceKey(4, "TCP", "192.0.2.9", 80)
 A, B = DestinationKey("10.0.0.1", 80), DestinationKey("10.0.0.2", 80)
 
 
 class Kernel:
-    """What stays when the room dies. It stands in the place of kad.linux.ipvs.Ipvs."""
+    """What stays when the room dies. It stands in the place of kad.linux.netlink.ipvs.Ipvs."""
 
     def __init__(self) -> None:
         self.table: Table = {}
@@ -137,7 +137,7 @@ class Moment:
 
 
 class Clockwork:
-    """A kad.mux.Mux whose time stands still until run() moves it."""
+    """A kad.child.multiplexer.Mux whose time stands still until run() moves it."""
 
     def __init__(self) -> None:
         self.time = 1000.0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kad.ipvs.keywords import Member, VirtualServer
-from kad.ipvs.marks import Marked, allot, marked, packets
+from kad.ipvs.fwmarks import Marked, allot, marked, packets
+from kad.model.ipvs import Member, VirtualServer
 
 
 def group(name: str, *members: Member, protocol: str = "TCP") -> VirtualServer:

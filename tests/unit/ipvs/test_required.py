@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kad.ipvs.keywords import Member, VirtualServer
-from kad.ipvs.keywords.required import ServedAddresses
+from kad.ipvs.keywords.required_words import ServedAddresses
+from kad.model.ipvs import Member, VirtualServer
 
 SERVED = ServedAddresses(
     [

@@ -8,10 +8,11 @@ import errno
 import msgspec
 import pytest
 
-from kad.ipvs.keywords import IpvsSlice, Marking, Member, RealServer, SyncDaemon, Timeouts
-from kad.ipvs.process import kernel as kernel_module
-from kad.ipvs.process import marking as marking_module
-from kad.ipvs.table import (
+from kad.ipvs.process import kernel_table as kernel_module
+from kad.ipvs.process import nftables_marks as marking_module
+from kad.linux.refused import Refused
+from kad.model.ipvs import IpvsSlice, Marking, Member, RealServer, SyncDaemon, Timeouts
+from kad.model.ipvs_table import (
     Connections,
     DestinationKey,
     DestinationSettings,
@@ -21,9 +22,17 @@ from kad.ipvs.table import (
     SyncDaemonSettings,
     TimeoutSettings,
 )
-from kad.linux.refused import Refused
-from kad.messages import DrainAnswered, Draining, DrainWanted, IpvsLeft, IpvsMemory, IpvsState, QuorumState, RouterState
 from kad.model.problem import ProblemKind, Severity
+from kad.shared.messages import (
+    DrainAnswered,
+    Draining,
+    DrainWanted,
+    IpvsLeft,
+    IpvsMemory,
+    IpvsState,
+    QuorumState,
+    RouterState,
+)
 from tests.unit.ipvs.room import WEB, A, B, Kernel, Stage, web
 
 FOREIGN = ServiceKey(4, "TCP", "198.51.100.1", 9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from kad.ipvs.keywords import Member, RealServer, VirtualServer
+from kad.ipvs.notifications import Occasion
 from kad.ipvs.service import (
     Action,
     ConnectionsSeen,
@@ -22,8 +22,8 @@ from kad.ipvs.service import (
     Stopped,
     UndrainAsked,
 )
-from kad.ipvs.table import PERSISTENT, Connections, DestinationKey, ServiceKey, ServiceSettings
-from kad.ipvs.telling import Occasion
+from kad.model.ipvs import Member, RealServer, VirtualServer
+from kad.model.ipvs_table import PERSISTENT, Connections, DestinationKey, ServiceKey, ServiceSettings
 
 A, B, SORRY = DestinationKey("10.0.0.1", 80), DestinationKey("10.0.0.2", 80), DestinationKey("10.0.0.9", 80)
 SERVER_A = RealServer(address="10.0.0.1", port=80, weight=3)

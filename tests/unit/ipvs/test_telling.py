@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from kad.ipvs.keywords import IpvsSlice, RealServer, VirtualServer
-from kad.ipvs.telling import Occasion, Telling
-from kad.messages import FifoLine, Mail, Message, Notify
+from kad.ipvs.notifications import Occasion, Telling
+from kad.model.ipvs import IpvsSlice, RealServer, VirtualServer
+from kad.shared.messages import FifoLine, Mail, Message, Notify
 
 SERVER = RealServer(address="10.0.0.1", port=8080, notifies=("notify_up", "notify_down"), smtp_alert=True)
 SERVICE = VirtualServer(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kad.linux.batch import LARGEST_PACKET, BatchReceiver, BatchSender, Datagram, Unsent, Volley
+from kad.linux.sockets.sendmmsg import LARGEST_PACKET, BatchReceiver, BatchSender, Datagram, Unsent, Volley
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import errno
 
 import pytest
 
-from kad.linux import borrowed_settings
-from kad.linux.borrowed_settings import BorrowedSettings, Setting
+from kad.linux.files import temporary_sysctls
+from kad.linux.files.temporary_sysctls import BorrowedSettings, Setting
 from kad.linux.refused import Refused
 
 BASE = Setting("eth0", "arp_ignore")
@@ -29,8 +29,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
             raise Refused(f"writing {name}", errno.EROFS)
         values[interface, name] = value
 
-    monkeypatch.setattr(borrowed_settings, "interface_setting", read)
-    monkeypatch.setattr(borrowed_settings, "set_interface_setting", write)
+    monkeypatch.setattr(temporary_sysctls, "interface_setting", read)
+    monkeypatch.setattr(temporary_sysctls, "set_interface_setting", write)
     return values
 
 
@@ -98,12 +98,12 @@ def test_what_is_refused_is_tried_again(kernel: dict[tuple[str, str], str], monk
     def write(family: int, interface: str, name: str, value: str) -> None:
         kernel[interface, name] = value
 
-    write_refused = borrowed_settings.set_interface_setting
-    monkeypatch.setattr(borrowed_settings, "set_interface_setting", write)
+    write_refused = temporary_sysctls.set_interface_setting
+    monkeypatch.setattr(temporary_sysctls, "set_interface_setting", write)
     assert borrowed.apply() == []
     assert kernel["eth1", "arp_ignore"] == "3"
-    monkeypatch.setattr(borrowed_settings, "set_interface_setting", write_refused)
+    monkeypatch.setattr(temporary_sysctls, "set_interface_setting", write_refused)
     assert [str(each) for each in borrowed.give_back(nothing)] == ["writing arp_ignore: Read-only file system"]
-    monkeypatch.setattr(borrowed_settings, "set_interface_setting", write)
+    monkeypatch.setattr(temporary_sysctls, "set_interface_setting", write)
     assert borrowed.give_back(nothing) == []
     assert kernel["eth1", "arp_ignore"] == "2"

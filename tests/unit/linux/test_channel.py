@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from kad.linux.channel import Channel, pair
-from kad.messages import Frame
+from kad.linux.sockets.channel import Channel, pair
+from kad.shared.messages import Frame
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from kad.linux import bfd_socket
-from kad.linux.bpf import NETWORK_HEADER, Program, attach, near_sources, one_of
+from kad.linux.sockets import bfd_socket
+from kad.linux.sockets.bpf import NETWORK_HEADER, Program, attach, near_sources, one_of
 
 
 def passes(steps: Program, packet: bytes) -> bool:

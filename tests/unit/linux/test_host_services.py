@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from kad.linux import realtime, systemd
-from kad.linux.process import pidfd_open, pidfd_signal
+from kad.linux.files import systemd
+from kad.linux.files.sysctl import interface_setting, set_interface_setting
+from kad.linux.process import scheduling
+from kad.linux.process.process import pidfd_open, pidfd_signal
+from kad.linux.process.timerfd import Timer
 from kad.linux.refused import Refused, refusing
-from kad.linux.sysctl import interface_setting, set_interface_setting
-from kad.linux.timer import Timer
 
 
 def readable(timer: Timer, seconds: float) -> bool:
@@ -60,7 +61,7 @@ def test_a_moment_that_has_passed_comes_at_once_and_none_never() -> None:
 def test_title_and_name_of_a_process() -> None:
     text = """
 import sys
-from kad.linux.process import set_title
+from kad.linux.process.process import set_title
 set_title("kad: vrrp with a long title", *sys.argv[1:])
 print(open("/proc/self/comm").read().strip(), open("/proc/self/cmdline").read().strip(chr(0)), sep="|")
 """
@@ -138,7 +139,7 @@ def test_names_that_lead_elsewhere_are_not_settings(interface: str, name: str) -
 def test_affinity_and_niceness_in_a_process_of_their_own() -> None:
     text = """
 import os
-from kad.linux import realtime
+from kad.linux.process import scheduling as realtime
 cpu = min(os.sched_getaffinity(0))
 realtime.set_affinity([cpu])
 realtime.set_nice(7)
@@ -150,4 +151,4 @@ print(os.sched_getaffinity(0) == {cpu}, os.getpriority(os.PRIO_PROCESS, 0))
 
 def test_processors_that_do_not_exist_are_refused() -> None:
     with pytest.raises(Refused, match="processor affinity"):
-        realtime.set_affinity([1000])
+        scheduling.set_affinity([1000])

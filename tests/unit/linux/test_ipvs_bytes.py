@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from kad.ipvs.table import (
+from kad.linux.netlink import ipvs
+from kad.linux.netlink.socket import attributes
+from kad.model.ipvs_table import (
     ONE_PACKET,
     Connections,
     DestinationKey,
@@ -17,8 +19,6 @@ from kad.ipvs.table import (
     SyncDaemonSettings,
     TimeoutSettings,
 )
-from kad.linux import ipvs
-from kad.linux.netlink import attributes
 
 pytestmark = pytest.mark.skipif(sys.byteorder == "big", reason="the expected bytes are those of little-endian machines")
 

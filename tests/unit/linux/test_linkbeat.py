@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from kad.linux import linkbeat
-from kad.linux.host import _vrf_table
-from kad.linux.linkbeat import Linkbeat
+from kad.linux.netlink.host import _vrf_table
+from kad.linux.sockets import ethtool_link
+from kad.linux.sockets.ethtool_link import Linkbeat
 
 
 class Kernel:
@@ -47,7 +47,7 @@ class Kernel:
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     made = Kernel()
-    monkeypatch.setattr(linkbeat.fcntl, "ioctl", made.ioctl)
+    monkeypatch.setattr(ethtool_link.fcntl, "ioctl", made.ioctl)
     return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kad.linux.nftables import (
+from kad.linux.netlink.nftables import (
     META_MARK,
     TYPE_IPV4,
     TYPE_MARK,

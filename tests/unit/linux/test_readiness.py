@@ -6,7 +6,7 @@ import socket
 
 import uvloop
 
-from kad.linux.readiness import readiness
+from kad.linux.netlink.pollable import readiness
 
 
 def test_what_comes_after_an_error_is_heard() -> None:

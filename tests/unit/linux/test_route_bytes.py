@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kad.linux.route import encode_route
-from kad.linux.routing import key
-from kad.linux.rule import encode_rule
-from kad.vrrp.keywords.routing import Encap, Nexthop, Route, Rule
+from kad.linux.netlink.encode_route import encode_route
+from kad.linux.netlink.encode_rule import encode_rule
+from kad.linux.netlink.routes import key
+from kad.model.routing import Encap, Nexthop, Route, Rule
 
 PLAIN = Route(family=4, type=1, destination="198.51.100.0", prefix=24, gateway="10.77.0.2", device="eth0")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kad.linux.netlink import Message
-from kad.linux.routing import Loss, loss_of
+from kad.linux.netlink.routes import Loss, loss_of
+from kad.linux.netlink.socket import Message
 
 NEWROUTE, DELROUTE, NEWRULE, DELRULE = 24, 25, 32, 33
 REPLACE, EXCL, CREATE, APPEND = 0x100, 0x200, 0x400, 0x800

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kad.linux.address import Address, encode_add, encode_delete, parse_address
-from kad.linux.link import Elsewhere, parse_link
-from kad.linux.netlink import Message, Netlink, Overrun, attribute, attributes, message, messages
-from kad.linux.network import Network
+from kad.linux.netlink.address import Address, encode_add, encode_delete, parse_address
+from kad.linux.netlink.link import Elsewhere, parse_link
+from kad.linux.netlink.network_table import Network
+from kad.linux.netlink.socket import Message, Netlink, Overrun, attribute, attributes, message, messages
 from kad.linux.refused import Refused
 
 

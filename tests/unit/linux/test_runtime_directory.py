@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kad.linux.files.runtime_directory import prepare_runtime_directory, read_file, replace_file
 from kad.linux.refused import Refused
-from kad.linux.runtime_directory import prepare_runtime_directory, read_file, replace_file
 
 
 def test_it_is_made_with_its_parents(tmp_path: Path) -> None:

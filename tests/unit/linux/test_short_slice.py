@@ -9,8 +9,8 @@ import struct
 
 import pytest
 
-from kad.linux import realtime
 from kad.linux.libc import LIBC
+from kad.linux.process import scheduling
 
 _SCHED_GETATTR = 315
 _ATTRIBUTES = struct.Struct("=IIQiIQQQ")
@@ -24,7 +24,7 @@ def _in_a_child(nice: int, policy: int) -> tuple[int, int, int]:
         try:
             os.setpriority(os.PRIO_PROCESS, 0, nice)
             os.sched_setscheduler(0, policy, os.sched_param(0))
-            realtime.shorten_slice()
+            scheduling.shorten_slice()
             buffer = ctypes.create_string_buffer(_ATTRIBUTES.size)
             LIBC.syscall(_SCHED_GETATTR, 0, buffer, _ATTRIBUTES.size, 0)
             os.write(writer, buffer.raw)

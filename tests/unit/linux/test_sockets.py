@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kad.linux.sockets import FAILED, READABLE, WRITABLE, Sockets
+from kad.linux.sockets.epoll_set import FAILED, READABLE, WRITABLE, Sockets
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from kad.linux.process.spawn import Spawned, identity, kill_group, reap, spawn
 from kad.linux.refused import Refused
-from kad.linux.spawn import Spawned, identity, kill_group, reap, spawn
 from kad.model.program_end import Exited, Killed, ProcessEnd
 
 PATH = {"PATH": "/usr/bin:/bin"}
@@ -87,7 +87,7 @@ def test_signals_that_we_ignore_or_block_are_default_in_the_program() -> None:
     """In a process of its own, since pytest must keep its signals."""
     text = """
 import os, signal, sys
-from kad.linux.spawn import spawn
+from kad.linux.process.spawn import spawn
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR1):
     signal.signal(number, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())

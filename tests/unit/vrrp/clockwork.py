@@ -8,24 +8,26 @@ from typing import Any
 
 import pytest
 
-from kad import secret
-from kad.linux.address import Address
-from kad.linux.batch import Datagram, Unsent
-from kad.linux.claims import Claim
-from kad.linux.link import Link
-from kad.linux.network import Change, lowest
-from kad.linux.packet_sockets import PacketSockets
-from kad.linux.routing import Key, Loss, Losses
-from kad.linux.segment import Outbox
-from kad.linux.sockets import ONCE, READABLE, Ready
-from kad.log import Destination, Logger
-from kad.messages import Message
-from kad.page import Page
-from kad.vrrp import process
-from kad.vrrp.keywords import NetlinkBuffers, SyncGroup, VrrpInstance, VrrpSlice
-from kad.vrrp.keywords.routing import RoutingEntry
-from kad.vrrp.process import Room, claims, conversations, routing
+from kad.linux.netlink.address import Address
+from kad.linux.netlink.link import Link
+from kad.linux.netlink.network_table import Change, lowest
+from kad.linux.netlink.routes import Key, Loss, Losses
+from kad.linux.sockets.arp_listener import Claim
+from kad.linux.sockets.epoll_set import ONCE, READABLE, Ready
+from kad.linux.sockets.packet_sockets import PacketSockets
+from kad.linux.sockets.sendmmsg import Datagram, Unsent
+from kad.linux.sockets.vrrp_interface import Outbox
+from kad.model.routing import RoutingEntry
+from kad.model.vrrp import NetlinkBuffers, SyncGroup, VrrpInstance, VrrpSlice
+from kad.shared import secret
+from kad.shared.log import Destination, Logger
+from kad.shared.messages import Message
+from kad.shared.shared_page import Page
+from kad.vrrp.process import worker as process
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.kernel import routes
+from kad.vrrp.process.wire import address_conflicts, advert_sockets
+from kad.vrrp.process.worker import Room
 
 
 class Alarm:
@@ -42,7 +44,7 @@ class Alarm:
 
 
 class Clockwork:
-    """A kad.mux.Mux whose time stands still until run() moves it."""
+    """A kad.child.multiplexer.Mux whose time stands still until run() moves it."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -106,7 +108,7 @@ class Clockwork:
 
 
 class Segment:
-    """A kad.linux.segment.Segment without sockets."""
+    """A kad.linux.sockets.vrrp_interface.Segment without sockets."""
 
     capacity = 64
 
@@ -161,7 +163,7 @@ class Segment:
 
 
 class Sockets:
-    """A kad.linux.sockets.Sockets that only the test serves."""
+    """A kad.linux.sockets.epoll_set.Sockets that only the test serves."""
 
     def __init__(self) -> None:
         self.wanted: dict[int, int] = {}
@@ -193,7 +195,7 @@ class Sockets:
 
 
 class Network:
-    """A kad.linux.network.Network that the test fills."""
+    """A kad.linux.netlink.network_table.Network that the test fills."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, Link] = {}
@@ -254,7 +256,7 @@ class Network:
 
 
 class RoutingMonitor:
-    """A kad.linux.routing.RoutingMonitor whose kernel is the test."""
+    """A kad.linux.netlink.routes.RoutingMonitor whose kernel is the test."""
 
     def __init__(self) -> None:
         self.removed: Losses | None = {}
@@ -278,7 +280,7 @@ class RoutingMonitor:
 
 
 class Frames:
-    """A kad.linux.frame.FrameSender."""
+    """A kad.linux.sockets.ethernet_sender.FrameSender."""
 
     def __init__(self) -> None:
         self.sent: list[Datagram] = []
@@ -289,7 +291,7 @@ class Frames:
 
 
 class Listener:
-    """A kad.linux.claims listener."""
+    """A kad.linux.sockets.arp_listener listener."""
 
     def __init__(self, family: int) -> None:
         self.family = family
@@ -344,16 +346,16 @@ class House:
         self.lines: list[str] = []
         self.routing = RoutingMonitor()
         monkeypatch.setattr(process, "Network", lambda: self.network)
-        monkeypatch.setattr(routing, "RoutingMonitor", lambda: self.routing)
+        monkeypatch.setattr(routes, "RoutingMonitor", lambda: self.routing)
         nothing: Any = None
         monkeypatch.setattr(process.PacketSockets, "open", lambda: PacketSockets(nothing, nothing))
         monkeypatch.setattr(process, "FrameSender", lambda sock: self.frames)
-        monkeypatch.setattr(conversations, "Segment", Segment)
+        monkeypatch.setattr(advert_sockets, "Segment", Segment)
         self.sockets = Sockets()
-        monkeypatch.setattr(conversations, "Sockets", lambda: self.sockets)
+        monkeypatch.setattr(advert_sockets, "Sockets", lambda: self.sockets)
         self.listeners = {4: Listener(4), 6: Listener(6)}
-        monkeypatch.setattr(claims, "ArpListener", lambda sock: self.listeners[4])
-        monkeypatch.setattr(claims, "NeighbourListener", lambda: self.listeners[6])
+        monkeypatch.setattr(address_conflicts, "ArpListener", lambda sock: self.listeners[4])
+        monkeypatch.setattr(address_conflicts, "NeighbourListener", lambda: self.listeners[6])
         self.log = Logger("test", Destination(syslog=False))
         monkeypatch.setattr(self.log, "write", lambda level, text: self.lines.append(text))
         mux: Any = self.mux

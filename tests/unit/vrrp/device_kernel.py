@@ -9,15 +9,16 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from kad.linux import borrowed_settings
-from kad.linux.address import parse_address
-from kad.linux.batch import Datagram, Unsent
-from kad.linux.link import Elsewhere, Link
-from kad.linux.netlink import Message, attributes
-from kad.linux.network import AddressChanged, LinkChanged
-from kad.linux.nftables import NftablesMonitor
+from kad.linux.files import temporary_sysctls
+from kad.linux.netlink.address import parse_address
+from kad.linux.netlink.link import Elsewhere, Link
+from kad.linux.netlink.network_table import AddressChanged, LinkChanged
+from kad.linux.netlink.nftables import NftablesMonitor
+from kad.linux.netlink.socket import Message, attributes
 from kad.linux.refused import Refused
-from kad.vrrp.process import conversations, devices, firewall
+from kad.linux.sockets.sendmmsg import Datagram, Unsent
+from kad.vrrp.process.kernel import firewall, virtual_interfaces
+from kad.vrrp.process.wire import advert_sockets
 from tests.unit.vrrp.clockwork import Frames, House, Network, Segment
 
 NEWLINK, DELLINK, NEWADDR, DELADDR = 16, 17, 20, 21
@@ -221,9 +222,9 @@ class DeviceHouse(House):
                     return [Unsent(place, refusal) for place in range(len(frames))]
                 return super().send(frames)
 
-        monkeypatch.setattr(conversations, "Segment", RefusedSegment)
+        monkeypatch.setattr(advert_sockets, "Segment", RefusedSegment)
         self.frames.__class__ = RefusedFrames
-        for module in (borrowed_settings, devices):
+        for module in (temporary_sysctls, virtual_interfaces):
             monkeypatch.setattr(module, "interface_setting", kernel.setting, raising=False)
             monkeypatch.setattr(module, "set_interface_setting", kernel.set_setting)
 

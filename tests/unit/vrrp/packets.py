@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from kad.vrrp.advert import Expectation
-from kad.vrrp.expectation import expectation
+from kad.vrrp.advert_rules import expectation
 from tests.unit.vrrp.samples import VIP_BYTES, instance, instance_v6
 
 V2_PASS = bytes.fromhex("2133640101" + "01aa52" + "0a4d0064" + "6162636400000000")

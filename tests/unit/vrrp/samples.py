@@ -5,9 +5,9 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any
 
+from kad.model.vrrp import VirtualAddress, VrrpInstance
 from kad.vrrp.advert import Advertisement
 from kad.vrrp.events import ChangeState, ReleaseAddresses, Resumed, Started, State
-from kad.vrrp.keywords import VirtualAddress, VrrpInstance
 from kad.vrrp.router import Router
 from tests.play import Play
 

@@ -6,7 +6,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from kad.secret import Secret
+from kad.model.vrrp import Authentication, UnicastPeer
+from kad.shared.secret import Secret
 from kad.vrrp.advert import (
     Advertisement,
     build_v2,
@@ -16,8 +17,7 @@ from kad.vrrp.advert import (
     pass_data,
     virtual_router_id_of,
 )
-from kad.vrrp.expectation import message, packed_addresses, successions
-from kad.vrrp.keywords import Authentication, UnicastPeer
+from kad.vrrp.advert_rules import message, packed_addresses, successions
 from tests.unit.vrrp.packets import V2_PASS, V3, Packet, expecting, one_complement, v3
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, VIP_BYTES, instance
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from kad.secret import Secret
+from kad.model.vrrp import Authentication, UnicastPeer, VrrpInstance
+from kad.shared.secret import Secret
 from kad.vrrp.advert import Examined, Finding, examine
+from kad.vrrp.advert_rules import expectation, message, seal
 from kad.vrrp.auth.ah import AuthenticationHeader
-from kad.vrrp.expectation import expectation, message, seal
-from kad.vrrp.keywords import Authentication, UnicastPeer, VrrpInstance
 from tests.unit.vrrp.samples import instance
 
 FIRST = bytes.fromhex(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kad.linux.batch import Datagram
-from kad.linux.network import LinkChanged
+from kad.linux.netlink.network_table import LinkChanged
+from kad.linux.sockets.sendmmsg import Datagram
+from kad.model.vrrp import Announcing, GarpGroup, UnicastPeer, VirtualAddress
 from kad.vrrp.events import (
     AddressClaimed,
     Announce,
@@ -22,7 +23,6 @@ from kad.vrrp.events import (
     Stopped,
     TellLowerPriority,
 )
-from kad.vrrp.keywords import Announcing, GarpGroup, UnicastPeer, VirtualAddress
 from tests.play import At, Due, Play
 from tests.rfc.row import hears
 from tests.unit.vrrp.clockwork import House, address, link

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from kad.secret import SecretBytes
+from kad.model.vrrp import AuthHmac, HmacKey, VirtualAddress
+from kad.shared.secret import SecretBytes
 from kad.vrrp.advert import Advertisement, Examined, Finding, examine
+from kad.vrrp.advert_rules import expectation, message
 from kad.vrrp.auth.trailer import HmacTrailer
-from kad.vrrp.expectation import expectation, message
-from kad.vrrp.keywords import AuthHmac, HmacKey, VirtualAddress
 from tests.unit.vrrp.packets import Packet, one_complement, v3
 from tests.unit.vrrp.samples import instance
 

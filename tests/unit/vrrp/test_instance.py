@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from kad.messages import Earlier, RouterState
-from kad.page import Page
+from kad.shared.messages import Earlier, RouterState
+from kad.shared.shared_page import Page
 from kad.vrrp.advert import Finding
 from kad.vrrp.events import AdvertReceived, ChangeState, DeadlineReached, FaultsChanged, Started, State
-from kad.vrrp.guard import AddressGuard
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.restore_backoff import AddressGuard
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, advert, instance
 
 NOWHERE: frozenset[tuple[str, int]] = frozenset()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from kad.vrrp.process.agenda import Agenda
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.timers.timer_queue import Agenda
 from tests.unit.vrrp.samples import instance
 
 

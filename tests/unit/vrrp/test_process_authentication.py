@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from kad import secret
-from kad.messages import Earlier, Resume
-from kad.secret import Secret, SecretBytes
+from kad.model.vrrp import Authentication, AuthHmac, HmacKey, VrrpInstance
+from kad.shared import secret
+from kad.shared.messages import Earlier, Resume
+from kad.shared.secret import Secret, SecretBytes
+from kad.vrrp.advert_rules import message
 from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.events import State
-from kad.vrrp.expectation import message
-from kad.vrrp.keywords import Authentication, AuthHmac, HmacKey, VrrpInstance
-from kad.vrrp.process import conversations
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.wire import advert_sockets
 from tests.unit.vrrp.clockwork import House, address
 from tests.unit.vrrp.samples import instance
 from tests.unit.vrrp.test_ah import FIRST, SIXTH
@@ -176,7 +176,7 @@ def test_who_does_not_sign_is_named_where_it_counts(house: House) -> None:
     plain = bytes.fromhex("45c0002000000000ff7000000a4d0009e0000012") + body
     house.arrive(plain, plain, plain)
     assert house.instances[0].received == 3
-    assert house.instances[0].discarded == {conversations.Finding.EXTENSION_ABSENT: 3}
+    assert house.instances[0].discarded == {advert_sockets.Finding.EXTENSION_ABSENT: 3}
     assert [line for line in house.lines if "does not sign" in line] == [
         "(VI_1) 10.77.0.9 does not sign its adverts; the mode of auth_hmac lets them pass"
     ]

@@ -11,21 +11,13 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from kad.linux.network import LinkChanged
-from kad.secret import SecretBytes
-from kad.vrrp.events import (
-    AddressClaimed,
-    AdvertReceived,
-    Event,
-    PriorityChanged,
-    Reconfigured,
-    State,
-    Stopped,
-)
-from kad.vrrp.keywords import Announcing, AuthHmac, HmacKey, VirtualAddress, VrrpInstance
-from kad.vrrp.process import choir, course
-from kad.vrrp.process.choir import Choirs
+from kad.linux.netlink.network_table import LinkChanged
+from kad.model.vrrp import Announcing, AuthHmac, HmacKey, VirtualAddress, VrrpInstance
+from kad.shared.secret import SecretBytes
+from kad.vrrp.events import AddressClaimed, AdvertReceived, Event, PriorityChanged, Reconfigured, State, Stopped
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.timers import advert_batches, dispatcher
+from kad.vrrp.process.timers.advert_batches import Choirs
 from tests.unit.vrrp.clockwork import House, link
 from tests.unit.vrrp.packets import Packet
 from tests.unit.vrrp.samples import advert
@@ -152,7 +144,7 @@ def test_whoever_is_alone_with_its_interval_keeps_its_moments(house: House) -> N
 
 
 def test_no_choir_grows_beyond_bounds(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choir, "_TOGETHER", 3)
+    monkeypatch.setattr(advert_batches, "_TOGETHER", 3)
     for count in range(1, 13):
         house.commit(*(router(number) for number in range(1, count + 1)))
         house.run(0.013)
@@ -348,8 +340,8 @@ def play(house: House, seed: int) -> tuple[list[Said], list[int], list[tuple[str
 @pytest.mark.parametrize("seed", range(60))
 def test_nobody_can_tell_it_from_each_speaking_alone(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Who speaks within a millisecond of another moves to its moment, in an order that differs.
-    monkeypatch.setattr(course, "_SLACK", 0.0)
-    monkeypatch.setattr(choir, "_EARLIER", 0.0)
+    monkeypatch.setattr(dispatcher, "_SLACK", 0.0)
+    monkeypatch.setattr(advert_batches, "_EARLIER", 0.0)
     together = play(House(monkeypatch), seed)
     monkeypatch.setattr(Choirs, "admit", lambda *_: None)
     alone = play(House(monkeypatch), seed)

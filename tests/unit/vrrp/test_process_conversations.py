@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from kad.linux.network import LinkChanged
-from kad.linux.sockets import ONCE, READABLE
-from kad.messages import Event
+from kad.linux.netlink.network_table import LinkChanged
+from kad.linux.sockets.epoll_set import ONCE, READABLE
 from kad.model.problem import Problem, ProblemKind
-from kad.vrrp import process
+from kad.model.vrrp import UnicastPeer, VirtualAddress, VrrpInstance
+from kad.shared.messages import Event
 from kad.vrrp.events import State
-from kad.vrrp.keywords import UnicastPeer, VirtualAddress, VrrpInstance
-from kad.vrrp.process import conversations
+from kad.vrrp.process import worker as process
+from kad.vrrp.process.wire import advert_sockets
 from tests.unit.vrrp.clockwork import House, address, link
 from tests.unit.vrrp.packets import Packet, v3, v6
 from tests.unit.vrrp.samples import VIP, VIP_BYTES, instance, instance_v6
@@ -29,13 +29,13 @@ def house(monkeypatch: pytest.MonkeyPatch) -> House:
 def examined(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Every packet that was looked at closely."""
     looked: list[bytes] = []
-    examine = conversations.examine
+    examine = advert_sockets.examine
 
     def note(packet: bytes, expected: Any) -> Any:
         looked.append(packet)
         return examine(packet, expected)
 
-    monkeypatch.setattr(conversations, "examine", note)
+    monkeypatch.setattr(advert_sockets, "examine", note)
     return looked
 
 

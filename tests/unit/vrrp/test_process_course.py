@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from kad import secret
-from kad.linux.batch import Datagram, Unsent
-from kad.linux.link import Link
-from kad.linux.network import AddressChanged, LinkChanged
-from kad.messages import IpvsState
+from kad.linux.netlink.link import Link
+from kad.linux.netlink.network_table import AddressChanged, LinkChanged
+from kad.linux.sockets.sendmmsg import Datagram, Unsent
 from kad.model.fault import Cause
 from kad.model.problem import ProblemKind
-from kad.track.items import TrackItem
+from kad.model.vrrp import Announcing, VirtualAddress, VrrpInstance, VrrpSlice
+from kad.shared import secret
+from kad.shared.messages import IpvsState
+from kad.tracking.item_words import TrackItem
 from kad.vrrp.events import State
-from kad.vrrp.keywords import Announcing, VirtualAddress, VrrpInstance, VrrpSlice
 from kad.vrrp.process.instance import Instance
 from tests.unit.vrrp.clockwork import House, address, link
 from tests.unit.vrrp.packets import Packet

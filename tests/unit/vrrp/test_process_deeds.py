@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from kad.log import Destination, Logger
+from kad.model.vrrp import VirtualAddress
+from kad.shared.log import Destination, Logger
 from kad.vrrp.events import Announce, HoldAddresses, ReleaseAddresses, SendAdvert
-from kad.vrrp.keywords import VirtualAddress
-from kad.vrrp.process.deeds import Deeds
 from kad.vrrp.process.instance import Instance
+from kad.vrrp.process.timers.action_queue import Deeds
 from tests.unit.vrrp.clockwork import Clockwork
 from tests.unit.vrrp.samples import instance
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from kad.linux.link import Elsewhere, Link
-from kad.linux.network import lowest
+from kad.linux.netlink.link import Elsewhere, Link
+from kad.linux.netlink.network_table import lowest
 from kad.model.problem import ProblemKind
+from kad.model.vrrp import VirtualAddress, VirtualDevice, VrrpInstance
 from kad.vrrp.events import State
-from kad.vrrp.keywords import VirtualAddress, VirtualDevice, VrrpInstance
 from tests.unit.vrrp.clockwork import link
 from tests.unit.vrrp.device_kernel import DeviceHouse
 from tests.unit.vrrp.samples import instance

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kad.linux.network import AddressChanged, LinkChanged
+from kad.linux.netlink.network_table import AddressChanged, LinkChanged
+from kad.model.vrrp import Authentication, UnicastPeer, VrrpInstance
 from kad.vrrp.events import State
-from kad.vrrp.keywords import Authentication, UnicastPeer, VrrpInstance
 from tests.unit.vrrp.clockwork import House, Segment, address, link
 from tests.unit.vrrp.samples import instance
 

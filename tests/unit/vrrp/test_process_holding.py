@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from kad.linux.address import Address
-from kad.linux.network import AddressChanged, LinkChanged
+from kad.linux.netlink.address import Address
+from kad.linux.netlink.network_table import AddressChanged, LinkChanged
+from kad.model.vrrp import Announcing, VirtualAddress, VrrpInstance
 from kad.vrrp.events import State
-from kad.vrrp.keywords import Announcing, VirtualAddress, VrrpInstance
 from tests.unit.vrrp.clockwork import House, address, link
 from tests.unit.vrrp.samples import instance
 

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from kad import secret
-from kad.linux.batch import sockaddr_ll
-from kad.linux.ip_header import internet_checksum
-from kad.messages import Earlier, Resume
-from kad.secret import Secret
-from kad.vrrp.keywords import Authentication, UnicastPeer, VirtualAddress, VrrpInstance, VrrpSlice
+from kad.linux.sockets.ip_header import internet_checksum
+from kad.linux.sockets.sendmmsg import sockaddr_ll
+from kad.model.vrrp import Authentication, UnicastPeer, VirtualAddress, VrrpInstance, VrrpSlice
+from kad.shared import secret
+from kad.shared.messages import Earlier, Resume
+from kad.shared.secret import Secret
 from tests.unit.vrrp.clockwork import House, address, link
 from tests.unit.vrrp.samples import instance, instance_v6
 

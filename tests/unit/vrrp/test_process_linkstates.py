@@ -6,19 +6,19 @@ import errno
 
 import pytest
 
-from kad.linux.network import AddressChanged, LinkChanged
+from kad.linux.netlink.network_table import AddressChanged, LinkChanged
 from kad.linux.refused import Refused
-from kad.track.items import TrackItem
+from kad.model.link_monitoring import InterfaceDelay, Linkbeat
+from kad.model.vrrp import VrrpInstance
+from kad.tracking.item_words import TrackItem
 from kad.vrrp.events import State
-from kad.vrrp.keywords import VrrpInstance
-from kad.vrrp.keywords.links import InterfaceDelay, Linkbeat
-from kad.vrrp.process import linkstates
+from kad.vrrp.process.kernel import link_states
 from tests.unit.vrrp.clockwork import House, address, link
 from tests.unit.vrrp.samples import instance
 
 
 class Answers:
-    """A kad.linux.linkbeat.Linkbeat; what an interface answers, by name and kind."""
+    """A kad.linux.sockets.ethtool_link.Linkbeat; what an interface answers, by name and kind."""
 
     def __init__(self) -> None:
         self.beats: dict[tuple[str, str], bool] = {}
@@ -38,7 +38,7 @@ def house(monkeypatch: pytest.MonkeyPatch) -> House:
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     made = Answers()
-    monkeypatch.setattr(linkstates, "Linkbeat", lambda: made)
+    monkeypatch.setattr(link_states, "Linkbeat", lambda: made)
     return made
 
 
@@ -175,7 +175,7 @@ def test_without_a_socket_to_ask_by_netlink_counts(house: House, monkeypatch: py
             raise Refused("linkbeat socket", errno.ENOMEM)
         return answers
 
-    monkeypatch.setattr(linkstates, "Linkbeat", open_linkbeat)
+    monkeypatch.setattr(link_states, "Linkbeat", open_linkbeat)
     master(house, instance(), polled_links=(Linkbeat(name="eth0", kind=None),))
     complaint = "interfaces cannot be asked for their links: linkbeat socket: Cannot allocate memory"
     assert house.lines.count(complaint) == 1

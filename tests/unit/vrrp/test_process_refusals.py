@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pytest
 
 from kad.model.problem import Problem, ProblemKind, Severity
+from kad.model.vrrp import Announcing, VirtualAddress, VirtualDevice, VrrpInstance
 from kad.vrrp.events import State
 from kad.vrrp.kernel_calls import CONSEQUENCES, KernelCall, KernelRefusals, Retry, call_of_addresses, pause
-from kad.vrrp.keywords import Announcing, VirtualAddress, VirtualDevice, VrrpInstance
 from tests.unit.vrrp.device_kernel import DeviceHouse
 from tests.unit.vrrp.samples import instance
 from tests.unit.vrrp.test_process_routing import entry

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from kad import secret
-from kad.linux.netlink import message
-from kad.linux.network import AddressChanged, LinkChanged
-from kad.linux.routing import key
+from kad.linux.netlink.network_table import AddressChanged, LinkChanged
+from kad.linux.netlink.routes import key
+from kad.linux.netlink.socket import message
+from kad.model.routing import RoutingEntry
+from kad.model.vrrp import Announcing, StaticAddress, VirtualAddress, VrrpInstance
+from kad.shared import secret
 from kad.vrrp.events import State
-from kad.vrrp.keywords import Announcing, StaticAddress, VirtualAddress, VrrpInstance
-from kad.vrrp.keywords.routing import RoutingEntry
 from tests.unit.vrrp.clockwork import House, address, link
 from tests.unit.vrrp.samples import instance
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kad.vrrp.events import AdvertReceived, DeadlineReached, PriorityChanged, Started, State
-from kad.vrrp.process.agenda import Agenda
 from kad.vrrp.process.instance import Instance
-from kad.vrrp.process.vigil import Vigil
+from kad.vrrp.process.timers.master_down_timers import Vigil
+from kad.vrrp.process.timers.timer_queue import Agenda
 from tests.unit.vrrp.samples import advert, instance
 
 SILENCE = 3.609375

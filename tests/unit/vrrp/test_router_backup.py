@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kad.model.fault import Cause, of_link
+from kad.model.vrrp import VirtualDevice
 from kad.vrrp.events import (
     AdvertReceived,
     Announce,
@@ -21,7 +22,6 @@ from kad.vrrp.events import (
     SendAdvert,
     State,
 )
-from kad.vrrp.keywords import VirtualDevice
 from kad.vrrp.router import Router, skew_time
 from tests.play import At, Due, Late, Play
 from tests.unit.vrrp.samples import advert, backup, entered, master

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kad.model.vrrp import Announcing
 from kad.vrrp.events import (
     Announce,
     ChangePriority,
@@ -20,7 +21,6 @@ from kad.vrrp.events import (
     TellLowerPriority,
     Woken,
 )
-from kad.vrrp.keywords import Announcing
 from tests.play import At, Due, Play
 from tests.rfc.row import hears
 from tests.unit.vrrp.samples import advert, backup, entered, master

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kad.model.vrrp import Announcing, VirtualAddress, VirtualDevice
 from kad.vrrp.events import (
     AdvertReceived,
     Announce,
@@ -28,7 +29,6 @@ from kad.vrrp.events import (
     TellLowerPriority,
     Woken,
 )
-from kad.vrrp.keywords import Announcing, VirtualAddress, VirtualDevice
 from tests.play import At, Due, Late, Play
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, advert, backup, entered, instance, master, router
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kad.model.vrrp import Announcing
 from kad.vrrp.events import (
     AddressesRemoved,
     AdvertReceived,
@@ -23,7 +24,6 @@ from kad.vrrp.events import (
     State,
     TellLowerPriority,
 )
-from kad.vrrp.keywords import Announcing
 from tests.play import At, Due, Late
 from tests.unit.vrrp.samples import advert, backup, entered, instance, master
 

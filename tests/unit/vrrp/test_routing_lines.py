@@ -8,10 +8,10 @@ import pytest
 
 from kad.config.tree import Word
 from kad.config.values import Clamped, Words, Wrong
-from kad.vrrp.keywords.iproute import to_route, to_rule
-from kad.vrrp.keywords.names import Names
-from kad.vrrp.keywords.routes import RouteLine, RuleLine, route_line, rule_line
-from kad.vrrp.keywords.routing import Encap, Nexthop, Route, Rule
+from kad.model.routing import Encap, Nexthop, Route, Rule
+from kad.vrrp.keywords.iproute2_names import Names
+from kad.vrrp.keywords.route_numbers import to_route, to_rule
+from kad.vrrp.keywords.route_words import RouteLine, RuleLine, route_line, rule_line
 from tests.config.hosts import Memory
 
 NAMES = Names(

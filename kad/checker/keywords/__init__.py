@@ -1,0 +1,1 @@
+"""The words of checkers, and what they mean."""

@@ -1,0 +1,114 @@
+"""MISC_CHECK: a program that the runner runs decides by its exit status."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import count
+
+from kad.checker.checker_api import Ended, Outcome
+from kad.child.multiplexer import Mux
+from kad.model.checker import MiscCheck
+from kad.model.program_end import Exited, Killed, NotStarted, TimedOut
+from kad.shared import escaping
+from kad.shared.messages import Message, Notified, Notify
+
+PATIENCE = 2.0
+"""Seconds after its timeout within which the runner has told of it, if any runner knows of it."""
+_WEIGHTLESS = 2
+"""Exit statuses below it set no weight."""
+_SHOWN = 200
+
+
+def judge(check: MiscCheck, answer: Notified) -> Outcome:
+    """What the end of the program means."""
+    lines = answer.output.strip().splitlines()
+    said = f"{answer.ending}" + (f": {escaping.one_line(lines[-1][:_SHOWN])}" if lines else "")
+    match answer.ending:
+        case NotStarted(reason, transient):
+            return Outcome(False, f"the program could not be run: {reason}", is_void=transient)
+        case TimedOut(seconds):
+            return Outcome(False, f"the program timed out after {seconds:g} s")
+        case Killed():
+            return Outcome(False, said)
+        case Exited(0):
+            return Outcome(True, said)
+        case Exited(status) if check.dynamic and status >= _WEIGHTLESS:
+            return Outcome(True, said, weight=status - _WEIGHTLESS)
+        case Exited():
+            return Outcome(False, said)
+
+
+class Courier:
+    """Carries orders to the runner and its answers back."""
+
+    def __init__(self, mux: Mux, say: Callable[[Message], None]) -> None:
+        self._mux = mux
+        self._say = say
+        # A later life's orders have higher numbers, so that the runner does not take them for repeats.
+        self._numbers = count(time.monotonic_ns() // 1000)
+        self._running: dict[str, MiscAttempt] = {}
+        self.generation = 0
+
+    def begin(self, check: MiscCheck, ended: Ended) -> MiscAttempt:
+        """Order a run."""
+        attempt = MiscAttempt(self, check, ended, self._mux.now() + check.timeout + PATIENCE, next(self._numbers))
+        owner = self.owner(check)
+        self._running[owner] = attempt
+        self._say(
+            Notify(
+                program=check.program,
+                object=owner,
+                generation=self.generation,
+                sequence=attempt.number,
+                timeout=check.timeout,
+            )
+        )
+        return attempt
+
+    def receive(self, message: Notified) -> None:
+        """The runner's answer, which may be for an attempt that nobody wants any more."""
+        attempt = self._running.get(message.object)
+        if attempt is not None and attempt.number == message.sequence:
+            del self._running[message.object]
+            attempt.answer(message)
+
+    def forget(self, attempt: MiscAttempt) -> None:
+        if self._running.get(self.owner(attempt.check)) is attempt:
+            del self._running[self.owner(attempt.check)]
+
+    def owner(self, check: MiscCheck) -> str:
+        """The runner runs one program of an object at a time: equal programs of unlike checks must not wait."""
+        return f"{check.program} {hash(check) & 0xFFFFFFFF:08x}"
+
+
+class MiscAttempt:
+    """One run of the program."""
+
+    __slots__ = ("_courier", "_ended", "check", "deadline", "number")
+
+    def __init__(self, courier: Courier, check: MiscCheck, ended: Ended, deadline: float, number: int) -> None:
+        self._courier = courier
+        self._ended = ended
+        self.check = check
+        self.deadline: float | None = deadline
+        self.number = number
+
+    def answer(self, message: Notified) -> None:
+        self._end(judge(self.check, message))
+
+    def expire(self) -> None:
+        """A runner that was replaced knows nothing of the order."""
+        self._end(Outcome(False, "the process that ran the program was replaced", is_void=True))
+
+    def allow(self, timeout: float) -> None:
+        """Another time is another question: the runner has its order."""
+
+    def cancel(self) -> None:
+        self.deadline = None
+        self._courier.forget(self)
+
+    def _end(self, outcome: Outcome) -> None:
+        if self.deadline is not None:
+            self.cancel()
+            self._ended(outcome)

@@ -1,0 +1,1 @@
+"""Netlink: addresses, links, routes, nftables, IPVS."""

@@ -1,0 +1,1 @@
+"""Processes, privileges, scheduling and memory of this host."""

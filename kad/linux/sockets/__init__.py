@@ -1,0 +1,1 @@
+"""Sockets for packets, checks and channels."""

@@ -1,1 +1,0 @@
-"""What moves a priority or raises a fault: interfaces, scripts, processes, files, BFD sessions."""

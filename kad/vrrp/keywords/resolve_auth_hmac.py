@@ -1,0 +1,138 @@
+"""The keys of auth_hmac, in the file or beside it, and what a whole auth_hmac block amounts to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kad.config.build import Scope
+from kad.config.secret_words import TOKEN, to_secret
+from kad.config.tree import Complaint, Place
+from kad.config.values import Clamped, Value, Words, Wrong, integer, quote_all
+from kad.model.vrrp import AuthHmac, HmacKey
+from kad.shared.secret import Secret, SecretBytes
+
+if TYPE_CHECKING:
+    from kad.vrrp.keywords.instance_words import HmacBlock, InstanceBlock
+
+SHORTEST, LONGEST = 32, 64
+"""Bytes of a key."""
+_LEAST_WINDOW, _LARGEST_WINDOW = 5, 300
+_OTHERS = 0o077
+_HEX, _FILE = "hex:", "file:"
+
+
+class KeyLine(msgspec.Struct, frozen=True):
+    """key ID TEXT, key ID hex:DIGITS or key ID file:PATH"""
+
+    id: int
+    value: Secret
+
+
+def key_line() -> Value:
+    """ID VALUE"""
+    number = integer(1, 255)
+
+    def read(words: Words) -> KeyLine:
+        try:
+            return KeyLine(int(number.read(words[:1])), to_secret(words[1], 1))
+        except Clamped as clamped:
+            raise Wrong(clamped.text) from None
+
+    return Value(
+        arguments="<ID 1..255> <STRING or hex:DIGITS or file:PATH>",
+        pattern=r'\s+([0-9]{1,3})\s+([^\s"]+)',
+        read=read,
+        write=lambda line: f"{line.id} {TOKEN}",
+        write_whole=lambda line: quote_all((str(line.id), line.value.reveal())),
+        secret_from=1,
+        least=2,
+        most=2,
+    )
+
+
+class HmacResolver:
+    """Resolves the auth_hmac of one instance."""
+
+    def __init__(self, block: InstanceBlock, scope: Scope) -> None:
+        self._name = block.name
+        self._block = block.auth_hmac
+        self._scope = scope
+
+    def resolve(self, advertisement_interval: float, *, strict: bool) -> AuthHmac | None:
+        """None where there is none, or where it cannot sign, which has then been said."""
+        block = self._block
+        if block is None:
+            return None
+        keys = self._keys(block)
+        if block.active_key not in keys:
+            active = "there is no active_key" if block.active_key is None else f"there is no key {block.active_key}"
+            self._warn(block, "active_key", f"{active} to sign with; adverts are neither signed nor verified")
+            return None
+        assert block.active_key is not None
+        mode = block.mode or "enforce"
+        if strict and mode != "enforce":
+            self._warn(block, "mode", f"strict mode does not support mode {mode}; enforce is used")
+            mode = "enforce"
+        derived = max(_LEAST_WINDOW, min(3 * int(advertisement_interval), _LARGEST_WINDOW))
+        return AuthHmac(
+            keys=tuple(HmacKey(id=number, secret=SecretBytes(secret)) for number, secret in keys.items()),
+            active_key=block.active_key,
+            time_window=derived if block.time_window is None else block.time_window,
+            monotonic=block.anti_replay == "monotonic",
+            mode=mode,
+        )
+
+    def _keys(self, block: HmacBlock) -> dict[int, bytes]:
+        keys: dict[int, bytes] = {}
+        for index, line in enumerate(block.key):
+            place = self._scope.places.of(block, "key", index)
+            try:
+                secret = self._secret(line.value.reveal(), place)
+            except Wrong as wrong:
+                self._warn(block, "key", f"key {line.id}: {wrong.text}; it is ignored", index)
+                continue
+            if line.id in keys:
+                self._warn(block, "key", f"key {line.id} is written twice; the first one is used", index)
+            else:
+                keys[line.id] = secret
+        return keys
+
+    def _secret(self, value: str, place: Place) -> bytes:
+        """The bytes of a key; raises Wrong, which never tells the key."""
+        if value.startswith(_FILE):
+            value = self._read(value[len(_FILE) :], place)
+        if value.startswith(_HEX):
+            try:
+                secret = bytes.fromhex(value[len(_HEX) :])
+            except ValueError:
+                raise Wrong("what follows hex: is not pairs of hexadecimal digits") from None
+        else:
+            secret = value.encode()
+        if not SHORTEST <= len(secret) <= LONGEST:
+            raise Wrong(f"it has {len(secret)} bytes, and {SHORTEST} to {LONGEST} are needed")
+        return secret
+
+    def _read(self, path: str, place: Place) -> str:
+        files = self._scope.host.files
+        try:
+            content = files.read(path)
+        except OSError as error:
+            raise Wrong(f"the file {path} cannot be read: {error.strerror}") from None
+        look = files.look(path)
+        if look is not None and look.mode & _OTHERS:
+            self._scope.report.warning(
+                place,
+                f"{self._name}: others than its owner may use the key file {path}",
+                proposal=f"chmod 600 {path}",
+                klass=Complaint.SECURITY,
+                about_host=True,
+            )
+        try:
+            return content.rstrip(b"\r\n").decode()
+        except UnicodeDecodeError:
+            raise Wrong(f"the file {path} is neither text nor hex: and digits") from None
+
+    def _warn(self, block: HmacBlock, name: str, text: str, index: int = 0) -> None:
+        self._scope.report.warning(self._scope.places.of(block, name, index), f"{self._name}: {text}")

@@ -1,0 +1,492 @@
+"""One vrrp_instance from the words of the file: inheritance, and the rules that join several words."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import TypeVar
+
+from kad.config.build import Scope
+from kad.config.keyword import Block
+from kad.config.tree import Place
+from kad.config.values import family_of
+from kad.model.vrrp import Announcing, Authentication, UnicastPeer, VirtualAddress, VrrpInstance
+from kad.tracking.item_words import TrackItem
+from kad.vrrp.keywords.address_words import AddressLine, identity
+from kad.vrrp.keywords.device_words import ExtraAnnouncing
+from kad.vrrp.keywords.global_words import VrrpGlobals
+from kad.vrrp.keywords.instance_words import InstanceBlock
+from kad.vrrp.keywords.lint import OWNER
+from kad.vrrp.keywords.resolve_auth_hmac import HmacResolver
+
+AH_LENGTH, TRAILER_LENGTH = 24, 28
+"""Bytes of what authenticates an advert."""
+_LONGEST_V3_INTERVAL = 40.95
+_MOST_ADDRESSES = 255
+_USUAL_MTU = 1500
+_V = TypeVar("_V")
+
+
+def first(default: _V, *written: _V | None) -> _V:
+    """The first value that was written, else the default."""
+    return next((value for value in written if value is not None), default)
+
+
+class InstanceResolver:
+    """Resolves one block."""
+
+    def __init__(self, block: InstanceBlock, defaults: VrrpGlobals, scope: Scope) -> None:
+        self._block = block
+        self._said = block.protocol
+        self._defaults = defaults
+        self._scope = scope
+        self._strict = bool(first(False, block.protocol.strict_mode, defaults.vrrp_strict))
+        self._family = self._find_family()
+        self._version = 2
+
+    def resolve(
+        self, tracks: tuple[TrackItem, ...], notifies: tuple[str, ...], smtp_alert: bool
+    ) -> VrrpInstance | None:
+        """The router; None when it cannot run, which has then been said."""
+        said, defaults, block = self._said, self._defaults, self._block
+        if said.virtual_router_id is None:
+            self._warn("", "it has no virtual_router_id; the instance is ignored", "add virtual_router_id with 1..255")
+            return None
+        interface = self._interface()
+        if interface is None:
+            return None
+        self._version = self._find_version()
+        listed, repeated = self._addresses(block.virtual_ipaddress, "virtual_ipaddress")
+        further, _ = self._addresses(block.virtual_ipaddress_excluded, "virtual_ipaddress_excluded", tuple(listed))
+        if not listed and not self._may_be_empty():
+            return None
+        own, surplus = self._fitting(tuple(listed), len(repeated), interface)
+        excluded = (*surplus, *further)
+        priority = self._priority()
+        peers = self._peers()
+        state = self._state(priority)
+        interval = self._interval()
+        hmac = HmacResolver(block, self._scope).resolve(interval, strict=self._strict)
+        authentication = self._authentication()
+        if authentication is not None and authentication.type == "AH" and state == "MASTER" and priority != OWNER:
+            self._warn(
+                "auth_type", "with AH a router cannot start as MASTER; it starts as BACKUP", at=block.authentication
+            )
+            state = "BACKUP"
+        source = self._source()
+        if self._strict:
+            self._tell_forced()
+        return VrrpInstance(
+            name=block.name,
+            state=state,
+            interface=interface,
+            virtual_router_id=said.virtual_router_id,
+            version=self._version,
+            family=self._family,
+            priority=priority,
+            advertisement_interval=interval,
+            source_address=source,
+            track_source=said.track_src_ip and source is not None,
+            multicast_group=self._group(),
+            unicast_peers=peers,
+            unicast_ttl=first(255, said.unicast_ttl),
+            unicast_fault_no_peer=said.unicast_fault_no_peer,
+            check_unicast_src=self._checks_source(peers),
+            preempt=self._preempts(state, priority),
+            preempt_delay=self._preempt_delay(state),
+            track_primary=not block.dont_track_primary,
+            receive_buffer=self._receive_buffer(interface, len(own)),
+            authentication=authentication,
+            auth_hmac=hmac,
+            virtual_addresses=own,
+            excluded_addresses=excluded,
+            repeated_addresses=() if surplus else tuple(repeated),
+            announcing=self._announcing(),
+            down_timer_adverts=3
+            if self._strict
+            else first(3, said.down_timer_adverts, defaults.vrrp_down_timer_adverts),
+            lower_prio_no_advert=self._strict
+            or first(False, said.lower_prio_no_advert, defaults.vrrp_lower_prio_no_advert),
+            higher_prio_send_advert=not self._strict
+            and first(False, said.higher_prio_send_advert, defaults.vrrp_higher_prio_send_advert),
+            skip_check_adv_addr=said.skip_check_adv_addr is not None or first(False, defaults.vrrp_skip_check_adv_addr),
+            v3_checksum_as_v2=first(defaults.v3_checksum_as_v2, said.v3_checksum_as_v2),
+            old_unicast_checksum=first("auto", said.old_unicast_checksum),
+            owner_ignore_adverts=self._strict
+            or first(False, said.owner_ignore_adverts, defaults.vrrp_owner_ignore_adverts),
+            invites_successor=first(not self._strict, defaults.vrrp_invite_successor),
+            timer_expired_backup=self._timer_expired_backup(),
+            accept=self._accepts(),
+            strict=self._strict,
+            promote_secondaries=block.promote_secondaries,
+            tracks=tracks,
+            notifies=notifies,
+            notify_deleted=block.notify_deleted is not None,
+            notify_priority_changes=first(False, block.notify_priority_changes, defaults.vrrp_notify_priority_changes),
+            smtp_alert=first(smtp_alert, block.smtp_alert),
+        )
+
+    def _at(self, name: str) -> Place:
+        return self._scope.places.find(name, self._block, self._said, self._block.devices, self._block.announcing)
+
+    def _warn(
+        self, name: str, text: str, proposal: str = "", *, at: Block | None = None, about_host: bool = False
+    ) -> None:
+        place = self._scope.places.of(at, name) if at is not None else self._at(name)
+        self._scope.report.warning(place, f"{self._block.name}: {text}", proposal=proposal, about_host=about_host)
+
+    def _find_family(self) -> int:
+        texts = [line.address.address for line in self._block.virtual_ipaddress]
+        families = set(map(family_of, texts))
+        if self._said.native_ipv6 and families != {4}:
+            # As keepalived: of both families the first address counts, if it stands before native_ipv6.
+            places = self._scope.places
+            is_behind = 4 in families and places.of(self._block, "virtual_ipaddress") < self._at("native_ipv6")
+            return family_of(texts[0]) if is_behind else 6
+        texts += [text for text in (self._said.mcast_src_ip, self._said.unicast_src_ip) if text]
+        texts += [peer.address for peer in self._said.unicast_peer or ()]
+        return family_of(texts[0]) if texts else 4
+
+    def _find_version(self) -> int:
+        said = self._said.version
+        if self._family == 6:
+            if said == "2":
+                self._warn("version", "version 2 does not support IPv6; version 3 is used")
+            return 3
+        return int(first("2", said, self._defaults.vrrp_version))
+
+    def _interface(self) -> str | None:
+        name = self._said.interface
+        known = self._scope.host.interfaces
+        if name is None and self._block.devices.vrf is not None:
+            return self._vrf(self._block.devices.vrf)
+        if name is None:
+            return "" if self._needs_no_interface() else None
+        if name in known and known[name].is_loopback:
+            self._warn("interface", f"{name} is a loopback interface, without other routers; the instance is ignored")
+            return None
+        if name not in known:
+            self._scope.tell_absent(name, self._at("interface"), self._block.name)
+        return name
+
+    @property
+    def _written_source(self) -> str | None:
+        return first(None, self._said.unicast_src_ip, self._said.mcast_src_ip)
+
+    def _needs_no_interface(self) -> bool:
+        """Unicast finds its way by the routes of this host, unless its addresses mean something on one link only."""
+        said = self._said
+        source = self._written_source
+        if not said.unicast_peer or source is None:
+            self._warn(
+                "",
+                "it has no interface; the instance is ignored",
+                "add interface IFNAME; only unicast does without, and needs unicast_src_ip ADDRESS then",
+            )
+            return False
+        addresses = (source, *(peer.address for peer in said.unicast_peer))
+        if any(ipaddress.ip_address(each).is_link_local for each in addresses if ":" in each):
+            self._warn("", "link-local addresses need an interface; the instance is ignored", "add interface IFNAME")
+            return False
+        return True
+
+    def _vrf(self, name: str) -> str | None:
+        """Sockets that are bound to a VRF speak and hear on all of its interfaces."""
+        if not self._said.unicast_peer:
+            self._warn(
+                "vrf", "a VRF needs unicast_peer; the instance is ignored", "add interface IFNAME, or unicast_peer"
+            )
+            return None
+        known = self._scope.host.interfaces.get(name)
+        if known is None:
+            self._warn("vrf", f"there is no VRF {name} on this host", about_host=True)
+        elif known.vrf_table is None:
+            self._warn("vrf", f"{name} is not a VRF; the instance is ignored", about_host=True)
+            return None
+        return name
+
+    def _receive_buffer(self, interface: str, addresses: int) -> int:
+        """keepalived adds up what the instances of a socket ask for."""
+        policy = self._defaults.vrrp_rx_bufs_policy
+        if own := self._block.devices.kernel_rx_buf_size:
+            return own
+        if policy is None or policy.isdecimal():
+            return int(policy or 0)
+        known = self._scope.host.interfaces.get(interface)
+        size = known.mtu if known else _USUAL_MTU
+        if policy == "ADVERT":
+            head = 48 if self._family == 6 else 36 if self._version == 2 else 28
+            size = head + addresses * (16 if self._family == 6 else 4) + self._authentication_length()
+        return size * first(3, self._defaults.vrrp_rx_bufs_multiplier)
+
+    def _priority(self) -> int:
+        if self._said.priority is not None:
+            return self._said.priority
+        return OWNER if self._said.state == "MASTER" else 100
+
+    def _state(self, priority: int) -> str:
+        wish = self._said.state or ("MASTER" if priority == OWNER else "BACKUP")
+        fitting = "MASTER" if priority == OWNER else "BACKUP"
+        if self._strict and wish != fitting:
+            self._warn(
+                "state",
+                f"in strict mode an instance of priority {priority} starts as {fitting}; state {wish} is ignored",
+            )
+            return fitting
+        return wish
+
+    def _tell_forced(self) -> None:
+        """What strict mode does whatever is written."""
+        said, announcing = self._said, self._block.announcing
+        forced = {
+            "down_timer_adverts": first(3, said.down_timer_adverts, self._defaults.vrrp_down_timer_adverts) != 3,
+            "lower_prio_no_advert": said.lower_prio_no_advert is False,
+            "higher_prio_send_advert": bool(said.higher_prio_send_advert),
+            "owner_ignore_adverts": said.owner_ignore_adverts is False,
+            "garp_lower_prio_repeat": bool(announcing.garp_lower_prio_repeat),
+            "garp_lower_prio_delay": bool(announcing.garp_lower_prio_delay),
+        }
+        for word in (word for word, is_forced in forced.items() if is_forced):
+            self._warn(word, f"{word} cannot be combined with strict mode; it is ignored")
+
+    def _interval(self) -> float:
+        asked = first(1.0, self._said.advert_int)
+        if self._version == 2:
+            whole = max(1, int(asked + 0.5))
+            if whole != asked:
+                self._warn("advert_int", f"version 2 counts whole seconds; advert_int {asked:g} becomes {whole}")
+            return float(whole)
+        if asked > _LONGEST_V3_INTERVAL:
+            self._warn("advert_int", f"version 3 supports at most {_LONGEST_V3_INTERVAL} s; that is used")
+            return _LONGEST_V3_INTERVAL
+        rounded = max(1, int(asked * 100 + 0.5)) / 100
+        if abs(rounded - asked) > 1e-9:
+            self._warn(
+                "advert_int", f"version 3 counts hundredths of a second; advert_int {asked:g} becomes {rounded:g}"
+            )
+        return rounded
+
+    def _addresses(
+        self, lines: tuple[AddressLine, ...], name: str, others: tuple[VirtualAddress, ...] = ()
+    ) -> tuple[list[VirtualAddress], list[str]]:
+        """The addresses, each once, and those that are there already, `others` included."""
+        kept, repeated = [], []
+        known = {identity(each, self._said.interface or "") for each in others}
+        for index, line in enumerate(lines):
+            place = self._scope.places.of(self._block, name, index)
+            found = line.address
+            device = found.device
+            if name == "virtual_ipaddress" and family_of(found.address) != self._family:
+                text = f"{self._block.name}: the instance is IPv{self._family}, {found.address} is not; it is ignored"
+                self._scope.report.warning(place, text, proposal="put it into virtual_ipaddress_excluded")
+                continue
+            if line.track_group is not None:
+                text = f"{self._block.name}: track_group is for static addresses; it is ignored"
+                self._scope.report.warning(place, text)
+            same = identity(found, self._said.interface or "")
+            if same in known:
+                text = f"{self._block.name}: {found.address} is listed twice; the first one is used"
+                self._scope.report.note(place, text)
+                repeated.append(found.address)
+                continue
+            known.add(same)
+            if device is not None and device not in self._known_devices():
+                self._scope.tell_absent(device, place, self._block.name)
+            kept.append(found)
+        return kept, repeated
+
+    def _known_devices(self) -> set[str]:
+        """Interfaces that are there, or will be."""
+        vmac, prefix = self._block.devices.use_vmac, first("vrrp", self._defaults.vmac_prefix)
+        own = {self._said.interface or ""}
+        if vmac is not None:
+            own.add(vmac.name or f"{prefix}.{self._said.virtual_router_id}")
+        return own | self._scope.host.interfaces.keys()
+
+    def _fitting(
+        self, addresses: tuple[VirtualAddress, ...], repeated: int, interface: str
+    ) -> tuple[tuple[VirtualAddress, ...], tuple[VirtualAddress, ...]]:
+        """What one advert can name, and what must be held without being named."""
+        known = self._scope.host.interfaces.get(interface)
+        room = (known.mtu if known else _USUAL_MTU) - (48 if self._family == 6 else 36 if self._version == 2 else 28)
+        room -= self._authentication_length()
+        most = max(0, min(_MOST_ADDRESSES, room // (16 if self._family == 6 else 4)) - repeated)
+        if len(addresses) > most:
+            self._warn(
+                "virtual_ipaddress",
+                f"an advert can name {most} addresses; the other {len(addresses) - most} are held but not advertised",
+                "put them into virtual_ipaddress_excluded",
+            )
+        return addresses[:most], addresses[most:]
+
+    def _authentication_length(self) -> int:
+        return TRAILER_LENGTH if self._block.auth_hmac else AH_LENGTH if self._wants_ah() else 0
+
+    def _may_be_empty(self) -> bool:
+        """A router without addresses: version 2 may, others are ignored."""
+        if self._version == 3 or self._strict:
+            rule = "strict mode" if self._strict else "version 3"
+            self._warn(
+                "", f"{rule} needs a virtual_ipaddress; the instance is ignored", "add virtual_ipaddress { ADDRESS }"
+            )
+            return False
+        if not self._block.no_virtual_ipaddress:
+            self._warn("", "it has no virtual_ipaddress", "add virtual_ipaddress { ADDRESS }, or no_virtual_ipaddress")
+        return True
+
+    def _source(self) -> str | None:
+        name = "unicast_src_ip" if self._said.unicast_src_ip is not None else "mcast_src_ip"
+        source = self._written_source
+        if source is not None and family_of(source) != self._family:
+            self._warn(name, f"{source} is not of the family of the instance, IPv{self._family}; it is ignored")
+            return None
+        if source is not None and self._scope.host.addresses and source not in self._scope.host.addresses:
+            text = f"{self._block.name}: {source} is not an address of this host"
+            self._scope.report.note(self._at(name), text, about_host=True)
+        return source
+
+    def _group(self) -> str:
+        said = self._said.mcast_dst_ip
+        if said is not None and self._said.unicast_peer:
+            self._warn("mcast_dst_ip", "mcast_dst_ip has no effect with unicast_peer; it is ignored")
+            said = None
+        if said is not None and family_of(said) == self._family:
+            return said
+        if said is not None:
+            self._warn("mcast_dst_ip", f"{said} is not of the family of the instance, IPv{self._family}; it is ignored")
+        if self._family == 6:
+            return first("ff02::12", self._defaults.vrrp_mcast_group6)
+        return first("224.0.0.18", self._defaults.vrrp_mcast_group4)
+
+    def _peers(self) -> tuple[UnicastPeer, ...]:
+        said, peers = self._said, self._said.unicast_peer
+        words = {"unicast_src_ip": said.unicast_src_ip, "old_unicast_checksum": said.old_unicast_checksum}
+        asked = [word for word, value in words.items() if value is not None]
+        asked += ["check_unicast_src"] if said.check_unicast_src else []
+        if not peers and said.unicast_ttl is not None:
+            self._warn("unicast_ttl", "unicast_ttl has no effect without unicast_peer; it is ignored")
+        if peers is None and not asked:
+            return ()
+        kept = []
+        for index, peer in enumerate(peers or ()):
+            place = self._scope.places.of(self._said, "unicast_peer", index)
+            if family_of(peer.address) == self._family:
+                kept.append(peer)
+                if peer.address in self._scope.host.addresses:
+                    text = f"{self._block.name}: the peer {peer.address} is an address of this host"
+                    self._scope.report.note(place, text, about_host=True)
+                continue
+            self._scope.report.warning(
+                place, f"{self._block.name}: {peer.address} is not of the family of the instance; it is ignored"
+            )
+        if kept and not self._checks_source(kept):
+            self._scope.report.note(
+                self._scope.places.of(said, "unicast_peer"),
+                f"{self._block.name}: adverts of every host count, also of one that is no peer",
+                proposal="add check_unicast_src",
+            )
+        if not kept and not said.unicast_fault_no_peer:
+            word = asked[0] if peers is None else "unicast_peer"
+            self._warn(word, "unicast_peer is empty; multicast is used", "add unicast_peer { ADDRESS }")
+        return tuple(kept)
+
+    def _checks_source(self, peers: Iterable[UnicastPeer]) -> bool:
+        """A limit for the TTL of one peer is a check of the source, as in keepalived."""
+        return (
+            self._said.check_unicast_src
+            or self._defaults.vrrp_check_unicast_src
+            or any(peer.min_ttl is not None or peer.max_ttl is not None for peer in peers)
+        )
+
+    def _preempts(self, state: str, priority: int) -> bool:
+        if not self._said.nopreempt:
+            return True
+        if state == "MASTER" or priority == OWNER:
+            reason = "state MASTER" if state == "MASTER" else f"priority {OWNER}"
+            self._warn("nopreempt", f"nopreempt cannot be combined with {reason}; it is ignored", "write state BACKUP")
+            return True
+        return False
+
+    def _timer_expired_backup(self) -> int | None:
+        said = self._said.timer_expired_backup
+        if said is not None and not self._said.nopreempt:
+            self._warn("timer_expired_backup", "timer_expired_backup needs nopreempt; it is ignored", "add nopreempt")
+            return None
+        return said
+
+    def _preempt_delay(self, state: str) -> float:
+        delay = first(0.0, self._said.preempt_delay)
+        if not delay:
+            return 0.0
+        if self._strict or state == "MASTER":
+            reason = "strict mode" if self._strict else "state MASTER"
+            self._warn("preempt_delay", f"preempt_delay cannot be combined with {reason}; it is ignored")
+            return 0.0
+        return delay
+
+    def _accepts(self) -> bool:
+        if self._strict and self._version == 2 and self._said.accept:
+            self._warn("accept", "strict mode of version 2 accepts nothing (RFC 3768); accept is ignored")
+            return False
+        return self._said.accept or not (self._said.no_accept or self._strict)
+
+    def _authentication(self) -> Authentication | None:
+        block = self._block.authentication
+        if block is None:
+            return None
+        if self._block.auth_hmac is not None:
+            self._warn("authentication", "authentication cannot be combined with auth_hmac; it is ignored")
+            return None
+        if self._version == 3 or self._strict:
+            rule = "strict mode" if self._strict else "version 3"
+            self._warn("authentication", f"{rule} does not support authentication; it is ignored")
+            return None
+        if block.auth_type is None:
+            place = self._scope.places.of(block)
+            text = f"{self._block.name}: the authentication has no auth_type; adverts are not authenticated"
+            self._scope.report.note(place, text, proposal="add auth_type PASS")
+            return None
+        if not block.auth_pass:
+            text = "the authentication has no auth_pass; adverts are not authenticated"
+            self._warn("", text, "add auth_pass", at=block)
+            return None
+        return Authentication(type=block.auth_type, password=block.auth_pass)
+
+    def _wants_ah(self) -> bool:
+        block = self._block.authentication
+        return self._version == 2 and block is not None and block.auth_type == "AH"
+
+    def _announcing(self) -> Announcing:
+        said, defaults = self._block.announcing, self._defaults
+        least = bool(defaults.vrrp_min_garp)
+        delay = first(0 if least else 5, said.garp_master_delay, defaults.vrrp_garp_master_delay)
+        repeat = first(1 if least else 5, said.garp_master_repeat, defaults.vrrp_garp_master_repeat)
+        # keepalived takes those of global_defs, whatever the instance says of its own first burst.
+        lower_delay = first(
+            0 if least else 5,
+            said.garp_lower_prio_delay,
+            defaults.vrrp_garp_lower_prio_delay,
+            defaults.vrrp_garp_master_delay,
+        )
+        lower_repeat = first(
+            1 if least else 5,
+            said.garp_lower_prio_repeat,
+            defaults.vrrp_garp_lower_prio_repeat,
+            defaults.vrrp_garp_master_repeat,
+        )
+        said_of_lower = [said.garp_lower_prio_delay, said.garp_lower_prio_repeat]
+        said_of_lower += [defaults.vrrp_garp_lower_prio_delay, defaults.vrrp_garp_lower_prio_repeat]
+        elsewhere = first(ExtraAnnouncing(interval=0), said.garp_extra_if, defaults.vrrp_garp_extra_if)
+        return Announcing(
+            master_delay=float(delay),
+            master_repeat=repeat,
+            master_refresh=float(first(0, said.garp_master_refresh, defaults.vrrp_garp_master_refresh)),
+            master_refresh_repeat=first(1, said.garp_master_refresh_repeat, defaults.vrrp_garp_master_refresh_repeat),
+            lower_prio_delay=0.0 if self._strict else float(lower_delay),
+            lower_prio_repeat=0 if self._strict else lower_repeat,
+            lower_prio_pause=1.0 if all(word is None for word in said_of_lower) else 0.0,
+            elsewhere=float(elsewhere.interval),
+            elsewhere_all=elsewhere.all_interfaces,
+            garp_interval=first(0.0, defaults.vrrp_garp_interval),
+            gna_interval=first(0.0, defaults.vrrp_gna_interval),
+        )

@@ -1,0 +1,1 @@
+"""What the vrrp process changes and follows in the kernel."""

@@ -1,0 +1,1 @@
+"""When the vrrp process acts: timers, and the actions that are due."""

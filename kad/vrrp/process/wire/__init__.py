@@ -1,0 +1,1 @@
+"""What the vrrp process sends and receives."""

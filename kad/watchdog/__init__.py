@@ -1,0 +1,1 @@
+"""The parent: forks, supervises, relays, reloads and answers the control socket; no child imports it."""

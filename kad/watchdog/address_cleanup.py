@@ -1,0 +1,198 @@
+"""What a dead vrrp process held is let go before a peer takes it over, when no replacement speaks for it in time.
+
+The parent knows no address: a process that lives for a moment does it, from the configuration that runs, or from the
+one that ran when the whole daemon died.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from kad.child.last_release import release
+from kad.linux.files.runtime_directory import read_file, remove_file, replace_file
+from kad.linux.process.memfd import read_memory_file, write_memory_file
+from kad.linux.process.spawn import reap
+from kad.model.program_end import shell_status
+from kad.shared import messages
+from kad.watchdog import process_specs
+from kad.watchdog.process_specs import KINDS, Birth
+from kad.watchdog.supervision import EXIT_OK, describe
+
+if TYPE_CHECKING:
+    from kad.watchdog.daemon import Watchdog
+
+_MISSED_AFTER = 3
+"""Advertisement intervals without an advert after which a peer takes over."""
+_MEMORY = "vrrp.left"
+_RETRY = 0.5
+_PATIENCE = 2.0
+"""Seconds that the process has."""
+
+
+class Sweep:
+    """For the watchdog: which instances nobody speaks for, and the process that lets them go."""
+
+    def __init__(self, watchdog: Watchdog) -> None:
+        self._watchdog = watchdog
+        self._orphans: dict[str, messages.RouterState] = {}
+        self._swept: set[str] = set()
+        self._died = False
+        """The vrrp process, out of order, and no other one has its place yet."""
+        self._birth: Birth | None = None
+        self._deadline: float | None = None
+        self._not_before = 0.0
+        self._then: Callable[[], None] | None = None
+        self._last: int | None = None
+        """The vrrp part of the last configuration that had one: what still leaves may hold something of it."""
+        self._memory = watchdog.options.runtime_directory / _MEMORY
+        """The vrrp part of the configuration that runs; it is there at a start when the last end was none in order."""
+
+    def remember(self) -> None:
+        """Another configuration runs: what it holds must be found even if nobody of us lives any more."""
+        current = self._watchdog.reload.current
+        if current is None or "vrrp" not in current.slices:
+            remove_file(self._memory)
+            return
+        try:
+            last, self._last = self._last, os.dup(current.slices["vrrp"])
+            if last is not None:
+                os.close(last)
+            replace_file(self._memory, read_memory_file(current.slices["vrrp"]))
+        except OSError as error:
+            self._watchdog.log.warning(f"{self._memory}: {error.strerror}")
+        self.tell_runner()
+
+    def tell_runner(self) -> None:
+        """Which vrrp process lives, for the case that it dies and this process cannot see to what it held."""
+        vrrp, held = self._watchdog.members["vrrp"], self.held
+        message, descriptor = messages.VrrpProcess(), None
+        if vrrp.pid is not None and held is not None:
+            message = messages.VrrpProcess(pid=vrrp.pid, pid_file=str(self._watchdog.pid_file.path))
+            descriptor = held
+        self._watchdog.send(self._watchdog.members["runner"], message, descriptor)
+
+    def forget(self) -> None:
+        """The daemon ends in order, and holds nothing."""
+        if self._watchdog.options.release_at_stop:
+            remove_file(self._memory)
+
+    def clear(self, then: Callable[[], None]) -> None:
+        """At the start: let go of what a daemon that was killed left behind, then go on."""
+        try:
+            descriptor = write_memory_file("left behind", read_file(self._memory))
+        except FileNotFoundError:
+            then()
+            return
+        except OSError as error:
+            self._watchdog.log.error(f"{self._memory}: {error.strerror}: what an earlier kad held is not known")
+            then()
+            return
+        self._watchdog.log.info(f"an earlier life did not end in order: letting go of what it held ({self._memory})")
+        self._then = then
+        forked = self._fork(descriptor, None)
+        os.close(descriptor)
+        if not forked:
+            self._then = None
+            then()
+
+    def begin(self, states: Iterable[messages.RouterState]) -> None:
+        """The vrrp process died, and this is what it had said."""
+        self._died = True
+        self._orphans = {
+            state.name: state for state in states if state.holds_addresses and state.name not in self._swept
+        }
+
+    def cancel(self) -> None:
+        """Another process speaks for them now."""
+        self._orphans, self._swept, self._died = {}, set(), False
+
+    def end(self) -> bool:
+        """There will be no other process: let go of everything; True when nothing is left to be done."""
+        if self._birth is None and self._died:
+            self._died = False
+            self._let_go_of_everything()
+        return self._birth is None
+
+    @property
+    def process(self) -> int | None:
+        """Pid of the process at work."""
+        return self._birth.pid if self._birth is not None else None
+
+    @property
+    def deadline(self) -> float | None:
+        if self._birth is not None:
+            return self._deadline
+        return min((self._missed_at(state) for state in self._orphans.values()), default=None)
+
+    def fall_due(self, now: float) -> None:
+        """Let go of what a peer may take over by now; end a process that hangs."""
+        if self._birth is None:
+            self._let_go(frozenset(name for name, state in self._orphans.items() if self._missed_at(state) <= now))
+        elif self._deadline is not None and self._deadline <= now:
+            self._deadline = None
+            self._watchdog.log.error("letting go takes too long: killing the process that does it")
+            signal.pidfd_send_signal(self._birth.pidfd, signal.SIGKILL)
+
+    def _missed_at(self, state: messages.RouterState) -> float:
+        spoke_at = self._watchdog.members["vrrp"].page.spoken(state.slot).at
+        return max(spoke_at + _MISSED_AFTER * state.advertisement_interval, self._not_before)
+
+    def _let_go(self, names: frozenset[str]) -> None:
+        watchdog, held = self._watchdog, self.held
+        kept = watchdog.stopping and not watchdog.options.release_at_stop
+        if not names or kept or held is None:
+            self._orphans = {name: state for name, state in self._orphans.items() if name not in names}
+            return
+        watchdog.log.warning(f"nobody speaks for {', '.join(sorted(names))}: letting go of what it holds")
+        if self._fork(held, names):
+            self._swept |= names
+            self._orphans = {name: state for name, state in self._orphans.items() if name not in names}
+
+    def _let_go_of_everything(self) -> None:
+        """Also of what no instance holds as MASTER: devices, filters, static addresses."""
+        watchdog, held = self._watchdog, self.held
+        self._orphans = {}
+        if watchdog.options.release_at_stop and held is not None:
+            watchdog.log.warning("there will be no other vrrp process: letting go of what it held")
+            self._fork(held, None)
+
+    @property
+    def held(self) -> int | None:
+        """The vrrp part of the configuration that the dead process ran."""
+        current = self._watchdog.reload.current
+        return current.slices.get("vrrp", self._last) if current is not None else self._last
+
+    def _fork(self, descriptor: int, names: frozenset[str] | None) -> bool:
+        """False when this host has no process left for it; it is tried again."""
+        log = self._watchdog.log.named(KINDS["vrrp"].ident)
+        try:
+            self._birth = process_specs.fork(
+                lambda _end: release(read_memory_file(descriptor), names, log), frozenset({descriptor})
+            )
+        except OSError as error:
+            self._watchdog.log.error(f"cannot start the process that lets go of addresses: {error.strerror}")
+            self._not_before = time.monotonic() + _RETRY
+            return False
+        self._deadline = time.monotonic() + _PATIENCE
+        self._watchdog.watch(self._birth.pidfd, self._bury)
+        return True
+
+    def _bury(self) -> None:
+        birth = self._birth
+        assert birth is not None
+        self._watchdog.unwatch(birth.pidfd)
+        ending = reap(birth.pidfd)
+        status = EXIT_OK if ending is None else shell_status(ending)
+        os.close(birth.pidfd)
+        birth.end.close()
+        self._birth = None
+        if status != EXIT_OK:
+            self._watchdog.log.error(f"the process that lets go of addresses {describe(status)}")
+        then, self._then = self._then, None
+        if then is not None:
+            then()
+        self._watchdog.go_on_stopping()

@@ -1,0 +1,434 @@
+"""The processes of kad: how each is forked, what it may do, and what the parent keeps of it."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import socket
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from typing import Any, NoReturn, cast
+
+from kad.child import main as child
+from kad.child.scheduling import Scheduling
+from kad.linux.process.capabilities import Capability
+from kad.linux.process.memfd import read_memory_file, write_memory_file
+from kad.linux.process.process import set_title
+from kad.linux.refused import Refused
+from kad.linux.sockets import channel as unix
+from kad.linux.sockets.channel import Channel
+from kad.linux.sockets.packet_sockets import PacketSockets
+from kad.shared import messages
+from kad.shared.log import Logger
+from kad.shared.messages import LARGEST_OF_CHILD, BadFrame, Frame, Message
+from kad.shared.shared_page import Page
+from kad.watchdog.notify_rules import check_order
+from kad.watchdog.supervision import EXIT_OK, EXIT_SOFTWARE, Supervision
+
+_MOST_ORDERS = 10_000
+_MOST_ORDERED_BYTES = 32 * 1024 * 1024
+_OF_EVERY_CHILD = frozenset(
+    {messages.Ready, messages.Refused, messages.Configured, messages.Pong, messages.SnapshotTaken}
+)
+"""What each child says of itself."""
+DEAF_AFTER = 2.0
+"""Seconds without a sign of life after which a child is replaced."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of child: its room, its name in the log, what it may do (None: everything that the parent may)."""
+
+    name: str
+    room: str
+    ident: str
+    capabilities: tuple[Capability, ...] | None
+    hears: frozenset[int]
+    """Kinds of messages of other children that are passed on to it."""
+    says: frozenset[type[Message]]
+    """What it may say to the parent; a child that says anything else is replaced."""
+    pid_file: str
+    leaves: int
+    """Children leave in this order."""
+    before: str = ""
+    """What each life does first, while it may still do everything."""
+    keeps: str = ""
+    """Opens the sockets that outlive each life."""
+    observes: frozenset[str] = frozenset()
+    """Kinds of things of which it says what they are now (Observation.kind)."""
+    fifo_source: str = ""
+    """Whose events its FIFO lines are (FifoLine.source)."""
+
+    def allow(self, message: Message) -> None:
+        """Raises BadFrame: the child may not say that."""
+        if type(message) not in self.says and type(message) not in _OF_EVERY_CHILD:
+            raise BadFrame(f"{type(message).__name__} is not for the {self.name} process to say")
+        match message:
+            case messages.Notify():
+                check_order(self.name, message)
+            case messages.Observation(kind=kind) if kind not in self.observes:
+                raise BadFrame(f"what {kind} {message.name[:100]} is, is not for the {self.name} process to say")
+            case messages.FifoLine(source=source) if source != self.fifo_source:
+                raise BadFrame(f"lines of {source[:100]} are not for the {self.name} process to write")
+            case _:
+                pass
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "runner",
+            "kad.runner.process.worker:Room",
+            "Keepalived_runner",
+            None,
+            frozenset(
+                kind.KIND
+                for kind in (
+                    messages.Notify,
+                    messages.Observation,
+                    messages.FifoLine,
+                    messages.FifoOpened,
+                    messages.FifoKept,
+                    messages.Mail,
+                    messages.MailKept,
+                    messages.NotifyKept,
+                )
+            ),
+            frozenset(
+                {
+                    messages.Observation,
+                    messages.Notified,
+                    messages.NotifyKept,
+                    messages.FifoOpened,
+                    messages.FifoKept,
+                    messages.MailKept,
+                    messages.Event,
+                }
+            ),
+            "runner.pid",
+            leaves=3,
+            observes=frozenset({"script", "process", "file"}),
+        ),
+        Kind(
+            "vrrp",
+            "kad.vrrp.process.worker:Room",
+            "Keepalived_vrrp",
+            (Capability.NET_ADMIN, Capability.NET_RAW),
+            frozenset(
+                kind.KIND for kind in (messages.HostBefore, messages.Observation, messages.Notified, messages.IpvsState)
+            ),
+            frozenset(
+                {
+                    messages.RouterState,
+                    messages.HostBefore,
+                    messages.Notify,
+                    messages.FifoLine,
+                    messages.Mail,
+                    messages.Event,
+                }
+            ),
+            "vrrp.pid",
+            leaves=1,
+            fifo_source="vrrp",
+            keeps="kad.linux.sockets.packet_sockets:PacketSockets.open",
+            before="kad.linux.process.scheduling:shorten_slice",
+        ),
+        Kind(
+            "bfd",
+            "kad.bfd.process.worker:Room",
+            "Keepalived_bfd",
+            (),
+            frozenset({messages.BfdKept.KIND, messages.Observation.KIND}),
+            frozenset({messages.BfdKept, messages.Observation}),
+            "bfd.pid",
+            leaves=2,
+            observes=frozenset({"bfd"}),
+        ),
+        Kind(
+            "ipvs",
+            "kad.ipvs.process.worker:Room",
+            "Keepalived_ipvs",
+            (Capability.NET_ADMIN,),
+            frozenset(
+                kind.KIND
+                for kind in (
+                    messages.RouterState,
+                    messages.ServerHealth,
+                    messages.QuorumState,
+                    messages.IpvsMemory,
+                    messages.Draining,
+                )
+            ),
+            frozenset(
+                {
+                    messages.QuorumState,
+                    messages.IpvsMemory,
+                    messages.IpvsState,
+                    messages.DrainAnswered,
+                    messages.Draining,
+                    messages.Notify,
+                    messages.FifoLine,
+                    messages.Mail,
+                    messages.Event,
+                }
+            ),
+            "ipvs.pid",
+            leaves=2,
+            fifo_source="lvs",
+            before="kad.linux.netlink.ipvs:load_module",
+        ),
+        Kind(
+            "checker",
+            "kad.checker.process.worker:Room",
+            "Keepalived_healthcheckers",
+            (Capability.NET_ADMIN, Capability.NET_RAW, Capability.NET_BIND_SERVICE),
+            frozenset({messages.ServerHealth.KIND, messages.Observation.KIND, messages.Notified.KIND}),
+            frozenset({messages.ServerHealth, messages.Notify, messages.Mail}),
+            "checkers.pid",
+            leaves=1,
+        ),
+    )
+}
+"""In the order in which they are forked."""
+
+
+def factory(kind: Kind, kept: PacketSockets | None = None) -> child.RoomFactory:
+    """Import the room; in the parent this is done before the fork, so that every life of a child shares it."""
+    room = _named(kind.room)
+    return cast(child.RoomFactory, room if kept is None else partial(room, kept=kept))
+
+
+def _named(text: str) -> Any:
+    """MODULE:NAME"""
+    module, _, name = text.partition(":")
+    return attrgetter(name)(importlib.import_module(module))
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """A message that is no state, from one child to another."""
+
+    frame: Frame
+    number: int = 0
+    """Which one of all such messages to this life; 0: it was not sent yet."""
+
+
+class Orders:
+    """Of other children, as long as they may not have been obeyed; the oldest goes where there are too many."""
+
+    def __init__(self) -> None:
+        self._orders: deque[Order] = deque()
+        self._bytes = 0
+
+    def __iter__(self) -> Iterator[Order]:
+        return iter(self._orders)
+
+    def __bool__(self) -> bool:
+        return bool(self._orders)
+
+    @property
+    def first(self) -> Order:
+        return self._orders[0]
+
+    def append(self, order: Order) -> None:
+        self._orders.append(order)
+        self._bytes += len(order.frame.body)
+        while len(self._orders) > _MOST_ORDERS or self._bytes > _MOST_ORDERED_BYTES:
+            self.popleft()
+
+    def appendleft(self, order: Order) -> None:
+        self._orders.appendleft(order)
+        self._bytes += len(order.frame.body)
+
+    def popleft(self) -> Order:
+        order = self._orders.popleft()
+        self._bytes -= len(order.frame.body)
+        return order
+
+    def take_all(self) -> list[Order]:
+        orders, self._bytes = list(self._orders), 0
+        self._orders.clear()
+        return orders
+
+
+class Member:
+    """One child as the parent sees it."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.supervision = Supervision(kind.name, DEAF_AFTER)
+        self.pid: int | None = None
+        self.pidfd: int | None = None
+        self.channel: Channel | None = None
+        self.configured_generation: int | None = None
+        self.offered_generation: int | None = None
+        """The last one that it was told to prepare."""
+        self.scheduling = Scheduling()
+        self.page = Page()
+        self.kept: PacketSockets | None = None
+        """Shared with every life of the child."""
+        self.trace: int | None = None
+        """Where a child that does not answer writes what it is doing."""
+        self.sent = 0
+        """Messages that are no state which this life was sent."""
+        self.is_refused = False
+        """This process has broken the protocol and is about to be ended."""
+        self.orders = Orders()
+        self._doubtful: Order | None = None
+        """A life died before it had obeyed this one, perhaps of it."""
+
+    @property
+    def name(self) -> str:
+        return self.kind.name
+
+    def forget_what_was_obeyed(self) -> None:
+        """What this life was sent and has done."""
+        obeyed = self.page.obeyed
+        while self.orders and 0 < self.orders.first.number <= obeyed:
+            self.orders.popleft()
+
+    def lose_life(self) -> None:
+        """What this life has not done is for the next one; but none is given to a third."""
+        self.forget_what_was_obeyed()
+        if self.orders and self.orders.first.number:
+            first = self.orders.popleft()
+            if first is not self._doubtful:
+                first.number = 0
+                self._doubtful = first
+                self.orders.appendleft(first)
+        for order in self.orders:
+            order.number = 0
+
+
+@dataclass(frozen=True)
+class Birth:
+    """A process that was just forked, as its parent sees it."""
+
+    pid: int
+    pidfd: int
+    end: socket.socket
+
+
+def fork(live: Callable[[socket.socket], NoReturn], kept: frozenset[int] = frozenset()) -> Birth:
+    """Fork a process that keeps the standard descriptors, its end of a channel, and `kept`; nothing else.
+
+    Raises OSError: this host has no process or descriptor left.
+    """
+    gc.collect()
+    gc.freeze()
+    ours, theirs = unix.pair()
+    try:
+        pid = os.fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
+    if pid == 0:
+        try:
+            _close_all_but({0, 1, 2, theirs.fileno(), *kept})
+            live(theirs)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(EXIT_SOFTWARE)
+    theirs.close()
+    return Birth(pid, os.pidfd_open(pid), ours)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    """A copy of a sibling's channel would hide its end of file; objects that own the numbers live on unused."""
+    for descriptor in sorted(int(name) for name in os.listdir("/proc/self/fd")):
+        if descriptor not in kept:
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue
+
+
+def fork_member(
+    member: Member, log: Logger, process_title: str | None, scheduling: Scheduling, held: int | None = None
+) -> None:
+    """Fork this child. Raises OSError.
+
+    `held` is a memory file with what its predecessor held (vrrp): if the parent is gone before this process receives
+    anything, the process releases that and exits.
+    """
+    kind = member.kind
+    if kind.keeps and member.kept is None:
+        # What the parent cannot have the child cannot either, and says so.
+        with suppress(Refused):
+            member.kept = _named(kind.keeps)()
+    room = factory(kind, member.kept)
+    before = _named(kind.before) if kind.before else None
+    own_log = log.named(kind.ident)
+    member.page.clear()
+    member.sent = 0
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def live(end: socket.socket) -> NoReturn:
+        child.live(
+            kind.name,
+            Channel(end),
+            room,
+            own_log,
+            process_title=process_title or f"kad: {kind.name}",
+            capabilities=kind.capabilities,
+            scheduling=scheduling,
+            page=member.page,
+            trace=writer,
+            before=before,
+            unconfigured_orphan=partial(_release_held, held, own_log) if held is not None else None,
+        )
+
+    kept = {writer, *(member.kept.filenos() if member.kept is not None else ())}
+    if held is not None:
+        kept.add(held)
+    try:
+        with member.page.shared_with_forks():
+            birth = fork(live, frozenset(kept))
+    except OSError:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+    member.trace = reader
+    member.pid, member.pidfd, member.channel = birth.pid, birth.pidfd, Channel(birth.end, LARGEST_OF_CHILD)
+    member.is_refused = False
+    member.configured_generation = None
+    member.scheduling = scheduling
+
+
+def _release_held(held: int, log: Logger) -> None:
+    _named("kad.child.last_release:release_here")(read_memory_file(held), None, log)
+
+
+def fork_analyzer(analyze: Callable[[], tuple[messages.Analyzed, dict[str, bytes]]], log: Logger) -> Birth:
+    """Read the configuration in a process of its own, whose memory goes with it. Raises OSError."""
+
+    def live(end: socket.socket) -> NoReturn:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        set_title("kad: analyzer")
+        end.setblocking(True)
+        channel = Channel(end)
+        try:
+            analyzed, slices = analyze()
+        except Exception:
+            log.error(traceback.format_exc())
+            os._exit(EXIT_SOFTWARE)
+        for name, content in slices.items():
+            descriptor = write_memory_file(name, content)
+            channel.send(messages.to_frame(messages.Slice(name=name)), descriptor=descriptor)
+        channel.send(messages.to_frame(analyzed))
+        os._exit(EXIT_OK)
+
+    return fork(live)

@@ -1,0 +1,148 @@
+"""What clients of the control socket do costs the parent nothing, and no client that may act its place."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from kad.shared import control_protocol
+from kad.shared.control_protocol import Peer
+from kad.watchdog import control_server
+from kad.watchdog.control_clients import MOST
+from tests.unit.watchdog import Parent
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def clients() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def idle(parent: Parent, clients: ExitStack, count: int) -> list[socket.socket]:
+    made = []
+    for _ in range(count):
+        made.append(clients.enter_context(parent.client()))
+        parent.turn()
+    return made
+
+
+def answer(parent: Parent, client: socket.socket) -> dict[str, object]:
+    """What it is told."""
+    client.setblocking(False)
+    parts: list[bytes] = []
+
+    def all_read() -> bool:
+        try:
+            while part := client.recv(1 << 20):
+                parts.append(part)
+        except BlockingIOError:
+            return False
+        return True
+
+    parent.until(all_read)
+    told: dict[str, object] = json.loads(b"".join(parts))
+    return told
+
+
+def test_a_client_that_makes_room_for_another_in_the_moment_in_which_it_speaks(
+    parent: Parent, clients: ExitStack
+) -> None:
+    oldest, *_ = idle(parent, clients, MOST)
+    parent.rest()
+    # Both are found in one turn, the new client first: it takes the place of the one whose byte is served then.
+    new = clients.enter_context(parent.client())
+    oldest.sendall(b"x")
+    parent.rest()
+    with suppress(ConnectionResetError):
+        assert oldest.recv(1) == b""
+    new.sendall(b'{"verb": "dump", "section": "events"}\n')
+    assert answer(parent, new)["ok"] is True
+
+
+def test_who_may_only_look_takes_no_place_of_who_may_act(
+    parent: Parent, clients: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [waiting] = idle(parent, clients, 1)
+    waiting.sendall(b'{"verb": "reload"}\n')
+    parent.until(lambda: parent.watchdog.inquiries._reloaders)
+    monkeypatch.setattr(control_protocol, "peer_of", lambda connection: Peer(1, NOBODY, NOBODY))
+    lookers = idle(parent, clients, 3 * MOST)
+    parent.rest()
+    assert len(list(parent.watchdog.inquiries._clients)) == MOST + 1
+    monkeypatch.undo()
+    parent.watchdog.inquiries.reload_ended("")
+    assert answer(parent, waiting) == {"ok": True}
+    assert lookers[0].recv(1) == b""
+
+
+def test_one_user_takes_no_places_of_others(
+    parent: Parent, clients: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_protocol, "peer_of", lambda connection: Peer(1, 1000, 1000))
+    [other] = idle(parent, clients, 1)
+    monkeypatch.setattr(control_protocol, "peer_of", lambda connection: Peer(1, NOBODY, NOBODY))
+    idle(parent, clients, 2 * MOST)
+    parent.rest()
+    assert 1000 in {client.uid for client in parent.watchdog.inquiries._clients}
+    other.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        other.recv(1)
+
+
+def test_who_may_act_and_has_asked_is_not_sent_away_for_others(parent: Parent, clients: ExitStack) -> None:
+    waiting = idle(parent, clients, MOST)
+    for client in waiting:
+        client.sendall(b'{"verb": "reload"}\n')
+    parent.until(lambda: len(parent.watchdog.inquiries._reloaders) == MOST)
+    late = clients.enter_context(parent.client())
+    parent.rest()
+    assert late.recv(1) == b""
+    parent.watchdog.inquiries.reload_ended("")
+    assert all(answer(parent, client) == {"ok": True} for client in waiting)
+
+
+def test_answers_that_nobody_reads_are_bounded(
+    parent: Parent, clients: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_protocol, "may", lambda peer, verb: True)
+    monkeypatch.setattr(control_protocol, "peer_of", lambda connection: Peer(1, NOBODY, NOBODY))
+    monkeypatch.setattr(control_server, "MOST_WAITING_BYTES", 3_000_000)
+    for number in range(4000):
+        parent.watchdog.journal.note("link", f"eth{number}", "t" * 2000, 1.0)
+    lookers = idle(parent, clients, 20)
+    for client in lookers:
+        client.sendall(b'{"verb": "dump", "section": "events"}\n')
+    parent.rest()
+    assert parent.watchdog.inquiries._clients.waiting_bytes <= 3_000_000
+    # The last of them are told so.
+    assert "ask again" in str(answer(parent, lookers[-1])["error"])
+
+
+def test_what_cannot_be_answered_costs_that_client_alone(
+    parent: Parent, clients: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = idle(parent, clients, 2)
+    one.sendall(b'{"verb": "dump", "section": "events"}\n')
+    monkeypatch.setattr(parent.watchdog.journal, "entries", lambda: 1 / 0)
+    parent.rest()
+    monkeypatch.undo()
+    # Acknowledged, and then its end.
+    assert one.recv(10) == b" "
+    assert one.recv(10) == b""
+    two.sendall(b'{"verb": "dump", "section": "events"}\n')
+    assert answer(parent, two)["ok"] is True
+    assert any("ZeroDivisionError" in line for line in parent.log.lines)
+
+
+def test_open_files_without_end_are_not_needed(parent: Parent, clients: ExitStack) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    idle(parent, clients, 200)
+    parent.rest()
+    assert len(os.listdir("/proc/self/fd")) - before <= 200 + MOST
