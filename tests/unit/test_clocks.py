@@ -11,9 +11,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "kad"
 WALL_CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today"}
 ABOUT_DATES = {
-    "reload_schedule.py": "an operator orders a reload for an hour of the day",
-    "check/process.py": "a certificate ends on a date",
-    "log.py": "a line of the log begins with the date",
+    "watchdog/reload_triggers.py": "an operator orders a reload for an hour of the day",
+    "checker/process/worker.py": "a certificate ends on a date",
+    "shared/log.py": "a line of the log begins with the date",
 }
 """Who may reckon with the wall clock, and why."""
 

@@ -11,7 +11,7 @@ from kad.shared import messages
 from kad.shared.messages import Message
 from kad.watchdog.process_specs import KINDS
 
-PACKAGE = Path(messages.__file__).parent
+PACKAGE = Path(messages.__file__).parents[1]
 
 
 def made(folder: Path) -> set[type[Message]]:
