@@ -263,7 +263,7 @@ class VrrpProcess(Message, frozen=True, kw_only=True):
     KIND: ClassVar[int] = 48
     pid: int = 0
     """0: none lives, the parent sees to what it held, and no memory file comes along."""
-    pid_file: str = ""
+    pid_file: str
     """Of the daemon: another one that runs has locked it."""
 
 

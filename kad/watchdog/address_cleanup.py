@@ -69,10 +69,10 @@ class Sweep:
     def tell_runner(self) -> None:
         """Which vrrp process lives, for the case that it dies and this process cannot see to what it held."""
         vrrp, held = self._watchdog.members["vrrp"], self.held
-        message, descriptor = messages.VrrpProcess(), None
+        pid_file = str(self._watchdog.pid_file.path)
+        message, descriptor = messages.VrrpProcess(pid_file=pid_file), None
         if vrrp.pid is not None and held is not None:
-            message = messages.VrrpProcess(pid=vrrp.pid, pid_file=str(self._watchdog.pid_file.path))
-            descriptor = held
+            message, descriptor = messages.VrrpProcess(pid=vrrp.pid, pid_file=pid_file), held
         self._watchdog.send(self._watchdog.members["runner"], message, descriptor)
 
     def forget(self) -> None:
@@ -82,13 +82,9 @@ class Sweep:
 
     def clear(self, then: Callable[[], None]) -> None:
         """At the start: let go of what a daemon that was killed left behind, then go on."""
-        try:
-            descriptor = write_memory_file("left behind", read_file(self._memory))
-        except FileNotFoundError:
-            then()
-            return
-        except OSError as error:
-            self._watchdog.log.error(f"{self._memory}: {error.strerror}: what an earlier kad held is not known")
+        descriptor = self._left()
+        # Not inside the handler of an exception: what is forked from there would show that one beside its own.
+        if descriptor is None:
             then()
             return
         self._watchdog.log.info(f"an earlier life did not end in order: letting go of what it held ({self._memory})")
@@ -98,6 +94,16 @@ class Sweep:
         if not forked:
             self._then = None
             then()
+
+    def _left(self) -> int | None:
+        """A memory file with what that daemon held; None: it held nothing, or that cannot be read."""
+        try:
+            return write_memory_file("left behind", read_file(self._memory))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._watchdog.log.error(f"{self._memory}: {error.strerror}: what an earlier kad held is not known")
+            return None
 
     def begin(self, states: Iterable[messages.RouterState]) -> None:
         """The vrrp process died, and this is what it had said."""

@@ -24,8 +24,15 @@ import socket
 import time
 
 import kad.child.main
+import kad.watchdog.supervision
 
 real = kad.child.main.live
+if "IMPOSTORS_AT_ONCE" in os.environ:
+    kad.watchdog.supervision.BACK_OFF = (0.0,)
+
+def write_page(page, moment, slot):
+    page.turn(moment, bytes(112))
+    page.spoke_at[slot] = page.interval[slot] = page.entered_at[slot] = moment
 
 def live(name, channel, *words, page, trace, **settings):
     if name not in os.environ["IMPOSTORS"].split(","):
@@ -38,9 +45,20 @@ def live(name, channel, *words, page, trace, **settings):
     connection.sendmsg([f"{name} {os.getpid()}".encode()], [rights])
     channel.close()
     os.close(trace)
+    connection.settimeout(0.05)
     while True:
         page.turn(time.monotonic(), bytes(112))
-        time.sleep(0.05)
+        try:
+            order = connection.recv(100)
+        except TimeoutError:
+            continue
+        match order.decode().split():
+            case ["page", moment, slot]:
+                write_page(page, float(moment), int(slot))
+            case ["die"]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            case _:
+                time.sleep(0.05)
 
 kad.child.main.live = live
 """
@@ -49,12 +67,13 @@ kad.child.main.live = live
 class Impostor:
     """One life of a child: alive by its page, and everything else is up to the test."""
 
-    def __init__(self, name: str, pid: int, end: socket.socket, trace: int) -> None:
+    def __init__(self, name: str, pid: int, end: socket.socket, trace: int, orders: socket.socket) -> None:
         self.name = name
         self.pid = pid
         """As the node knows it."""
         self.end = end
         self.trace = trace
+        self._orders = orders
         self.channel = Channel(end)
         self.received: list[Message] = []
         self.configured = False
@@ -81,6 +100,11 @@ class Impostor:
             return True
         return False
 
+    def order(self, *words: object) -> None:
+        """What its process does itself: "page", a moment, a slot: writes that to its page; "die"."""
+        with contextlib.suppress(OSError):
+            self._orders.send(" ".join(map(str, words)).encode())
+
     def read(self) -> list[Message]:
         """All that has come so far."""
         with contextlib.suppress(ChannelLost):
@@ -92,6 +116,7 @@ class Impostor:
 
     def close(self) -> None:
         os.close(self.trace)
+        self._orders.close()
         self.channel.close()
 
 
@@ -109,13 +134,12 @@ class Impostors:
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
-        with connection:
-            data, ancillary, _, _ = connection.recvmsg(100, socket.CMSG_SPACE(8))
+        data, ancillary, _, _ = connection.recvmsg(100, socket.CMSG_SPACE(8))
         [(_, _, rights)] = ancillary
         channel, trace = struct.unpack("2i", rights)
         name, pid = data.decode().split()
         end = socket.socket(fileno=channel)
-        self.born.append(Impostor(name, int(pid), end, trace))
+        self.born.append(Impostor(name, int(pid), end, trace, connection))
 
     def wait(self, *names: str, after: Impostor | None = None, seconds: float = 10) -> list[Impostor]:
         """The latest life of each child, or the one that comes after another, once it runs its configuration."""
@@ -123,7 +147,7 @@ class Impostors:
 
         def configured() -> list[Impostor] | None:
             lives = {each.name: each for each in self.born[place:]}
-            found = [lives[name] for name in names if name in lives and self._is_configured(lives[name])]
+            found = [lives[name] for name in names if name in lives and self.is_configured(lives[name])]
             return found if len(found) == len(names) else None
 
         return self._lab.hub.until(configured, seconds, f"{names} run their configuration")
@@ -133,7 +157,7 @@ class Impostors:
         [impostor] = self.wait(after.name, after=after, seconds=seconds)
         return impostor
 
-    def _is_configured(self, impostor: Impostor) -> bool:
+    def is_configured(self, impostor: Impostor) -> bool:
         """It says ready to what it is given, and that it is in force."""
         for message in impostor.read():
             match message:
@@ -156,11 +180,12 @@ class Impostors:
 
 
 def start_with_impostors(
-    lab: Lab, node: Node, text: str, *names: str, words: Sequence[str] = ()
+    lab: Lab, node: Node, text: str, *names: str, words: Sequence[str] = (), at_once: bool = False
 ) -> tuple[WrappedKad, Impostors]:
-    """kad, whose children of these names are played by the test."""
+    """kad, whose children of these names are played by the test; at_once: no replacement of a child has to wait."""
     impostors = Impostors(lab, node)
     node.write("sitecustomize.py", _INSTEAD_OF_LIVING)
     prefix = ["env", f"PYTHONPATH=/etc/keepalived:{PROJECT}", f"IMPOSTORS={','.join(names)}"]
+    prefix += ["IMPOSTORS_AT_ONCE=yes"] * at_once
     daemon = WrappedKad(lab, node, text, prefix, words, "/run/kad")
     return lab.began(daemon), impostors

@@ -1,29 +1,23 @@
-"""An hour of random frames, descriptors, pages, deaths and requests: the parent serves on."""
+"""An hour of random frames, descriptors, pages, deaths and requests to a running daemon, by each of its children."""
 
 from __future__ import annotations
 
 import os
-import time
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 
-from tests.unit.watchdog.fuzz import STEPS, play
+from tests.lab.daemon_fuzz import fuzz
+from tests.lab.lab import Lab
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 SECONDS = float(os.environ.get("KAD_FUZZ_SECONDS", "3600"))
+CHILDREN = ("checker", "vrrp", "ipvs", "runner", "bfd")
 
 
 @pytest.mark.timeout(2 * SECONDS + 600)
-def test_nothing_that_is_said_to_a_parent_for_an_hour_ends_it() -> None:
-    end = time.monotonic() + SECONDS
-
-    @settings(max_examples=500, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(steps=STEPS)
-    def plays(steps: list[tuple[Any, ...]]) -> None:
-        play(steps)
-
-    while time.monotonic() < end:
-        plays()
+@pytest.mark.parametrize("name", CHILDREN)
+def test_nothing_that_is_said_to_a_daemon_for_an_hour_harms_it(lab: Lab, name: str) -> None:
+    figures = fuzz(lab, name, seconds=SECONDS / len(CHILDREN))
+    print(f"{name}: {figures}")
+    assert figures.sequences > SECONDS / 100

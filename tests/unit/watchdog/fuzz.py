@@ -75,7 +75,7 @@ def _framed(message: messages.Message) -> Frame:
 _NESTED = st.integers(0, 200_000).map(lambda depth: b"\x91" * depth + b"\xc0")
 _BODIES = _KINDS.flatmap(lambda kind: st.tuples(st.just(kind), _fields(kind) | st.binary(max_size=200) | _NESTED))
 _CHILD = st.sampled_from(NAMES)
-_REQUEST = (
+REQUEST = (
     st.binary(max_size=200)
     | st.sampled_from([b'{"verb": "dump"}\n', b'{"verb": "status"}\n', b'{"verb": "dump", "section": "events"}\n'])
     | _PLAIN.map(lambda plain: msgspec.json.encode({"verb": plain}) + b"\n")
@@ -93,15 +93,15 @@ STEP = st.one_of(
     st.tuples(st.just("close"), _CHILD),
     st.tuples(st.just("die"), _CHILD),
     st.tuples(st.just("read"), _CHILD),
-    st.tuples(st.just("client"), _REQUEST),
-    st.tuples(st.just("more"), _REQUEST),
+    st.tuples(st.just("client"), REQUEST),
+    st.tuples(st.just("more"), REQUEST),
     st.tuples(st.just("leave")),
     st.tuples(st.just("turn")),
 )
 STEPS = st.lists(STEP, max_size=30)
 
 
-def _open(kind: str) -> int:
+def open_descriptor(kind: str) -> int:
     match kind:
         case "pipe":
             reader, writer = os.pipe()
@@ -169,7 +169,7 @@ class Play:
                 self.parent.watchdog._fall_due()
 
     def _put(self, name: str, data: bytes, kinds: list[str]) -> None:
-        opened = [_open(kind) for kind in kinds]
+        opened = [open_descriptor(kind) for kind in kinds]
         with suppress(OSError):
             self.parent.child(name).put(data, opened)
         close_all(opened)
