@@ -204,9 +204,9 @@ def ask_dump(runtime_directory: Path, section: str | None) -> bytes:
 def _ask(runtime_directory: Path, request: dict[str, Any], timeout: float) -> dict[str, msgspec.Raw]:
     path = socket_path(runtime_directory)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout)
         try:
-            connection.connect(str(path))
+            _connect(connection, path, timeout)
+            connection.settimeout(timeout)
             connection.sendall(json.dumps(request).encode() + b"\n")
             parts = [_first_bytes(connection, timeout)]
             connection.settimeout(max(timeout, _ANSWER_SECONDS))
@@ -231,6 +231,17 @@ def _ask(runtime_directory: Path, request: dict[str, Any], timeout: float) -> di
     if not msgspec.json.decode(answer.get("ok", b"false")):
         raise ControlError(str(msgspec.json.decode(answer.get("error", b'"refused"'))))
     return answer
+
+
+def _connect(connection: socket.socket, path: Path, timeout: float) -> None:
+    """Wait for a place among the clients that the parent has not accepted yet. Raises TimeoutError or OSError."""
+    # A socket with a timeout of Python's own does not wait for that: the kernel refuses it where the queue is full.
+    seconds, rest = divmod(timeout, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(seconds), int(rest * 1e6)))
+    try:
+        connection.connect(str(path))
+    except BlockingIOError:
+        raise TimeoutError from None
 
 
 def _first_bytes(connection: socket.socket, longest: float) -> bytes:

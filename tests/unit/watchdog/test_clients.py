@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -139,6 +140,31 @@ def test_what_cannot_be_answered_costs_that_client_alone(
     two.sendall(b'{"verb": "dump", "section": "events"}\n')
     assert answer(parent, two)["ok"] is True
     assert any("ZeroDivisionError" in line for line in parent.log.lines)
+
+
+def test_who_asks_waits_for_a_place_where_others_wait_to_be_accepted(parent: Parent, clients: ExitStack) -> None:
+    with suppress(BlockingIOError):
+        while True:
+            client = clients.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            client.setblocking(False)
+            client.connect(str(control_protocol.socket_path(parent.folder)))
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(control_protocol.ask, parent.folder, {"verb": "dump", "section": "events"})
+        # Nothing is accepted until it has had its chance to be refused.
+        with suppress(TimeoutError):
+            asking.result(0.1)
+        parent.until(asking.done)
+        assert asking.result()["ok"] is True
+
+
+def test_a_question_for_which_there_is_no_place_ends_in_time(parent: Parent, clients: ExitStack) -> None:
+    with suppress(BlockingIOError):
+        while True:
+            client = clients.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            client.setblocking(False)
+            client.connect(str(control_protocol.socket_path(parent.folder)))
+    with pytest.raises(control_protocol.Silent):
+        control_protocol.ask(parent.folder, {"verb": "status"}, 0.05)
 
 
 def test_open_files_without_end_are_not_needed(parent: Parent, clients: ExitStack) -> None:
