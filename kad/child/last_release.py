@@ -38,6 +38,10 @@ _LEAVES_WITHIN = 5.0
 """Seconds that a vrrp process whose parent is gone has to hand over and leave by itself."""
 _RELEASE_WITHIN = 5.0
 """Seconds that the process has which releases."""
+_UNLOCKED_WITHIN = 1.0
+"""Seconds in which a dead parent has left its lock: the kernel may close its channels before that."""
+_LOOK_AGAIN = 0.02
+"""Seconds until the lock is looked at again."""
 
 
 class _Instance(msgspec.Struct):
@@ -69,6 +73,8 @@ class LastRelease:
         self._releasing: int | None = None
         """The process that does it."""
         self._orphaned = False
+        self._locked_until = 0.0
+        """Until this moment the lock may be that of the parent that just died; later it is another daemon's."""
 
     def take(self, message: messages.VrrpProcess, descriptor: int | None) -> None:
         """The parent has another vrrp process, or has buried the one that was, and sees to what it held."""
@@ -105,6 +111,7 @@ class LastRelease:
     async def orphaned(self) -> None:
         """The parent is gone; the vrrp process releases by itself, or dies before it has."""
         self._orphaned = True
+        self._locked_until = self._mux.now() + _UNLOCKED_WITHIN
         end = self._mux.now() + _LEAVES_WITHIN
         if self._slice is None:
             return
@@ -122,7 +129,10 @@ class LastRelease:
         if content is None or self._releasing is not None:
             return
         if self._orphaned and is_locked(Path(self._pid_file)):
-            # Another daemon has begun, and releases what it finds by itself.
+            if self._mux.now() < self._locked_until:
+                self._waiting = self._mux.at(self._mux.now() + _LOOK_AGAIN, self._release)
+            else:
+                self._log.info("another daemon has begun, which releases what it finds by itself")
             return
         if not self._orphaned:
             self._log.error("the vrrp process is dead and the parent does nothing: releasing what it held")

@@ -134,12 +134,12 @@ def test_a_fifo_with_a_nul_or_of_another_kind_is_not_opened(parent: Parent, tmp_
         runner.say(messages.FifoOpened(path=path))
     (tmp_path / "file").write_text("")
     parent.rest()
-    assert descriptors() == before
+    assert descriptors() <= before
     os.mkfifo(tmp_path / "fifo")
     runner.say(messages.FifoOpened(path=str(tmp_path / "fifo")))
-    parent.until(lambda: descriptors() != before)
+    parent.until(lambda: descriptors() - before)
     runner.say(messages.FifoOpened(path=str(tmp_path / "fifo"), deleted=True))
-    parent.until(lambda: descriptors() == before)
+    parent.until(lambda: descriptors() <= before)
     assert len(parent.lives["runner"]) == 1
 
 
@@ -152,7 +152,7 @@ def test_descriptors_that_nobody_wants_are_closed(parent: Parent) -> None:
         child.raw(44, body(EVENT), "eth0", descriptors=[*ends, *ends])
         parent.rest()
     close_all(ends)
-    assert descriptors() == before
+    assert descriptors() <= before
     assert len(parent.lives["vrrp"]) == 1
 
 

@@ -15,6 +15,7 @@ import pytest
 from kad.child.last_release import LastRelease
 from kad.child.multiplexer import Mux
 from kad.linux.process.memfd import write_memory_file
+from kad.linux.process.pid_file import PidFile
 from kad.shared import messages
 from kad.shared.log import Destination, Logger
 from kad.watchdog import process_specs
@@ -106,6 +107,31 @@ def test_the_vrrp_process_dies_and_then_the_parent(tmp_path: Path, forked: list[
     assert forked == []
     asyncio.run(finish(release, loop))
     assert len(forked) == 1
+
+
+@pytest.mark.parametrize(("seconds", "releases"), [(0.3, 1), (3.0, 0)], ids=["the dead parent's", "another daemon's"])
+def test_a_lock_that_stays_is_another_daemon_s(
+    tmp_path: Path, forked: list[int], seconds: float, releases: int
+) -> None:
+    release, loop, vrrp = born(tmp_path / "kad.pid")
+    end(loop, vrrp)
+    lock = PidFile(tmp_path / "kad.pid")
+    leaving: list[bool] = []
+
+    async def watch() -> None:
+        waiting = asyncio.ensure_future(finish(release, loop))
+        while not waiting.done():
+            await asyncio.sleep(0.01)
+            loop.time += 0.1
+            if loop.time > seconds and not leaving:
+                leaving.append(True)
+                lock.remove()
+        await waiting
+
+    asyncio.run(watch())
+    assert len(forked) == releases
+    if not leaving:
+        lock.remove()
 
 
 def test_the_parent_sends_the_place_of_its_lock_with_every_word_of_a_vrrp_process(parent: Parent) -> None:
