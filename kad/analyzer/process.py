@@ -20,6 +20,7 @@ from kad.analyzer.language import File, GlobalsBlock, RealServerBlock, VirtualSe
 from kad.bfd.keywords.instance import to_instances
 from kad.checker.keywords.inherit import Inheritance
 from kad.checker.keywords.resolve_checks import Checks
+from kad.child.scheduling import of_slice
 from kad.config.build import Builder, Scope
 from kad.config.grammar import parse
 from kad.config.keyword import layout_of
@@ -42,7 +43,7 @@ from kad.model.host import Host
 from kad.model.ipvs import IpvsSlice, RealServer, VirtualServer
 from kad.model.routing import Route, Rule
 from kad.model.runner import RunnerSlice, VrrpScript
-from kad.model.vrrp import VrrpInstance, VrrpSlice
+from kad.model.vrrp import VrrpInstance, VrrpSlice, to_release
 from kad.runner.keywords.fifo_words import to_fifos
 from kad.runner.keywords.mail_words import to_mailing
 from kad.runner.keywords.script_words import ScriptBlock, to_script
@@ -90,6 +91,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     watchdog: WatchdogSlice = WatchdogSlice()
     slices: dict[str, bytes] = {}
     """msgpack by child: runner, vrrp, ipvs, checker; a child without work has none."""
+    release: bytes | None = None
+    """A ReleaseSlice as msgpack: what to release if the vrrp process is dead; None where there is no such process."""
     files: tuple[str, ...] = ()
     """Every file that was read."""
 
@@ -136,12 +139,17 @@ def _analyze(files: str, host: Host, options: Options) -> tuple[Analysis, File]:
     watchdog, slices = _slices(file, defaults, scope, options)
     _tell_if_empty(files, file, slices, report)
     diagnostics = _finished(report, reader)
+    encoded = {name: secret.encode(part) for name, part in slices.items()}
+    vrrp = slices.get("vrrp")
     analysis = Analysis(
         diagnostics=diagnostics,
         exit_code=max((found.klass for found in diagnostics), default=Complaint.NONE).exit_code,
         fatal=any(found.severity == "error" for found in diagnostics),
-        watchdog=watchdog,
-        slices={name: secret.encode(part) for name, part in slices.items()},
+        watchdog=msgspec.structs.replace(
+            watchdog, scheduling={name: msgspec.msgpack.encode(of_slice(part)) for name, part in encoded.items()}
+        ),
+        slices=encoded,
+        release=secret.encode(to_release(vrrp)) if isinstance(vrrp, VrrpSlice) else None,
         files=tuple(reader.files),
     )
     return analysis, file

@@ -1,6 +1,6 @@
 """What a dead vrrp process held is released although the parent cannot see to it: it is dead too, or it is stopped.
 
-The runner does it: it is told which vrrp process lives, and with which configuration. See SURVIVAL.md.
+The runner does it: it is told which vrrp process lives, and what that may hold. See SURVIVAL.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 import msgspec
 
-from kad.child.main import UNPRIVILEGED_USER
+from kad.child.main import UNPRIVILEGED_USER, give_up_signals
 from kad.linux.process import capabilities
 from kad.linux.process.memfd import read_memory_file
 from kad.linux.process.pid_file import is_locked
@@ -49,14 +49,14 @@ class _Instance(msgspec.Struct):
 
 
 class _Intervals(msgspec.Struct):
-    """Of the vrrp process's part of the configuration, what is needed here."""
+    """Of what is to be released, the fields that are needed here."""
 
     instances: tuple[_Instance, ...] = ()
 
 
-def missed_after(slice_bytes: bytes) -> float:
+def missed_after(release_slice: bytes) -> float:
     """Seconds of silence after which the first peer takes an address over."""
-    intervals = msgspec.msgpack.decode(slice_bytes, type=_Intervals)
+    intervals = msgspec.msgpack.decode(release_slice, type=_Intervals)
     return _MISSED_AFTER * min((each.advertisement_interval for each in intervals.instances), default=1.0)
 
 
@@ -166,22 +166,23 @@ class LastRelease:
             self._log.error(f"the process that releases addresses {describe(shell_status(status))}")
 
 
-def release_here(slice_bytes: bytes, names: frozenset[str] | None, log: Logger) -> None:
-    """What the vrrp process with this configuration held for these instances (None: everything), by this process."""
+def release_here(release_slice: bytes, names: frozenset[str] | None, log: Logger) -> None:
+    """In this process: what a vrrp process held for these instances (None: everything), from a ReleaseSlice."""
     let_go = importlib.import_module("kad.vrrp.process.worker").let_go
-    cast(Callable[[bytes, frozenset[str] | None, Logger], None], let_go)(slice_bytes, names, log)
+    cast(Callable[[bytes, frozenset[str] | None, Logger], None], let_go)(release_slice, names, log)
 
 
-def release(slice_bytes: bytes, names: frozenset[str] | None, log: Logger) -> NoReturn:
-    """What a process does that is forked for that alone."""
+def release(release_slice: bytes, names: frozenset[str] | None, log: Logger) -> NoReturn:
+    """What a process does that is forked for that alone: it has CAP_NET_ADMIN, and may neither signal nor trace."""
     status = EXIT_SOFTWARE
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         set_title("kad: sweep")
-        capabilities.drop_to(process_specs.KINDS["vrrp"].capabilities or (), UNPRIVILEGED_USER)
-        release_here(slice_bytes, names, log)
+        capabilities.drop_to((capabilities.Capability.NET_ADMIN,), UNPRIVILEGED_USER)
+        give_up_signals(log)
+        release_here(release_slice, names, log)
         status = EXIT_OK
     except (ValueError, RecursionError) as error:
         log.error(f"what is to be released cannot be understood: {error}")

@@ -303,7 +303,7 @@ def _is_permission(error: object) -> bool:
     return isinstance(error, OSError | Refused) and error.errno in (EPERM, EACCES)
 
 
-def _give_up_signals(log: Logger) -> None:
+def give_up_signals(log: Logger) -> None:
     """Children are apart from one another, although they may have one user."""
     try:
         if not refuse_signals_and_tracing():
@@ -347,7 +347,7 @@ def live(
             before()
         if capabilities is not None:
             privilege.drop_to((*capabilities, *scheduling.capabilities), UNPRIVILEGED_USER)
-            _give_up_signals(log)
+            give_up_signals(log)
         served = Child(name, channel, factory, log, page)
         status = served.run()
         if served.is_unconfigured_orphan and unconfigured_orphan is not None:

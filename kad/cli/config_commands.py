@@ -32,11 +32,14 @@ class Reading:
     """Each include is as strict as can be (-e)."""
 
     def __call__(self) -> tuple[messages.Analyzed, dict[str, bytes]]:
-        """Called in the analyzer process."""
+        """Called in the analyzer process: what the parent is told, and the content of each memory file by its name."""
         from kad.analyzer import process as analyzer
 
         analysis = self.analyze(test=False)
-        return analyzer.to_message(analysis), analysis.slices
+        files = dict(analysis.slices)
+        if analysis.release is not None:
+            files[messages.RELEASE] = analysis.release
+        return analyzer.to_message(analysis), files
 
     def analyze(self, *, test: bool) -> Analysis:
         """Here and now."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,20 +38,20 @@ _WORDS = {
 
 def check_reload(runtime_directory: Path, analysis: Analysis) -> tuple[str, bool]:
     """The report, and whether the reload would be accepted. Raises ControlError."""
-    running = control_protocol.ask(runtime_directory, {"verb": "configuration"})
+    running, slices = control_protocol.ask_configuration(runtime_directory)
     if running.get("version") != VERSION:
         raise control_protocol.ControlError(
             f"kad v{running.get('version')} runs, and this is v{VERSION}: a reload needs a restart"
         )
     if hindrance := running["hindrance"]:
         return f"the reload would be refused: {hindrance}\n", False
-    lines = list(_changes(running["slices"], analysis.slices)) or ["nothing would change"]
+    lines = list(_changes(slices, analysis.slices)) or ["nothing would change"]
     analyzed = to_message(analysis)
     reasons = refusals(
         analyzed.refusals,
         running["refusals"],
         unusable=bool(analyzed.fatal),
-        runs_something=bool(running["slices"]),
+        runs_something=bool(slices),
         has_work=bool(analysis.slices),
     )
     if reasons:
@@ -62,10 +61,9 @@ def check_reload(runtime_directory: Path, analysis: Analysis) -> tuple[str, bool
     return "\n".join(lines) + "\n", not reasons
 
 
-def _changes(running: dict[str, str], wanted: dict[str, bytes]) -> Iterator[str]:
+def _changes(running: dict[str, bytes], wanted: dict[str, bytes]) -> Iterator[str]:
     for name, slice_type in _SLICES.items():
-        old = base64.b64decode(running[name]) if name in running else None
-        new = wanted.get(name)
+        old, new = running.get(name), wanted.get(name)
         if old is None and new is not None:
             yield f"the {name} process would be started"
         elif new is None and old is not None:

@@ -19,6 +19,8 @@ class WatchdogSlice(msgspec.Struct, frozen=True, kw_only=True):
     process_name: str | None = None
     process_names: dict[str, str] = {}
     """Titles by child: vrrp, checker, ipvs, runner; only those configured."""
+    scheduling: dict[str, bytes] = {}
+    """By child: the fields of its slice that say how the process is scheduled, as msgpack."""
     startup_script: Program | None = None
     startup_script_timeout: float = 10.0
     shutdown_script: Program | None = None

@@ -296,3 +296,36 @@ class VrrpSlice(msgspec.Struct, frozen=True, kw_only=True):
     no_swap: bool = False
     cpu_affinity: tuple[int, ...] = ()
     process_name: str | None = None
+
+
+class ReleasedInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a VrrpInstance that say what it holds on this host."""
+
+    name: str
+    interface: str
+    device: VirtualDevice | None = None
+    further_devices: tuple[VirtualDevice, ...] = ()
+    virtual_router_id: int
+    version: int = 2
+    family: int = 4
+    priority: int = 100
+    accept: bool = True
+    advertisement_interval: float = 1.0
+    virtual_addresses: tuple[VirtualAddress, ...] = ()
+    excluded_addresses: tuple[VirtualAddress, ...] = ()
+    routes: tuple[RoutingEntry, ...] = ()
+    rules: tuple[RoutingEntry, ...] = ()
+
+
+class ReleaseSlice(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a VrrpSlice that releasing needs; it has no secret, and decodes as a VrrpSlice too."""
+
+    instances: tuple[ReleasedInstance, ...] = ()
+    static_addresses: tuple[StaticAddress, ...] = ()
+    static_routing: tuple[RoutingEntry, ...] = ()
+    filtering: Filtering = Filtering()
+
+
+def to_release(vrrp: VrrpSlice) -> ReleaseSlice:
+    """What a process needs that releases what the vrrp process with this configuration held."""
+    return msgspec.convert(vrrp, ReleaseSlice, from_attributes=True)

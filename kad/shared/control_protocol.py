@@ -9,12 +9,14 @@ import json
 import os
 import socket
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from kad.linux.process.capabilities import is_confined
+from kad.linux.process.memfd import read_memory_file
 from kad.linux.process.process import processor_time
 
 LOOK = frozenset({"dump", "status"})
@@ -35,6 +37,10 @@ _PEER_GROUPS_ROOM = 1024
 """Bytes, 256 groups: Python asks for no more."""
 _LARGEST_REQUEST = 4096
 _SILENT = "the parent process does not answer within {:g} s"
+_MOST_DESCRIPTORS = 16
+"""Of one answer."""
+_CLOSE_ON_EXEC = 0x40000000
+"""MSG_CMSG_CLOEXEC"""
 
 
 class ControlError(Exception):
@@ -132,6 +138,8 @@ class Conversation:
         """Its request has come."""
         self._request = b""
         self._answer = memoryview(b"")
+        self._descriptors: list[int] = []
+        """They go with the first byte of the answer."""
 
     def fileno(self) -> int:
         return self.connection.fileno()
@@ -160,7 +168,10 @@ class Conversation:
         with contextlib.suppress(OSError):
             self.connection.send(b" ")
 
-    def answer(self, answer: bytes) -> None:
+    def answer(self, answer: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Copies of the descriptors go along; raises OSError: there can be no copy."""
+        for each in descriptors:
+            self._descriptors.append(os.dup(each))
         self._answer = memoryview(answer)
         # A long answer would take a turn of the daemon's loop for each piece.
         size = min(2 * len(answer), _LARGEST_BUFFER if self.may_act else _LARGEST_OF_LOOKER)
@@ -176,14 +187,27 @@ class Conversation:
         """Send what goes; True when all of it is sent or nobody listens any more."""
         try:
             while self._answer:
-                self._answer = self._answer[self.connection.send(self._answer) :]
+                self._answer = self._answer[self._send_some() :]
+                self.close_descriptors()
         except BlockingIOError:
             return False
         except OSError:
             return True
         return True
 
+    def _send_some(self) -> int:
+        if self._descriptors:
+            return socket.send_fds(self.connection, [self._answer], self._descriptors)
+        return self.connection.send(self._answer)
+
+    def close_descriptors(self) -> None:
+        """They do not go along, or have gone."""
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors = []
+
     def close(self) -> None:
+        self.close_descriptors()
         self.connection.close()
 
 
@@ -192,25 +216,43 @@ def ask(runtime_directory: Path, request: dict[str, Any], timeout: float = _ANSW
 
     Silent is raised when the parent is stopped or waits for something else, and after `timeout` seconds without a byte.
     """
-    return {name: msgspec.json.decode(part) for name, part in _ask(runtime_directory, request, timeout).items()}
+    return _ask(runtime_directory, request, timeout).decoded
+
+
+def ask_configuration(runtime_directory: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What the daemon says of its running configuration, and what each child was given; raises ControlError."""
+    answer = _ask(runtime_directory, {"verb": "configuration"}, _ANSWER_SECONDS)
+    said = answer.decoded
+    return said, dict(zip(said["slices"], answer.files, strict=True))
 
 
 def ask_dump(runtime_directory: Path, section: str | None) -> bytes:
     """A dump, or one section of it, as JSON that a person can read; raises ControlError."""
     answer = _ask(runtime_directory, {"verb": "dump", "section": section}, _ANSWER_SECONDS)
-    return msgspec.json.format(answer["dump"], indent=2)
+    return msgspec.json.format(answer.parts["dump"], indent=2)
 
 
-def _ask(runtime_directory: Path, request: dict[str, Any], timeout: float) -> dict[str, msgspec.Raw]:
+class _Answer(NamedTuple):
+    parts: dict[str, msgspec.Raw]
+    files: list[bytes]
+    """Contents of the memory files that came along."""
+
+    @property
+    def decoded(self) -> dict[str, Any]:
+        return {name: msgspec.json.decode(part) for name, part in self.parts.items()}
+
+
+def _ask(runtime_directory: Path, request: dict[str, Any], timeout: float) -> _Answer:
     path = socket_path(runtime_directory)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
             _connect(connection, path, timeout)
             connection.settimeout(timeout)
             connection.sendall(json.dumps(request).encode() + b"\n")
-            parts = [_first_bytes(connection, timeout)]
+            files: list[bytes] = []
+            parts = [_first_bytes(connection, files, timeout)]
             connection.settimeout(max(timeout, _ANSWER_SECONDS))
-            while part := connection.recv(1 << 20):
+            while part := _receive(connection, files):
                 parts.append(part)
         except FileNotFoundError:
             raise ControlError(f"no kad is running here (no {path})") from None
@@ -230,7 +272,7 @@ def _ask(runtime_directory: Path, request: dict[str, Any], timeout: float) -> di
         raise ControlError("the daemon's answer was cut off") from error
     if not msgspec.json.decode(answer.get("ok", b"false")):
         raise ControlError(str(msgspec.json.decode(answer.get("error", b'"refused"'))))
-    return answer
+    return _Answer(answer, files)
 
 
 def _connect(connection: socket.socket, path: Path, timeout: float) -> None:
@@ -244,7 +286,7 @@ def _connect(connection: socket.socket, path: Path, timeout: float) -> None:
         raise TimeoutError from None
 
 
-def _first_bytes(connection: socket.socket, longest: float) -> bytes:
+def _first_bytes(connection: socket.socket, files: list[bytes], longest: float) -> bytes:
     """The beginning of the answer, which the parent sends in the turn of its loop that reads the request.
 
     Without it after STATUS_SECONDS, the parent is waited for only while it uses or wants a processor, as under a large
@@ -257,7 +299,7 @@ def _first_bytes(connection: socket.socket, longest: float) -> bytes:
         seconds = min(STATUS_SECONDS, longest - waited)
         connection.settimeout(seconds)
         try:
-            return connection.recv(1 << 20)
+            return _receive(connection, files)
         except TimeoutError:
             waited += seconds
             if waited >= longest or not _is_busy(parent, before):
@@ -270,3 +312,14 @@ def _is_busy(pid: int, before: float | None) -> bool:
     So it is taken for busy where it cannot be seen from this PID namespace.
     """
     return pid == 0 or processor_time(pid) is not None or processor_time(pid, asleep=True) != before
+
+
+def _receive(connection: socket.socket, files: list[bytes]) -> bytes:
+    """What has come; the contents of memory files that came along are appended to `files`."""
+    data, descriptors, _, _ = socket.recv_fds(connection, 1 << 20, _MOST_DESCRIPTORS, _CLOSE_ON_EXEC)
+    for descriptor in descriptors:
+        try:
+            files.append(read_memory_file(descriptor))
+        finally:
+            os.close(descriptor)
+    return data

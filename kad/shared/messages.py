@@ -141,11 +141,18 @@ class Configured(Message, frozen=True, kw_only=True):
     generation: int
 
 
+RELEASE = "release"
+
+
 class Slice(Message, frozen=True, kw_only=True):
-    """Analyzer to parent: what one child is given is in the memory file that comes along."""
+    """Analyzer to parent: what one child is given is in the memory file that comes along.
+
+    The parent passes the file on and does not read it: it may hold secrets that are for that child alone.
+    """
 
     KIND: ClassVar[int] = 13
     name: str
+    """Of the child; RELEASE: what must be released if the vrrp process is dead, without a secret."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """The page that a child shares with the parent: alive or not, doing what, and what each router last said, and when.
 
-The parent forks with it, so that it outlives the child; whoever writes never waits and never calls the kernel.
+The parent forks with it, so that it outlives the child; whoever writes never waits and never calls the kernel. What
+each router says again and again may hold a password: it is in a memory file of its own, which the child alone maps.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import mmap
 import os
 import struct
 import sys
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -31,10 +33,9 @@ _MARKS_PLACE = _SLOTS_PLACE + SLOTS * _COLUMNS * _WORD
 _PARCEL = struct.Struct("=IH186s")  # index of the interface, length of the frame, frame
 LARGEST_FRAME = 186
 """Bytes of a frame that a slot can keep."""
-_PARCELS_PLACE = _MARKS_PLACE + SLOTS * _MARKS
-_FORMAT_PLACE = _PARCELS_PLACE + SLOTS * _PARCEL.size
+_FORMAT_PLACE = _MARKS_PLACE + SLOTS * _MARKS
 _SIZE = _FORMAT_PLACE + _COUNT.size
-FORMAT = 1
+FORMAT = 2
 """Number of this layout, at the end of the page."""
 
 
@@ -63,17 +64,31 @@ class Spoken(NamedTuple):
     """Monotonic moment at which it entered its state."""
 
 
+def _memory_file(name: str, size: int) -> int:
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.fchmod(descriptor, 0o600)
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
+def _close(descriptors: tuple[int, ...], owner: int) -> None:
+    """In a child the numbers may be those of other files by now."""
+    if os.getpid() == owner:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
 class Page:
     """Shared memory of the parent and one child, in no other process: create it before the fork."""
 
     def __init__(self) -> None:
-        descriptor = os.memfd_create("page", os.MFD_CLOEXEC)
-        try:
-            os.fchmod(descriptor, 0o600)
-            os.ftruncate(descriptor, _SIZE)
-            self._memory = mmap.mmap(descriptor, _SIZE)
-        finally:
-            os.close(descriptor)
+        self.descriptor = _memory_file("page", _SIZE)
+        """Of the memory file, close-on-exec; another program in the place of the parent would map it again."""
+        self.frames_descriptor = _memory_file("frames", SLOTS * _PARCEL.size)
+        """Of the memory file of keep_frame(), which the child maps and the parent never does."""
+        weakref.finalize(self, _close, (self.descriptor, self.frames_descriptor), os.getpid())
+        self._memory = mmap.mmap(self.descriptor, _SIZE)
+        self._frames: mmap.mmap | None = None
         self._memory[_FORMAT_PLACE:] = _COUNT.pack(FORMAT)
         self._memory.madvise(mmap.MADV_DONTFORK)
         slots = memoryview(self._memory)[_SLOTS_PLACE:_MARKS_PLACE]
@@ -155,17 +170,27 @@ class Page:
 
     def keep_frame(self, slot: int, ifindex: int, frame: bytes) -> None:
         """This is what the router of the slot says again and again, and where; an empty frame: nothing."""
-        at = _PARCELS_PLACE + slot * _PARCEL.size
+        frames, at = self._map_frames(), slot * _PARCEL.size
         # Who is killed in the midst of this leaves none rather than half of one.
-        self._memory[at + 4 : at + 6] = b"\0\0"
+        frames[at + 4 : at + 6] = b"\0\0"
         if frame:
-            _PARCEL.pack_into(self._memory, at, ifindex, 0, frame)
-            self._memory[at + 4 : at + 6] = len(frame).to_bytes(2, sys.byteorder)
+            _PARCEL.pack_into(frames, at, ifindex, 0, frame)
+            frames[at + 4 : at + 6] = len(frame).to_bytes(2, sys.byteorder)
 
     def frame(self, slot: int) -> tuple[int, bytes]:
         """The last keep_frame() of the slot: the index of the interface, and the frame."""
-        ifindex, length, frame = _PARCEL.unpack_from(self._memory, _PARCELS_PLACE + slot * _PARCEL.size)
+        ifindex, length, frame = _PARCEL.unpack_from(self._map_frames(), slot * _PARCEL.size)
         return ifindex, frame[:length]
+
+    def take_frames(self) -> None:
+        """In the child, right after the fork: map the memory file of keep_frame(); no descriptor is needed then."""
+        self._map_frames()
+
+    def _map_frames(self) -> mmap.mmap:
+        """By the first use, if take_frames() has not done it: the parent never does."""
+        if self._frames is None:
+            self._frames = mmap.mmap(self.frames_descriptor, SLOTS * _PARCEL.size)
+        return self._frames
 
     def spoken(self, slot: int) -> Spoken:
         return Spoken(

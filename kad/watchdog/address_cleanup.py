@@ -1,7 +1,8 @@
 """What a dead vrrp process held is let go before a peer takes it over, when no replacement speaks for it in time.
 
-The parent knows no address: a process that lives for a moment does it, from the configuration that runs, or from the
-one that ran when the whole daemon died.
+The parent knows no address: a process that lives for a moment does it, from what the analyzer wrote for that
+(kad.model.vrrp.ReleaseSlice, without secrets): of the configuration that runs, or of the one that ran when the
+whole daemon died.
 """
 
 from __future__ import annotations
@@ -47,21 +48,21 @@ class Sweep:
         self._not_before = 0.0
         self._then: Callable[[], None] | None = None
         self._last: int | None = None
-        """The vrrp part of the last configuration that had one: what still leaves may hold something of it."""
+        """A memory file: what the last configuration with a vrrp part may hold; what still leaves may hold it."""
         self._memory = watchdog.options.runtime_directory / _MEMORY
-        """The vrrp part of the configuration that runs; it is there at a start when the last end was none in order."""
+        """What the running configuration may hold; the file exists at a start if the last end was none in order."""
 
     def remember(self) -> None:
         """Another configuration runs: what it holds must be found even if nobody of us lives any more."""
         current = self._watchdog.reload.current
-        if current is None or "vrrp" not in current.slices:
+        if current is None or current.files.release is None:
             remove_file(self._memory)
             return
         try:
-            last, self._last = self._last, os.dup(current.slices["vrrp"])
+            last, self._last = self._last, os.dup(current.files.release)
             if last is not None:
                 os.close(last)
-            replace_file(self._memory, read_memory_file(current.slices["vrrp"]))
+            replace_file(self._memory, read_memory_file(current.files.release))
         except OSError as error:
             self._watchdog.log.warning(f"{self._memory}: {error.strerror}")
         self.tell_runner()
@@ -168,9 +169,10 @@ class Sweep:
 
     @property
     def held(self) -> int | None:
-        """The vrrp part of the configuration that the dead process ran."""
+        """A memory file with a ReleaseSlice: what the dead process may have held."""
         current = self._watchdog.reload.current
-        return current.slices.get("vrrp", self._last) if current is not None else self._last
+        release = current.files.release if current is not None else None
+        return self._last if release is None else release
 
     def _fork(self, descriptor: int, names: frozenset[str] | None) -> bool:
         """False when this host has no process left for it; it is tried again."""

@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from kad import VERSION
 from kad.linux.files import systemd
 from kad.linux.files.runtime_directory import replace_file
 from kad.linux.files.watchdog_device import WatchdogDevice
-from kad.linux.process.memfd import read_memory_file, resident_memory
+from kad.linux.process.memfd import resident_memory
 from kad.linux.refused import Refused
 from kad.shared import control_protocol, messages
 from kad.shared.control_protocol import ControlError, Conversation, Request
@@ -260,7 +260,9 @@ class Inquiries:
             case "drain" | "undrain":
                 self._order_drain(conversation, request)
             case "configuration":
-                self._reply(conversation, {"ok": True, **self._configuration()})
+                current = self._watchdog.reload.current
+                descriptors = tuple(current.slices.values()) if current is not None else ()
+                self._reply(conversation, {"ok": True, **self._configuration()}, descriptors)
             case "stop":
                 self._reply(conversation, {"ok": True})
                 self._watchdog.stop(EXIT_OK, "")
@@ -311,11 +313,11 @@ class Inquiries:
     def _configuration(self) -> Plain:
         current = self._watchdog.reload.current
         if current is None:
-            return {"version": VERSION, "generation": 0, "slices": {}, "refusals": [], "hindrance": ""}
+            return {"version": VERSION, "generation": 0, "slices": [], "refusals": [], "hindrance": ""}
         return {
             "version": VERSION,
             "generation": current.generation,
-            "slices": {name: read_memory_file(descriptor) for name, descriptor in current.slices.items()},
+            "slices": list(current.slices),
             "refusals": sorted(current.refusals),
             "hindrance": self._watchdog.reload.hindrance(),
         }
@@ -331,7 +333,7 @@ class Inquiries:
             known = ", ".join(sorted(dump))
             self._reply(conversation, {"ok": False, "error": f"there is no section {section}; there are: {known}"})
 
-    def _reply(self, conversation: Conversation, answer: Plain) -> None:
+    def _reply(self, conversation: Conversation, answer: Plain, descriptors: Sequence[int] = ()) -> None:
         if conversation not in self._clients:
             return
         self._clients.last(conversation, time.monotonic() + _CONVERSATION)
@@ -339,7 +341,11 @@ class Inquiries:
         if not conversation.may_act and self._clients.waiting_bytes + len(encoded) > MOST_WAITING_BYTES:
             error = "too many answers wait to be read by others: ask again"
             encoded = msgspec.json.encode({"ok": False, "error": error})
-        conversation.answer(encoded)
+        try:
+            conversation.answer(encoded, descriptors)
+        except OSError as error:
+            conversation.close_descriptors()
+            conversation.answer(msgspec.json.encode({"ok": False, "error": str(error.strerror)}))
         self._write(conversation)
 
     def _write(self, conversation: Conversation) -> None:

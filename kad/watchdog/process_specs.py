@@ -317,8 +317,14 @@ class Birth:
     end: socket.socket
 
 
-def fork(live: Callable[[socket.socket], NoReturn], kept: frozenset[int] = frozenset()) -> Birth:
+def fork(
+    live: Callable[[socket.socket], NoReturn],
+    kept: frozenset[int] = frozenset(),
+    inherit: Callable[[], None] = lambda: None,
+) -> Birth:
     """Fork a process that keeps the standard descriptors, its end of a channel, and `kept`; nothing else.
+
+    `inherit` is called in it while it still has all the others.
 
     Raises OSError: this host has no process or descriptor left.
     """
@@ -333,6 +339,7 @@ def fork(live: Callable[[socket.socket], NoReturn], kept: frozenset[int] = froze
         raise
     if pid == 0:
         try:
+            inherit()
             _close_all_but({0, 1, 2, theirs.fileno(), *kept})
             live(theirs)
         except BaseException:
@@ -393,7 +400,7 @@ def fork_member(
         kept.add(held)
     try:
         with member.page.shared_with_forks():
-            birth = fork(live, frozenset(kept))
+            birth = fork(live, frozenset(kept), inherit=member.page.take_frames)
     except OSError:
         os.close(reader)
         raise
@@ -421,11 +428,11 @@ def fork_analyzer(analyze: Callable[[], tuple[messages.Analyzed, dict[str, bytes
         end.setblocking(True)
         channel = Channel(end)
         try:
-            analyzed, slices = analyze()
+            analyzed, files = analyze()
         except Exception:
             log.error(traceback.format_exc())
             os._exit(EXIT_SOFTWARE)
-        for name, content in slices.items():
+        for name, content in files.items():
             descriptor = write_memory_file(name, content)
             channel.send(messages.to_frame(messages.Slice(name=name)), descriptor=descriptor)
         channel.send(messages.to_frame(analyzed))

@@ -13,7 +13,6 @@ import msgspec
 
 from kad.child.scheduling import Scheduling, of_slice
 from kad.linux.files.own_files import Foreign, replace_findings
-from kad.linux.process.memfd import read_memory_file
 from kad.linux.process.process import processor_time
 from kad.linux.sockets.channel import Channel, ChannelLost
 from kad.model.daemon import WatchdogSlice
@@ -25,7 +24,7 @@ from kad.watchdog.installed_version import Installation
 from kad.watchdog.process_specs import KINDS, Birth, Member
 from kad.watchdog.reload_triggers import ReloadSchedule
 from kad.watchdog.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase, describe
-from kad.watchdog.two_phase_commit import Configuration, Refusal, Rollout, Stage, refusal, refusals
+from kad.watchdog.two_phase_commit import Configuration, MemoryFiles, Refusal, Rollout, Stage, refusal, refusals
 
 if TYPE_CHECKING:
     from kad.watchdog.daemon import Watchdog
@@ -49,17 +48,28 @@ class Analysis:
     channel: Channel
     deadline: float | None
     """None: it was killed."""
-    slices: dict[str, int]
-    """Memory files that have come, by child."""
+    descriptors: dict[str, int]
+    """Memory files that have come, by the name of the child or messages.RELEASE."""
     until: float
     """Not even work counts after this moment."""
     worked: float = 0.0
     """Seconds of a processor that it had when it was last looked at."""
 
+    @property
+    def files(self) -> MemoryFiles:
+        """What has come."""
+        slices = {name: descriptor for name, descriptor in self.descriptors.items() if name in KINDS}
+        return MemoryFiles(slices, self.descriptors.get(messages.RELEASE))
+
     def works(self, now: float) -> bool:
         """Whether it has got on since the last look, and may go on."""
         before, self.worked = self.worked, processor_time(self.birth.pid, asleep=True) or 0.0
         return now < self.until and self.worked - before >= _ANALYZE_WORK
+
+
+def _close(files: MemoryFiles) -> None:
+    for descriptor in files.descriptors:
+        os.close(descriptor)
 
 
 class Reload:
@@ -130,9 +140,8 @@ class Reload:
     def scheduling(self, name: str) -> Scheduling:
         """How a new life of this child is scheduled."""
         configuration = self.configuration_for(name)
-        if configuration is None or name not in configuration.slices:
-            return Scheduling()
-        return of_slice(read_memory_file(configuration.slices[name]))
+        scheduling = configuration.watchdog.scheduling.get(name) if configuration is not None else None
+        return of_slice(scheduling) if scheduling is not None else Scheduling()
 
     def _is_busy(self) -> bool:
         """A child that has to wait for its next life holds up no other configuration: that may be what it needs."""
@@ -170,7 +179,7 @@ class Reload:
         except OSError as error:
             self._schedule.end()
             self._log.error(f"cannot start the analyzer: {error.strerror}")
-            self._judge(None, {}, EXIT_SOFTWARE)
+            self._judge(None, MemoryFiles({}), EXIT_SOFTWARE)
             return
         now = time.monotonic()
         self._analysis = Analysis(birth, Channel(birth.end), now + _ANALYZE_PATIENCE, {}, now + _ANALYZE_LONGEST)
@@ -204,22 +213,22 @@ class Reload:
         os.close(analysis.birth.pidfd)
         self._analysis = None
         self._schedule.end()
-        self._judge(analyzed, analysis.slices, status)
+        self._judge(analyzed, analysis.files, status)
 
     def _take(self, analysis: Analysis) -> Analyzed | None:
         for frame in analysis.channel.receive():
             match messages.from_frame(frame):
                 case messages.Slice(name=name):
-                    if name not in KINDS or name in analysis.slices:
+                    if name not in (*KINDS, messages.RELEASE) or name in analysis.descriptors:
                         raise BadFrame(f"a slice for {name!r}")
-                    analysis.slices[name] = analysis.channel.take_descriptor()
+                    analysis.descriptors[name] = analysis.channel.take_descriptor()
                 case Analyzed() as analyzed:
                     return analyzed
                 case _:
                     pass
         return None
 
-    def _judge(self, analyzed: Analyzed | None, slices: dict[str, int], status: int) -> None:
+    def _judge(self, analyzed: Analyzed | None, files: MemoryFiles, status: int) -> None:
         findings = analyzed.findings if analyzed else ()
         for finding in findings:
             self._log.write(_LEVELS[finding.severity], finding.whole)
@@ -232,14 +241,13 @@ class Reload:
                 self.current.refusals if self.current else analyzed.refusals,
                 unusable=bool(analyzed.fatal),
                 runs_something=self.current is not None and bool(self.current.slices),
-                has_work=bool(slices),
+                has_work=bool(files.slices),
             )
         self._analyzed = analyzed
         if analyzed is not None and not reasons:
-            self._accept(analyzed, slices)
+            self._accept(analyzed, files)
             return
-        for descriptor in slices.values():
-            os.close(descriptor)
+        _close(files)
         if self.current is not None:
             self._end("refused", refusal(reasons, findings))
         elif analyzed is None:
@@ -249,15 +257,15 @@ class Reload:
             summary = f"the configuration cannot be used: {len(errors)} error{'s' * (len(errors) != 1)}"
             self._watchdog.stop(analyzed.fatal, summary, "".join(finding.whole for finding in findings))
 
-    def _accept(self, analyzed: Analyzed, slices: dict[str, int]) -> None:
+    def _accept(self, analyzed: Analyzed, files: MemoryFiles) -> None:
         words = msgspec.msgpack.decode(analyzed.watchdog, type=WatchdogSlice)
         self._accepting = True
 
         def go_on() -> None:
             if self.current is None:
-                self._watchdog.sweep.clear(lambda: self._roll_out(analyzed, words, slices))
+                self._watchdog.sweep.clear(lambda: self._roll_out(analyzed, words, files))
             else:
-                self._roll_out(analyzed, words, slices)
+                self._roll_out(analyzed, words, files)
 
         if self.current is None:
             self._watchdog.run_program(words.startup_script, words.startup_script_timeout, go_on)
@@ -266,14 +274,15 @@ class Reload:
 
     # rollout
 
-    def _roll_out(self, analyzed: Analyzed, words: WatchdogSlice, slices: dict[str, int]) -> None:
+    def _roll_out(self, analyzed: Analyzed, words: WatchdogSlice, files: MemoryFiles) -> None:
         self._accepting = False
         if self._watchdog.stopping:
             return
         self._generation += 1
+        slices = files.slices
         if self.current is None:
             self._watchdog.left_behind.appoint(slices)
-        configuration = Configuration(self._generation, slices, words, frozenset(analyzed.refusals))
+        configuration = Configuration(self._generation, files, words, frozenset(analyzed.refusals))
         self._rollout = Rollout(configuration, deadline=time.monotonic() + _PREPARE_PATIENCE)
         for name in KINDS:
             member = self._watchdog.members[name]
@@ -348,8 +357,8 @@ class Reload:
                 self._watchdog.send(member, messages.Commit(generation=rollout.configuration.generation))
             else:
                 self._watchdog.supervise(member, supervision.Unwanted(words.child_wait_time))
-        for descriptor in previous.slices.values() if previous else ():
-            os.close(descriptor)
+        if previous is not None:
+            _close(previous.files)
         if not rollout.configuration.slices:
             rollout.stage = Stage.DONE
             self._be_ready()
@@ -371,8 +380,7 @@ class Reload:
                 self.send_prepare(member, self.current)
             else:
                 self._watchdog.send(member, messages.Abandon(generation=rollout.configuration.generation))
-        for descriptor in rollout.configuration.slices.values():
-            os.close(descriptor)
+        _close(rollout.configuration.files)
         self._end("refused", Refusal(reasons=(reason,)))
 
     def _be_ready(self) -> None:

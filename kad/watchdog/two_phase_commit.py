@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from kad.model.daemon import WatchdogSlice
 from kad.shared.messages import Finding
+
+
+class MemoryFiles(NamedTuple):
+    """Descriptors of what an analyzer wrote; the parent passes them on, and reads none that may hold a secret."""
+
+    slices: dict[str, int]
+    """By the name of the child that is given it."""
+    release: int | None = None
+    """What to release if the vrrp process is dead; None where the configuration has no such process."""
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """All of them."""
+        return (*self.slices.values(), *(() if self.release is None else (self.release,)))
 
 
 @dataclass(frozen=True)
@@ -15,11 +30,15 @@ class Configuration:
     """A generation as the parent holds it: sealed memory files by child, and what it needs itself."""
 
     generation: int
-    slices: dict[str, int]
-    """Descriptors of the memory files by the name of the child."""
+    files: MemoryFiles
     watchdog: WatchdogSlice
     refusals: frozenset[str]
     """Errors and warnings that it has; a later one that has others is refused."""
+
+    @property
+    def slices(self) -> dict[str, int]:
+        """Descriptors of what each child is given, by its name."""
+        return self.files.slices
 
 
 def refusals(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from kad.analyzer.process import Analysis, effective, to_message
 from kad.config.render import render, to_json
 from kad.config.secret_words import TOKEN
 from kad.model.checker import CheckerSlice, HttpCheck
-from kad.model.vrrp import VrrpSlice
+from kad.model.vrrp import ReleaseSlice, VrrpSlice
 from kad.shared import secret
 from kad.shared.secret import Secret, SecretBytes
 from tests.config.hosts import FILE, a_host, judged
@@ -78,6 +79,32 @@ def test_each_process_gets_its_secrets() -> None:
     headers = {name: value.reveal() for name, value in check.urls[0].headers}
     assert headers == {"X-Token": f"{PLANTED}-token", "Authorization": "Basic bWU6UGw0bnRlZCBiYXNpYw=="}
     assert [name for name in analysis.slices if PLANTED.encode() in analysis.slices[name]] == ["vrrp", "checker"]
+
+
+def test_what_releases_gets_no_secret_and_all_that_is_held() -> None:
+    analysis = judged(TEXT)
+    assert analysis.release is not None
+    assert PLANTED.encode() not in analysis.release
+    whole, release = (secret.decode(each, VrrpSlice) for each in (analysis.slices["vrrp"], analysis.release))
+    for one, other in zip(whole.instances, release.instances, strict=True):
+        assert other.virtual_addresses == one.virtual_addresses
+        assert (other.authentication, other.auth_hmac) == (None, None)
+    # Nor can it ever get one: no field of it has a place for a secret.
+    assert not kinds(ReleaseSlice) & {Secret, SecretBytes}
+    assert kinds(VrrpSlice) >= {Secret, SecretBytes}
+
+
+def kinds(kind: Any) -> set[Any]:
+    """Every type that a value of this type can hold, at any depth."""
+    found, waiting = {kind}, [kind]
+    while waiting:
+        each = waiting.pop()
+        inner = set(get_args(each))
+        if isinstance(each, type) and issubclass(each, msgspec.Struct):
+            inner |= set(get_type_hints(each).values())
+        waiting += inner - found
+        found |= inner
+    return found
 
 
 def test_what_prints_a_slice_masks_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -96,6 +97,10 @@ def test_what_children_can_do_to_each_other(pair: tuple[Lab, Node, Node]) -> Non
     assert {len(each) for each in mapped.values()} == {1}
     assert len(set().union(*mapped.values())) == 4
     assert set().union(*mapped.values()) < pages(daemon.pid)
+    # The parent keeps a descriptor of each page, also of the child that is not born.
+    parents = [os.stat(path) for path in Path(f"/proc/{daemon.pid}/fd").iterdir() if "memfd:page" in os.readlink(path)]
+    assert {str(each.st_ino) for each in parents} == pages(daemon.pid)
+    assert len(pages(daemon.pid)) == 5
     for name, pid in pids.items():
         links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
         assert not [link for link in links if "memfd:page" in link], name

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import mmap
 import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from kad.shared.shared_page import LARGEST_FRAME, SLOTS, Page, Spoken, activity_bytes
 
@@ -46,3 +53,63 @@ def test_a_new_life_forgets_the_turn_but_not_the_routers() -> None:
     page.clear()
     assert (page.turned_at, page.activity, page.obeyed) == (0.0, "", 0)
     assert page.spoken(3) == Spoken(0.5, 1, 2)
+
+
+def mapped(name: str) -> bool:
+    return f"/memfd:{name}" in Path("/proc/self/maps").read_text()
+
+
+def in_a_child(page: Page, work: Callable[[], bool]) -> bool:
+    """Whether `work` is true in a child that has the page."""
+    with page.shared_with_forks():
+        child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if work() else 1)
+        finally:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_the_parent_never_maps_what_routers_say() -> None:
+    page = Page()
+
+    def keep() -> bool:
+        page.take_frames()
+        page.keep_frame(5, 7, b"with a password")
+        return mapped("frames")
+
+    def read() -> bool:
+        return page.frame(5) == (7, b"with a password")
+
+    assert in_a_child(page, keep)
+    assert in_a_child(page, read)
+    assert not mapped("frames")
+
+
+def test_the_descriptors_are_the_parent_s_alone() -> None:
+    page = Page()
+    descriptors = page.descriptor, page.frames_descriptor
+    assert [os.get_inheritable(each) for each in descriptors] == [False, False]
+    assert [os.fstat(each).st_mode & 0o777 for each in descriptors] == [0o600, 0o600]
+    # Another program in the parent's place would map it again.
+    page.obey(41)
+    with mmap.mmap(page.descriptor, 0) as again:
+        assert again[120:128] == struct.pack("=Q", 41)
+        assert again[-8:] == struct.pack("=Q", 2)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            del page
+            gc.collect()
+            # The number may be that of another file by then.
+            os._exit(0 if all(os.fstat(each) for each in descriptors) else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    del page
+    gc.collect()
+    for each in descriptors:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(each)

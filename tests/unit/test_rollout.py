@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from kad.model.daemon import WatchdogSlice
-from kad.watchdog.two_phase_commit import Configuration, Rollout, Stage, refusals
+from kad.watchdog.two_phase_commit import Configuration, MemoryFiles, Rollout, Stage, refusals
 
 
 def rollout(*names: str) -> Rollout:
     slices = {name: number for number, name in enumerate(names, start=10)}
-    return Rollout(Configuration(3, slices, WatchdogSlice(), frozenset()), deadline=5.0)
+    return Rollout(Configuration(3, MemoryFiles(slices), WatchdogSlice(), frozenset()), deadline=5.0)
 
 
 def test_all_ready_then_all_configured() -> None:

@@ -39,6 +39,12 @@ class PacketSockets(NamedTuple):
                     arp.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
         return cls(frames, arp)
 
+    @classmethod
+    def unused(cls) -> PacketSockets:
+        """For a process that sends and receives no packet, and may not: unconnected sockets without a privilege."""
+        unconnected = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | _FLAGS) for _ in range(2)]
+        return cls(*unconnected)
+
     def filenos(self) -> frozenset[int]:
         """Of all of them."""
         return frozenset(each.fileno() for each in self)

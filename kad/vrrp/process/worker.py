@@ -71,10 +71,13 @@ from kad.vrrp.process.wire.resume_adverts import say_again
 _TAKEN_AWAY = "its addresses are removed again and again by somebody else"
 
 
-def let_go(slice_bytes: bytes, names: frozenset[str] | None, log: Logger) -> None:
-    """Release what a life that died held for these instances (None: all); for a process that does nothing else."""
-    room = Room(Mux(), lambda message: None, log)
-    room.prepare(0, slice_bytes)
+def let_go(release_slice: bytes, names: frozenset[str] | None, log: Logger) -> None:
+    """Release what a life that died held for these instances (None: all); for a process that does nothing else.
+
+    It sends no packet and needs CAP_NET_ADMIN alone.
+    """
+    room = Room(Mux(), lambda message: None, log, PacketSockets.unused())
+    room.prepare(0, release_slice)
     room.release(names)
     if names is None:
         room.unmake()

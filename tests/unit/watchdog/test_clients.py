@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -11,11 +12,14 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
+from kad.linux.process.memfd import read_memory_file, write_memory_file
+from kad.model.daemon import WatchdogSlice
 from kad.shared import control_protocol
 from kad.shared.control_protocol import Peer
 from kad.watchdog import control_server
 from kad.watchdog.control_clients import MOST
-from tests.unit.watchdog import Parent
+from kad.watchdog.two_phase_commit import Configuration, MemoryFiles
+from tests.unit.watchdog import Parent, descriptors
 
 NOBODY = 65534
 
@@ -172,3 +176,53 @@ def test_open_files_without_end_are_not_needed(parent: Parent, clients: ExitStac
     idle(parent, clients, 200)
     parent.rest()
     assert len(os.listdir("/proc/self/fd")) - before <= 200 + MOST
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_descriptors_that_go_along_are_closed_here(parent: Parent, clients: ExitStack, reads: bool) -> None:
+    files = {name: write_memory_file(name, f"for {name}".encode()) for name in ("vrrp", "checker")}
+    parent.watchdog.reload.current = Configuration(1, MemoryFiles(files), WatchdogSlice(), frozenset())
+    parent.rest()
+    before = descriptors()
+    client = parent.client()
+    parent.turn()
+    client.sendall(b'{"verb": "configuration"}\n')
+    if reads:
+        parent.rest()
+        data, received, _, _ = socket.recv_fds(client, 1 << 20, 8)
+        while not received:
+            data, received, _, _ = socket.recv_fds(client, 1 << 20, 8)
+        assert json.loads(data)["slices"] == ["vrrp", "checker"]
+        assert [read_memory_file(each) for each in received] == [b"for vrrp", b"for checker"]
+        for each in received:
+            os.close(each)
+    client.close()
+    parent.rest()
+    parent.until(lambda: descriptors() == before)
+
+
+def test_an_answer_without_room_for_its_descriptors(
+    parent: Parent, clients: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {name: write_memory_file(name, b"") for name in ("vrrp", "checker")}
+    parent.watchdog.reload.current = Configuration(1, MemoryFiles(files), WatchdogSlice(), frozenset())
+    before = descriptors()
+    copied: list[int] = []
+
+    def dup(descriptor: int) -> int:
+        if copied:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        copied.append(real(descriptor))
+        return copied[0]
+
+    real = os.dup
+    client = clients.enter_context(parent.client())
+    parent.turn()
+    monkeypatch.setattr(os, "dup", dup)
+    client.sendall(b'{"verb": "configuration"}\n')
+    told = answer(parent, client)
+    monkeypatch.undo()
+    assert told == {"ok": False, "error": "Too many open files"}
+    client.close()
+    parent.rest()
+    assert descriptors() <= before
