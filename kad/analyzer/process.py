@@ -17,6 +17,7 @@ import msgspec
 from kad.analyzer.bfd_sessions import checkable, to_bfd
 from kad.analyzer.daemon_words import ScriptGlobals, to_watchdog
 from kad.analyzer.language import File, GlobalsBlock, RealServerBlock, VirtualServerBlock, language
+from kad.analyzer.program_subjects import with_subjects
 from kad.bfd.keywords.instance import to_instances
 from kad.checker.keywords.inherit import Inheritance
 from kad.checker.keywords.resolve_checks import Checks
@@ -37,7 +38,7 @@ from kad.ipvs.keywords.resolve_fields import to_marking, to_sync_daemon, to_time
 from kad.ipvs.keywords.resolve_services import Services
 from kad.ipvs.keywords.service_words import ServiceGroupBlock
 from kad.ipvs.keywords.sysctl_advice import Prerequisites
-from kad.model.checker import BfdCheck, Check, CheckedServer, CheckerSlice, FileCheck, Followed, MiscCheck, Regex
+from kad.model.checker import BfdCheck, Check, CheckedServer, CheckerSlice, FileCheck, Followed, Regex
 from kad.model.daemon import WatchdogSlice
 from kad.model.host import Host
 from kad.model.ipvs import IpvsSlice, RealServer, VirtualServer
@@ -231,6 +232,7 @@ def _slices(
     slices: dict[str, msgspec.Struct] = {}
     runner = _runner(
         vrrp if options.vrrp else VrrpSlice(),
+        services,
         checker if services and options.checker else None,
         scripts,
         _tracked(file, scope),
@@ -519,6 +521,7 @@ def _tracked(file: File, scope: Scope) -> tuple[dict[str, TrackedProcess], dict[
 
 def _runner(
     vrrp: VrrpSlice,
+    services: Sequence[VirtualServer],
     checker: CheckerSlice | None,
     scripts: dict[str, VrrpScript],
     tracked: tuple[dict[str, TrackedProcess], dict[str, TrackedFile]],
@@ -528,22 +531,9 @@ def _runner(
     if checker is not None:
         checks = (check for server in checker.servers for check in server.checks)
         items |= {("file", check.name) for check in checks if isinstance(check, FileCheck)}
-    forbidden = {
-        check.program
-        for server in (checker.servers if checker is not None else ())
-        for check in server.checks
-        if isinstance(check, MiscCheck) and check.impossible
-    }
-    objects = {instance.name for instance in vrrp.instances} | {f"group:{group.name}" for group in vrrp.groups}
-    wanted = {
-        program.id: program
-        for program in programs.made
-        if program.id.rpartition("/")[0] in objects
-        or (checker is not None and program.id not in forbidden and program.id.startswith(("check:", "service:")))
-    }
     processes, files = tracked
     return RunnerSlice(
-        programs=tuple(wanted.values()),
+        programs=with_subjects(programs.made, vrrp, services, checker),
         scripts=tuple(script for name, script in scripts.items() if ("script", name) in items),
         processes=tuple(process for name, process in processes.items() if ("process", name) in items),
         files=tuple(one for name, one in files.items() if ("file", name) in items),

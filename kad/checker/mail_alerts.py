@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from kad.model.checker import CheckedServer
+from kad.model.notification import as_name, as_text
 from kad.shared.messages import CheckState, Mail, Message, ServerHealth
 
 _SUBJECTS = {
@@ -45,11 +46,11 @@ class Telling:
         word = "UP" if truth.healthy else "DOWN"
         self._say(
             Mail(
-                object=f"check:{truth.key}",
+                object=as_name(f"check:{truth.key}"),
                 state=word,
-                subject=f"{server.mailed_as} - {word}",
-                body=body(state),
-                reason=f"{state.kind} {state.target}: {state.reason}",
+                subject=as_text(f"{server.mailed_as} - {word}"),
+                body=as_text(body(state)),
+                reason=as_text(f"{state.kind} {state.target}: {state.reason}"),
                 when=time.time(),
                 sequence=self._last_number,
             )

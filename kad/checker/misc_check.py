@@ -9,6 +9,7 @@ from itertools import count
 from kad.checker.checker_api import Ended, Outcome
 from kad.child.multiplexer import Mux
 from kad.model.checker import MiscCheck
+from kad.model.notification import CheckDue
 from kad.model.program_end import Exited, Killed, NotStarted, TimedOut
 from kad.shared import escaping
 from kad.shared.messages import Message, Notified, Notify
@@ -52,18 +53,12 @@ class Courier:
 
     def begin(self, check: MiscCheck, ended: Ended) -> MiscAttempt:
         """Order a run."""
-        attempt = MiscAttempt(self, check, ended, self._mux.now() + check.timeout + PATIENCE, next(self._numbers))
-        owner = self.owner(check)
-        self._running[owner] = attempt
-        self._say(
-            Notify(
-                program=check.program,
-                object=owner,
-                generation=self.generation,
-                sequence=attempt.number,
-                timeout=check.timeout,
-            )
-        )
+        # The runner runs one program of an object at a time: equal programs of unlike checks must not wait.
+        fact = CheckDue(check=hash(check) & 0xFFFFFFFF, timeout=check.timeout)
+        order = Notify(program=check.program, fact=fact, generation=self.generation, sequence=next(self._numbers))
+        attempt = MiscAttempt(self, check, ended, self._mux.now() + check.timeout + PATIENCE, order)
+        self._running[order.object] = attempt
+        self._say(order)
         return attempt
 
     def receive(self, message: Notified) -> None:
@@ -74,25 +69,21 @@ class Courier:
             attempt.answer(message)
 
     def forget(self, attempt: MiscAttempt) -> None:
-        if self._running.get(self.owner(attempt.check)) is attempt:
-            del self._running[self.owner(attempt.check)]
-
-    def owner(self, check: MiscCheck) -> str:
-        """The runner runs one program of an object at a time: equal programs of unlike checks must not wait."""
-        return f"{check.program} {hash(check) & 0xFFFFFFFF:08x}"
+        if self._running.get(attempt.object) is attempt:
+            del self._running[attempt.object]
 
 
 class MiscAttempt:
     """One run of the program."""
 
-    __slots__ = ("_courier", "_ended", "check", "deadline", "number")
+    __slots__ = ("_courier", "_ended", "check", "deadline", "number", "object")
 
-    def __init__(self, courier: Courier, check: MiscCheck, ended: Ended, deadline: float, number: int) -> None:
+    def __init__(self, courier: Courier, check: MiscCheck, ended: Ended, deadline: float, order: Notify) -> None:
         self._courier = courier
         self._ended = ended
         self.check = check
         self.deadline: float | None = deadline
-        self.number = number
+        self.number, self.object = order.sequence, order.object
 
     def answer(self, message: Notified) -> None:
         self._end(judge(self.check, message))

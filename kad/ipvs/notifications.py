@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from kad.model.ipvs import IpvsSlice, RealServer, VirtualServer
+from kad.model.notification import QuorumChanged, RealServerChanged, RealServerLine, VirtualServerLine, as_name, as_text
 from kad.shared.messages import FifoLine, Mail, Message, Notify
 
 FAREWELL = 1.0
@@ -56,18 +57,13 @@ class Telling:
     ) -> None:
         """A real server came or went. Mail of a change tells which check saw it, so the checker process sends it."""
         word = "UP" if up else "DOWN"
-        subject = f"{server.label_in(service)} {service.label}"
         who = f"service:{service.name}/{server.address} {server.port}"
         keyword = f"notify_{word.lower()}"
         if keyword in server.notifies:
-            environment = {
-                "KAD_VIRTUAL_SERVER": service.label,
-                "KAD_REAL_SERVER": server.label_in(service),
-                "KAD_STATE": word,
-                "KAD_REASON": reason,
-            }
-            self._notify(who, keyword, environment, occasion)
-        self._write("RS", subject, word)
+            self._notify(f"{who}/{keyword}", RealServerChanged(up=up, reason=as_text(reason)), occasion)
+        self._write(
+            RealServerLine(virtual_server=as_name(service.label), real_server=as_name(server.label_in(service)), up=up)
+        )
         if server.smtp_alert and occasion in _BODIES:
             title = f"Realserver {server.label_in(service)} of virtual server {service.label}"
             self._mail(who, title, word, _BODIES[occasion], reason)
@@ -88,39 +84,35 @@ class Telling:
         who = f"service:{service.name}"
         keyword = f"quorum_{word.lower()}"
         if keyword in service.notifies:
-            environment = {"KAD_VIRTUAL_SERVER": service.label, "KAD_STATE": word, "KAD_REASON": reason}
-            self._notify(who, keyword, environment, occasion)
-        self._write("VS", service.label, word)
+            self._notify(f"{who}/{keyword}", QuorumChanged(up=up, reason=as_text(reason)), occasion)
+        self._write(VirtualServerLine(virtual_server=as_name(service.label), up=up))
         if service.smtp_alert:
             body = _BODIES.get(occasion) or _weighed(up, occasion, weight, quorum, hysteresis)
             self._mail(who, f"Virtualserver {service.label}", word, body, reason)
 
-    def _notify(self, who: str, keyword: str, environment: dict[str, str], occasion: Occasion) -> None:
-        """The program gets exactly the configured words."""
+    def _notify(self, program: str, fact: RealServerChanged | QuorumChanged, occasion: Occasion) -> None:
         self._say(
             Notify(
-                program=f"{who}/{keyword}",
-                object=who,
+                program=program,
+                fact=fact,
                 generation=self._generation,
                 sequence=self._number(),
-                environment=environment,
                 awaited_until=FAREWELL if occasion is Occasion.STOP else None,
             )
         )
 
-    def _write(self, kind: str, name: str, word: str) -> None:
+    def _write(self, line: RealServerLine | VirtualServerLine) -> None:
         if self._feeds_fifo:
-            subject = f"{kind} {name}"
-            self._say(FifoLine(source="lvs", subject=subject, text=f"{subject} {word}", sequence=self._number()))
+            self._say(FifoLine(line=line, sequence=self._number()))
 
     def _mail(self, who: str, title: str, word: str, body: str, reason: str) -> None:
         self._say(
             Mail(
-                object=who,
+                object=as_name(who),
                 state=word,
-                subject=f"{title} - {word}",
+                subject=as_text(f"{title} - {word}"),
                 body=body,
-                reason=reason,
+                reason=as_text(reason),
                 when=self._clock(),
                 sequence=self._number(),
             )

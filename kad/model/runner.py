@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kad.config.native_commands import Probe
+from kad.model.notification import Subject
 from kad.tracking.file import TrackedFile
 from kad.tracking.process_quorum import TrackedProcess
 
@@ -24,6 +25,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     group: str | None = None
     supplementary_groups: bool = False
     """It is also in the other groups of its user."""
+    subject: Subject | None = None
+    """What it belongs to, of those programs that other processes have run; it is run for facts of that alone."""
     probe: Probe | None = None
     """What kad asks itself, instead of running it."""
     is_secured: bool = False
@@ -91,7 +94,7 @@ class RunnerSlice(msgspec.Struct, frozen=True, kw_only=True):
     """All that the runner needs of the configuration."""
 
     programs: tuple[Program, ...] = ()
-    """Every notify program of instances and groups."""
+    """Every program that other processes have run, each with its subject."""
     scripts: tuple[VrrpScript, ...] = ()
     """Only those that an instance or a group tracks."""
     processes: tuple[TrackedProcess, ...] = ()

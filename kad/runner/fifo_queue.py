@@ -15,6 +15,8 @@ from kad.shared.messages import FifoLine
 
 LIMIT = 1000
 """Lines that wait for room in the pipe; the kernel holds about 2,000 more."""
+MOST = 16_384
+"""Lines that wait, however many objects they are about."""
 SETTLED = 10.0
 """Seconds after which a program that ends has worked: it is started again at once."""
 LONGEST_PAUSE = 60.0
@@ -30,7 +32,10 @@ class Waiting(NamedTuple):
 
 
 class Backlog:
-    """Lines in their order; beyond LIMIT the oldest goes of which a later one of the same subject waits."""
+    """Lines in their order; beyond LIMIT the oldest goes of which a later one of the same subject waits.
+
+    Beyond MOST the oldest goes.
+    """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
@@ -56,7 +61,9 @@ class Backlog:
         text = escaping.one_line(" ".join(line.text.splitlines()))
         self._lines.append(Waiting(line, f"{text}\n".encode(errors="replace")))
         self._count[line.subject] += 1
-        # The latest of each subject stays, however many there are.
+        # The latest of each subject stays.
+        if len(self._lines) > MOST:
+            return self._drop_oldest()
         if len(self._lines) > max(self._limit, len(self._count)):
             return self._drop()
         return None
@@ -82,6 +89,14 @@ class Backlog:
                 self.dropped += 1
                 return line
         return None
+
+    def _drop_oldest(self) -> FifoLine:
+        index = int(self._begun)
+        line = self._lines[index].line
+        self._forget(line.subject)
+        del self._lines[index]
+        self.dropped += 1
+        return line
 
     def _forget(self, subject: str) -> None:
         self._count[subject] -= 1

@@ -108,6 +108,11 @@ class NotifyLine:
         return min(moments, default=None)
 
     @property
+    def is_idle(self) -> bool:
+        """No program runs, and none waits."""
+        return not self.running and not self.waiting
+
+    @property
     def awaited(self) -> bool:
         """Somebody waits for the end of a program."""
         messages = [job.message for job in self.running.values()] + [entry.message for entry in self.waiting]

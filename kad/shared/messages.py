@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import msgspec
 
 from kad.model.fault import Cause
+from kad.model.notification import CheckDue, Fact, Line, Name, ProgramTimeout, Text
 from kad.model.program_end import ProgramEnd
 from kad.shared.shared_page import SLOTS
 
@@ -309,22 +310,31 @@ class Observation(Message, frozen=True, kw_only=True):
 
 
 class Notify(Message, frozen=True, kw_only=True):
-    """Any child to runner: run the configured program `program` (an id, never a command)."""
+    """Any child to runner: run the configured program `program` (an id, never a command) for this fact."""
 
     KIND: ClassVar[int] = 23
     program: str
-    object: str
-    """Programs of one object run in the order in which they were asked for."""
+    fact: Fact
+    """The runner makes arguments and environment of it."""
     generation: int
     sequence: int
     """Grows with each message about an object; a repeat after a crash is recognised by it."""
-    arguments: tuple[str, ...] = ()
-    """Appended to the configured arguments."""
-    environment: dict[str, str] = {}
-    awaited_until: float | None = None
+    awaited_until: ProgramTimeout | None = None
     """Seconds that the asker waits for the end of the program (notify_stop); None: it does not wait."""
-    timeout: float | None = None
-    """Seconds after which the program is ended; the asker judges how it ended and says so, not the runner."""
+
+    @property
+    def object(self) -> str:
+        """Programs of one object run in the order in which they were asked for."""
+        match self.fact:
+            case CheckDue(check=check):
+                return f"{self.program} {check:08x}"
+            case _:
+                return self.program.rpartition("/")[0]
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds after which the program is ended; the asker judges how it ended and says so, not the runner."""
+        return self.fact.timeout if isinstance(self.fact, CheckDue) else None
 
     @property
     def key(self) -> str:
@@ -526,17 +536,27 @@ class BfdKept(Message, frozen=True, kw_only=True):
 
 
 class FifoLine(Message, frozen=True, kw_only=True):
-    """Any child to runner: one line for every FIFO that gets the events of this source."""
+    """Any child to runner: one line for every FIFO that gets the events of its source."""
 
     KIND: ClassVar[int] = 40
-    source: str
-    """vrrp or lvs: the prefix of the FIFO's keyword."""
-    subject: str
-    """What the line speaks of, as it begins; of each subject the latest line is not dropped."""
-    text: str
-    """Without the newline."""
+    line: Line
     sequence: int
     """Grows with each line about a subject; a repeat after a crash is recognised by it."""
+
+    @property
+    def source(self) -> str:
+        """vrrp or lvs: the prefix of the FIFO's keyword."""
+        return self.line.SOURCE
+
+    @property
+    def subject(self) -> str:
+        """What the line is about, as it begins; of each subject the latest line is not dropped."""
+        return self.line.subject
+
+    @property
+    def text(self) -> str:
+        """Without the newline."""
+        return self.line.text
 
     @property
     def key(self) -> str:
@@ -577,14 +597,14 @@ class Mail(Message, frozen=True, kw_only=True):
     """Any child to runner: tell by mail, whom and how the configuration says."""
 
     KIND: ClassVar[int] = 42
-    object: str
-    state: str
+    object: Name
+    state: Annotated[str, msgspec.Meta(pattern=r"\A[A-Z]{1,16}\Z")]
     """What it entered: MASTER, FAULT …"""
-    subject: str
+    subject: Text
     """Without the name of this host."""
-    body: str
-    reason: str
-    when: float
+    body: Text
+    reason: Text
+    when: Annotated[float, msgspec.Meta(ge=0.0, le=1e11)]
     """UNIX time."""
     sequence: int
     """As in Notify."""

@@ -10,6 +10,7 @@ import pytest
 from kad.model.checker import CheckedServer, CheckerSlice, Connection, HttpCheck, TcpCheck, Timing, Url
 from kad.model.host import Host
 from kad.model.ipvs import IpvsSlice, Member, RealServer, VirtualServer
+from kad.model.notification import GroupSubject, InstanceSubject
 from kad.model.runner import Program, RunnerSlice, VrrpScript
 from kad.model.vrrp import (
     Announcing,
@@ -351,12 +352,16 @@ def test_where_no_weight_counts_a_file_of_weight_1_counts_as_one_of_weight_0(
 
 def test_the_runner_is_given_programs_and_tracked_scripts() -> None:
     notify = Program(
-        id="A/notify", text="/etc/keepalived/notify.sh", argv=("/etc/keepalived/notify.sh",), user=None, group=None
+        id="A/notify",
+        text="/etc/keepalived/notify.sh",
+        argv=("/etc/keepalived/notify.sh",),
+        subject=InstanceSubject(name="A"),
     )
     group = Program(
         id="group:G/notify_master",
         text="/etc/keepalived/notify.sh group",
         argv=("/etc/keepalived/notify.sh", "group"),
+        subject=GroupSubject(name="G"),
     )
     program = Program(id="script:S", text="/bin/true -x", argv=("/bin/true", "-x"), user="nobody")
     script = VrrpScript(name="S", program=program, interval=2.0, timeout=2.0, weight=-10, rise=2, fall=3)

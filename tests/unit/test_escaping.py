@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from kad.model.notification import InstanceLine
 from kad.model.runner import Mailing
 from kad.runner.fifo_queue import Backlog
 from kad.runner.mail_queue import Letter
@@ -73,6 +74,6 @@ def test_in_mail_and_fifo() -> None:
     assert message["Subject"] == ONE_LINE
     assert r"no disk\x1b[2J" in message.get_content()
     backlog = Backlog()
-    backlog.add(FifoLine(source="vrrp", subject="VI_1", text=f"INSTANCE {HOSTILE}", sequence=1))
+    backlog.add(FifoLine(line=InstanceLine(name=HOSTILE, word="MASTER", priority=100), sequence=1))
     assert backlog.head.count(b"\n") == 1
     assert b"\x1b" not in backlog.head

@@ -8,12 +8,15 @@ from typing import Annotated, get_args, get_origin
 import msgspec
 import pytest
 
+from kad.model.notification import InstanceLine, InstanceStateChanged
 from kad.model.program_end import Killed
 from kad.shared import messages
 from kad.shared.messages import Assembler, BadFrame, Frame, Ping, RouterState, from_frame, to_frame
 from kad.watchdog.process_specs import KINDS
 
 STATE = RouterState(name="VI_1", state="MASTER", since=1000.5, reason="no advert", priority=100, holds_addresses=True)
+FACT = InstanceStateChanged(state="MASTER", previous_state="BACKUP", priority=100, reason="no advert")
+LINE = InstanceLine(name="VI_1", word="MASTER", priority=100)
 
 
 def samples() -> Iterator[messages.Message]:
@@ -21,12 +24,13 @@ def samples() -> Iterator[messages.Message]:
     earlier = messages.Earlier(state=STATE, spoke_at=5.5, sent=1, received=2)
     alert = messages.Mail(object="VI_1", state="M", subject="s", body="b", reason="r", when=1.5, sequence=7)
     values = {
-        "notify": messages.Notify(program="VI_1/notify", object="VI_1", generation=1, sequence=7),
+        "notify": messages.Notify(program="VI_1/notify", fact=FACT, generation=1, sequence=7),
         "mail": alert,
-        "line": messages.FifoLine(source="vrrp", subject="VI_1", text="VI_1 MASTER", sequence=7),
         "routers": (earlier,),
         "ending": Killed(9),
-        "environment": {"KAD_STATE": "MASTER"},
+        "fact": FACT,
+        "line": LINE,
+        "state": "MASTER",
         "findings": (messages.Finding(severity="note", place="/a:1:1", text="b", quote=("c", "^"), refuses=True),),
     }
     plain: dict[object, object] = {int: 7, str: "ä", float: 1.5, bool: True, bytes: b"\0\xff"}
@@ -38,6 +42,8 @@ def samples() -> Iterator[messages.Message]:
                 fields[field.name] = values[field.name]
             elif (bare := get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type) in plain:
                 fields[field.name] = plain[bare]
+        if kind is messages.FifoKept:
+            fields["line"] = messages.FifoLine(line=LINE, sequence=7)
         yield kind(**fields)
 
 
@@ -117,7 +123,7 @@ def test_a_field_that_a_newer_kad_added_is_passed_over() -> None:
 
 def test_keys_name_the_object() -> None:
     observation = messages.Observation(kind="script", name="chk", value=1, since=0.0, reason="")
-    notify = messages.Notify(program="VI_1/notify", object="VI_1", generation=1, sequence=1)
+    notify = messages.Notify(program="VI_1/notify", fact=FACT, generation=1, sequence=1)
     assert (STATE.key, observation.key, notify.key) == ("VI_1", "script/chk", "VI_1/VI_1/notify")
     assert Ping(number=1).key == ""
     assert STATE.IS_STATE

@@ -18,6 +18,7 @@ from kad.runner.fifo_queue import Backlog, Reader
 from kad.runner.process.deadline_timer import Schedule
 from kad.runner.process.program_runner import Ended, Execution, Programs
 from kad.runner.script_check import DeadlineReached, Report, Signal
+from kad.runner.sequences import Sequences
 from kad.shared.log import Logger
 from kad.shared.messages import Event, FifoKept, FifoLine, FifoOpened, Message
 
@@ -63,7 +64,7 @@ class Fifos:
         self._served: dict[str, Served] = {}
         self._leaving: list[Served] = []
         self._ours: set[str] = set()
-        self._sequences: dict[str, int] = {}
+        self._sequences = Sequences()
         self._kept: dict[str, list[FifoLine]] = {}
         """By path: what the life before this one had not written."""
 
@@ -74,7 +75,7 @@ class Fifos:
                 self._ours.add(path)
             case FifoKept(path=path, line=line):
                 self._kept.setdefault(path, []).append(line)
-                self._sequences[line.subject] = max(line.sequence, self._sequences.get(line.subject, -1))
+                self._sequences.advance(line.subject, line.sequence)
 
     def configure(self, fifos: Iterable[Fifo]) -> None:
         """A FIFO whose path stays is not touched: its readers and what they have not read stay too."""
@@ -100,9 +101,8 @@ class Fifos:
 
     def write(self, message: FifoLine) -> None:
         """A line for whom it concerns."""
-        if message.sequence <= self._sequences.get(message.subject, -1):
+        if not self._sequences.advance(message.subject, message.sequence):
             return
-        self._sequences[message.subject] = message.sequence
         for served in self._served.values():
             if message.source in served.configured.sources:
                 self._put(served, message)

@@ -17,6 +17,7 @@ from kad.runner import mail_queue
 from kad.runner.mail_queue import Letter, MailQueue, Outcome
 from kad.runner.process.deadline_timer import Schedule
 from kad.runner.script_check import DeadlineReached, Report
+from kad.runner.sequences import Sequences
 from kad.shared.log import Logger
 from kad.shared.messages import Event, Mail, MailKept, Message
 from kad.watchdog import process_specs
@@ -37,7 +38,7 @@ class Mails:
         self._schedule = schedule
         self._mailing: Mailing | None = None
         self._queue = MailQueue("")
-        self._sequences: dict[str, int] = {}
+        self._sequences = Sequences()
         self._kept: list[Mail] = []
         self._sending: Birth | None = None
 
@@ -61,9 +62,8 @@ class Mails:
 
     def take(self, alert: Mail) -> None:
         """Tell by mail."""
-        if self._mailing is None or alert.sequence <= self._sequences.get(alert.object, -1):
+        if self._mailing is None or not self._sequences.advance(alert.object, alert.sequence):
             return
-        self._sequences[alert.object] = alert.sequence
         if alert.state == "FAULT" and not self._mailing.faults:
             return
         self._say(MailKept(mail=alert))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from errno import EAGAIN, EMFILE, ENFILE, ENOMEM
 
 from kad.child.multiplexer import Mux
 from kad.config.native_commands import Probe
 from kad.linux.refused import Refused
+from kad.model.notification import CheckDue, CheckSubject
 from kad.model.program_end import Exited, NotStarted, ProgramEnd
 from kad.model.runner import Program
 from kad.runner import notify_queue
+from kad.runner.notify_call import FactRefused, call
 from kad.runner.notify_queue import NotifyLine
 from kad.runner.process.deadline_timer import Schedule
 from kad.runner.process.native_checks import OpenProbe, Probes
@@ -22,6 +25,8 @@ from kad.shared.messages import Event, Message, Notified, Notify, NotifyKept
 
 _PASSING = (EAGAIN, ENOMEM, EMFILE, ENFILE)
 """This host lacks something at the moment."""
+_SHOWN = 200
+"""Characters of an id that is logged."""
 
 
 class Notifications:
@@ -47,6 +52,10 @@ class Notifications:
         self._lines: dict[str, NotifyLine] = {}
         """By the object that programs are told of."""
         self._jobs: dict[tuple[str, int], Execution] = {}
+        self._checks: dict[str, str] = {}
+        """The program by the object, of the checks that run or wait."""
+        self._runs: Counter[str] = Counter()
+        """How many of them have that program."""
         self._kept: list[Notify] = []
         """What the life before this one had not started."""
         self.known: dict[str, Program] = {}
@@ -79,17 +88,17 @@ class Notifications:
 
     def ask(self, message: Notify) -> None:
         """Run it when its turn comes."""
-        if self._program(message) is not None:
+        refusal = self._why_not(message)
+        if not refusal:
             self._feed(message.object, notify_queue.Asked(message))
             return
-        text = f"{message.program} is not configured"
-        self._log.warning(text)
+        self._log.warning(refusal)
         self._say(
             Notified(
                 program=message.program,
                 object=message.object,
                 sequence=message.sequence,
-                ending=NotStarted(text, transient=True),
+                ending=NotStarted(refusal, transient=True),
                 output="",
                 duration=0.0,
             )
@@ -106,10 +115,33 @@ class Notifications:
             for name, line in self._lines.items()
         ]
 
+    def _why_not(self, message: Notify) -> str:
+        """Why it is not run; empty: it is."""
+        program = self._program(message)
+        if program is None:
+            return f"{message.program[:_SHOWN]} is not configured"
+        try:
+            call(program, message.fact)
+        except FactRefused as refused:
+            return str(refused)
+        if isinstance(message.fact, CheckDue) and message.object not in self._checks:
+            runs = self._runs[program.id]
+            if runs >= self._most_runs(program):
+                return f"{program.id} runs {runs} times already"
+        return ""
+
+    def _most_runs(self, program: Program) -> int:
+        """As many as there are checks with that program; those of the generation before may not have ended."""
+        subjects = [known[program.id].subject for known in (self.known, self._known_before) if program.id in known]
+        return sum(len(each.timeouts) for each in subjects if isinstance(each, CheckSubject))
+
     def _feed(self, name: str, event: notify_queue.Event) -> None:
         line = self._lines.get(name)
         if line is None:
             line = self._lines[name] = NotifyLine()
+            if isinstance(event, notify_queue.Asked) and isinstance(event.message.fact, CheckDue):
+                self._checks[name] = event.message.program
+                self._runs[event.message.program] += 1
         for action in line.handle(event, self._mux.now()):
             match action:
                 case notify_queue.RunProgram(job, message):
@@ -123,8 +155,22 @@ class Notifications:
                 case Report(text):
                     self._log.warning(text)
                     self._say(Event(when=time.time(), kind="notify", object="notify", text=text))
-        self._schedule.watch(line, lambda _now: self._feed(name, DeadlineReached()))
+        if line.is_idle and self._forget_check(name):
+            self._schedule.forget(line)
+        else:
+            self._schedule.watch(line, lambda _now: self._feed(name, DeadlineReached()))
         self._advanced()
+
+    def _forget_check(self, name: str) -> bool:
+        """The runs of a check have ended; False: it is a line of something else, whose last number counts."""
+        program = self._checks.pop(name, None)
+        if program is None:
+            return False
+        self._runs[program] -= 1
+        if not self._runs[program]:
+            del self._runs[program]
+        del self._lines[name]
+        return True
 
     def _program(self, message: Notify) -> Program | None:
         """As the configuration has it that the asker ran."""
@@ -148,6 +194,9 @@ class Notifications:
             self._mux.loop.call_soon(ended, Exited(0 if answer.good else 1), answer.reason)
             return
         try:
-            self._jobs[name, job] = self._programs.try_start(program, message.arguments, message.environment, ended)
+            made = call(program, message.fact)
+            self._jobs[name, job] = self._programs.try_start(program, made.arguments, made.environment, ended)
+        except FactRefused as refused:
+            self._mux.loop.call_soon(ended, NotStarted(str(refused), transient=True))
         except Refused as refused:
             self._mux.loop.call_soon(ended, NotStarted(str(refused), refused.errno in _PASSING))

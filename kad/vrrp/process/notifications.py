@@ -5,6 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from kad.model.notification import (
+    Fact,
+    GroupLine,
+    GroupStateChanged,
+    InstanceLine,
+    InstanceStateChanged,
+    LowerPriorityReceived,
+    as_name,
+    as_text,
+)
 from kad.model.vrrp import SyncGroup, VrrpSlice
 from kad.shared.messages import Event, FifoLine, Mail, Message, Notify
 from kad.vrrp.events import ChangeGroupState, ChangeState, State
@@ -42,17 +52,14 @@ class Telling:
         word = change.new.value
         if change.new is State.STOP and instance.removed:
             word = "DELETED" if instance.configuration.notify_deleted else "FAULT"
-        priority = str(instance.router.priority)
-        environment = {
-            "KAD_INSTANCE": instance.name,
-            "KAD_STATE": word,
-            "KAD_PREVIOUS_STATE": change.old.value,
-            "KAD_REASON": change.reason,
-            "KAD_PRIORITY": priority,
-        }
-        arguments = ("INSTANCE", instance.name, word, priority)
-        self._notify(instance.name, word, instance.configuration.notifies, arguments, environment)
-        self._write("INSTANCE", instance.name, word, priority)
+        fact = InstanceStateChanged(
+            state=word,
+            previous_state=change.old.value,
+            priority=instance.router.priority,
+            reason=as_text(change.reason),
+        )
+        self._notify(instance.name, word, instance.configuration.notifies, fact)
+        self._write(instance, word)
         if instance.configuration.smtp_alert:
             body = _OWNING.get(word, "=> VRRP Instance is no longer owning VRRP VIPs <=")
             self._mail(instance.name, f"VRRP Instance {instance.name}", word, body, change.reason)
@@ -60,16 +67,11 @@ class Telling:
     def group_state(self, change: ChangeGroupState) -> None:
         """A sync group is in another state."""
         group, word = change.group, change.new.value
-        environment = {
-            "KAD_GROUP": group,
-            "KAD_STATE": word,
-            "KAD_PREVIOUS_STATE": change.old.value,
-            "KAD_REASON": change.reason,
-        }
+        fact = GroupStateChanged(state=word, previous_state=change.old.value, reason=as_text(change.reason))
         configured = self._groups.get(group)
         notifies = configured.notifies if configured else ()
-        self._notify(f"group:{group}", word, notifies, ("GROUP", group, word, "0"), environment)
-        self._write("GROUP", group, word, "0")
+        self._notify(f"group:{group}", word, notifies, fact)
+        self._write_group(group, word)
         self.event("group", f"group/{group}", f"{change.old.value} to {word}: {change.reason}")
         if configured is not None and configured.smtp_alert:
             are = "stopping" if word == "STOP" else f"in {word} state"
@@ -80,60 +82,61 @@ class Telling:
         """The effective priority of an instance is another one; programs are not told."""
         if instance.configuration.notify_priority_changes and instance.router.state not in (State.INIT, State.STOP):
             word = "MASTER_PRIORITY" if instance.router.state is State.MASTER else "BACKUP_PRIORITY"
-            self._write("INSTANCE", instance.name, word, str(instance.router.priority))
+            self._write(instance, word)
 
     def lower_priority(self, instance: Instance, source: str, priority: int) -> None:
         """A MASTER heard an advert of a lower priority; the generic program is not told."""
         if "notify_master_rx_lower_pri" in instance.configuration.notifies:
-            environment = {"KAD_INSTANCE": instance.name, "KAD_REASON": f"{source} sent priority {priority}"}
-            self._notify(instance.name, "MASTER_RX_LOWER_PRI", ("notify_master_rx_lower_pri",), (), environment)
-        self._write("INSTANCE", instance.name, "MASTER_RX_LOWER_PRI", str(instance.router.priority))
+            fact = LowerPriorityReceived(source=source, priority=priority)
+            self._notify(instance.name, "MASTER_RX_LOWER_PRI", ("notify_master_rx_lower_pri",), fact)
+        self._write(instance, "MASTER_RX_LOWER_PRI")
 
     def again(self, instances: list[Instance], groups: dict[str, State]) -> None:
         """Every present state to the FIFOs, as fifo_write_vrrp_states_on_reload asks."""
         for instance in instances:
             if instance.router.state is not State.INIT:
-                self._write("INSTANCE", instance.name, instance.router.state.value, str(instance.router.priority))
+                self._write(instance, instance.router.state.value)
         for name, state in groups.items():
             if state is not State.INIT:
-                self._write("GROUP", name, state.value, "0")
+                self._write_group(name, state.value)
 
     def event(self, kind: str, object: str, text: str) -> None:
         """Something for the journal that no state tells."""
         self._say(Event(when=time.time(), kind=kind, object=object, text=text))
 
-    def _notify(
-        self, who: str, word: str, notifies: tuple[str, ...], arguments: tuple[str, ...], environment: dict[str, str]
-    ) -> None:
-        """The specific program first, with no arguments of ours, then the generic one."""
-        for keyword, extra in ((f"notify_{word.lower()}", ()), ("notify", arguments)):
+    def _notify(self, who: str, word: str, notifies: tuple[str, ...], fact: Fact) -> None:
+        """The specific program first, then the generic one."""
+        for keyword in (f"notify_{word.lower()}", "notify"):
             if keyword in notifies:
                 self._say(
                     Notify(
                         program=f"{who}/{keyword}",
-                        object=who,
+                        fact=fact,
                         generation=self._generation,
                         sequence=self._number(),
-                        arguments=extra,
-                        environment=environment,
                         awaited_until=_FAREWELL if word == State.STOP.value else None,
                     )
                 )
 
-    def _write(self, kind: str, name: str, word: str, priority: str) -> None:
+    def _write(self, instance: Instance, word: str) -> None:
+        line = InstanceLine(name=as_name(instance.name), word=word, priority=instance.router.priority)
+        self._write_line(line)
+
+    def _write_group(self, name: str, word: str) -> None:
+        self._write_line(GroupLine(name=as_name(name), word=word))
+
+    def _write_line(self, line: InstanceLine | GroupLine) -> None:
         if self._feeds_fifo:
-            subject = f'{kind} "{name}"'
-            text = f"{subject} {word} {priority}"
-            self._say(FifoLine(source="vrrp", subject=subject, text=text, sequence=self._number()))
+            self._say(FifoLine(line=line, sequence=self._number()))
 
     def _mail(self, who: str, title: str, word: str, body: str, reason: str) -> None:
         self._say(
             Mail(
-                object=who,
+                object=as_name(who),
                 state=word,
-                subject=f"{title} - {_ENTERING.get(word, f'Entering {word} state')}",
+                subject=as_text(f"{title} - {_ENTERING.get(word, f'Entering {word} state')}"),
                 body=body,
-                reason=reason,
+                reason=as_text(reason),
                 when=time.time(),
                 sequence=self._number(),
             )

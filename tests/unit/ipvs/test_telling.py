@@ -7,6 +7,7 @@ import pytest
 
 from kad.ipvs.notifications import Occasion, Telling
 from kad.model.ipvs import IpvsSlice, RealServer, VirtualServer
+from kad.model.notification import RealServerChanged
 from kad.shared.messages import FifoLine, Mail, Message, Notify
 
 SERVER = RealServer(address="10.0.0.1", port=8080, notifies=("notify_up", "notify_down"), smtp_alert=True)
@@ -48,13 +49,8 @@ def test_a_server_that_goes_starts_its_program_and_then_writes_the_line() -> Non
         "service:192.0.2.9 80/10.0.0.1 8080/notify_down",
         "service:192.0.2.9 80/10.0.0.1 8080",
     )
-    assert (program.arguments, program.generation, program.awaited_until) == ((), 7, None)
-    assert program.environment == {
-        "KAD_VIRTUAL_SERVER": "[192.0.2.9]:tcp:80",
-        "KAD_REAL_SERVER": "[10.0.0.1]:tcp:8080",
-        "KAD_STATE": "DOWN",
-        "KAD_REASON": "TCP_CHECK: Connection refused",
-    }
+    assert (program.generation, program.awaited_until) == (7, None)
+    assert program.fact == RealServerChanged(up=False, reason="TCP_CHECK: Connection refused")
     assert isinstance(line, FifoLine)
     assert (line.source, line.subject, line.text) == (
         "lvs",

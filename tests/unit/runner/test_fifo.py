@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kad.child.multiplexer import Mux
+from kad.model.notification import InstanceLine, Line, VirtualServerLine
 from kad.model.program_end import Exited, Killed
 from kad.model.runner import Fifo, Program
 from kad.runner.fifo_queue import Backlog, Closed, ProgramEnded, Reader, SignalProgram, StartProgram, Wanted
@@ -25,8 +26,13 @@ READ = Program(id="fifo:/f/script", text="read.sh", argv=("/bin/read.sh",))
 OTHER = Program(id="fifo:/f/script", text="other.sh", argv=("/bin/other.sh",))
 
 
-def line(subject: str, text: str, sequence: int = 0) -> FifoLine:
-    return FifoLine(source="vrrp", subject=subject, text=text, sequence=sequence)
+def line(name: str, word: str, sequence: int = 0) -> FifoLine:
+    return FifoLine(line=InstanceLine(name=name, word=word, priority=100), sequence=sequence)
+
+
+def written(*lines: str) -> list[str]:
+    """NAME WORD, as a FIFO has it."""
+    return [f'INSTANCE "{name}" {word} 100\n' for name, _, word in (each.partition(" ") for each in lines)]
 
 
 def drained(backlog: Backlog) -> list[str]:
@@ -40,7 +46,7 @@ def drained(backlog: Backlog) -> list[str]:
 def test_lines_leave_in_the_order_in_which_they_came() -> None:
     backlog = Backlog()
     for word in ("BACKUP", "MASTER", "FAULT"):
-        backlog.add(line("VI_1", f'INSTANCE "VI_1" {word} 100'))
+        backlog.add(line("VI_1", word))
     assert drained(backlog) == [
         'INSTANCE "VI_1" BACKUP 100\n',
         'INSTANCE "VI_1" MASTER 100\n',
@@ -51,39 +57,39 @@ def test_lines_leave_in_the_order_in_which_they_came() -> None:
 def test_beyond_the_limit_the_oldest_superseded_line_goes_and_the_latest_of_each_subject_stays() -> None:
     backlog = Backlog(limit=3)
     for subject, word in (("one", "a"), ("two", "b"), ("two", "c"), ("three", "d"), ("two", "e")):
-        backlog.add(line(subject, f"{subject} {word}"))
-    assert drained(backlog) == ["one a\n", "three d\n", "two e\n"]
+        backlog.add(line(subject, word))
+    assert drained(backlog) == written("one a", "three d", "two e")
     assert backlog.dropped == 2
 
 
 def test_where_nothing_is_superseded_nothing_goes() -> None:
     backlog = Backlog(limit=2)
     for subject in ("one", "two", "three"):
-        backlog.add(line(subject, subject))
-    backlog.add(line("two", "two later"))
-    assert drained(backlog) == ["one\n", "three\n", "two later\n"]
+        backlog.add(line(subject, "a"))
+    backlog.add(line("two", "b"))
+    assert drained(backlog) == written("one a", "three a", "two b")
     assert backlog.dropped == 1
 
 
 def test_a_line_that_is_half_written_is_not_dropped() -> None:
     backlog = Backlog(limit=2)
-    backlog.add(line("one", "one a"))
-    backlog.written(3)
+    backlog.add(line("one", "a"))
+    backlog.written(len('INSTANCE "one"'))
     for word in ("b", "c", "d"):
-        backlog.add(line("one", f"one {word}"))
-    assert drained(backlog) == [" a\n", "one d\n"]
+        backlog.add(line("one", word))
+    assert drained(backlog) == [" a 100\n", *written("one d")]
     assert backlog.dropped == 2
-    backlog.add(line("one", "one e"))
-    backlog.written(3)
+    backlog.add(line("one", "e"))
+    backlog.written(len('INSTANCE "one"'))
     for subject in ("one", "two"):
-        backlog.add(line(subject, f"{subject} f"))
-    assert drained(backlog) == [" e\n", "one f\n", "two f\n"]
+        backlog.add(line(subject, "f"))
+    assert drained(backlog) == [" e 100\n", *written("one f", "two f")]
 
 
 def test_a_name_with_a_newline_makes_no_second_line() -> None:
     backlog = Backlog()
-    backlog.add(line("x", "one\ntwo"))
-    assert drained(backlog) == ["one two\n"]
+    backlog.add(line("one\ntwo", "a"))
+    assert drained(backlog) == ['INSTANCE "one two" a 100\n']
 
 
 def test_a_program_that_dies_is_started_again_with_growing_pauses() -> None:
@@ -156,10 +162,15 @@ class Bench:
         self.fifos = Fifos(self.mux, self.said.append, self.log, Programs(self.mux, self.log), schedule)
         self._number = 0
 
-    def tell(self, text: str, source: str = "vrrp") -> None:
+    def tell(self, text: str) -> None:
+        """NAME WORD PRIORITY, or the name of a virtual server that is up."""
         self._number += 1
-        subject = text.partition('" ')[0]
-        self.fifos.write(FifoLine(source=source, subject=subject, text=text, sequence=self._number))
+        match text.split():
+            case name, word, priority:
+                told: Line = InstanceLine(name=name, word=word, priority=int(priority))
+            case [name]:
+                told = VirtualServerLine(virtual_server=name, up=True)
+        self.fifos.write(FifoLine(line=told, sequence=self._number))
 
     def run(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
         async def wait() -> None:
@@ -196,7 +207,7 @@ def test_lines_wait_for_a_reader_and_the_fifo_is_gone_at_the_end(bench: Bench, t
     bench.fifos.configure([configured(path, mode=0o640)])
     assert stat.S_ISFIFO(path.stat().st_mode)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    bench.tell('INSTANCE "VI_1" MASTER 100')
+    bench.tell("VI_1 MASTER 100")
     assert read(path) == ['INSTANCE "VI_1" MASTER 100']
     bench.mux.loop.run_until_complete(bench.fifos.stop())
     assert not path.exists()
@@ -208,7 +219,7 @@ def test_a_reload_keeps_the_fifo_and_what_nobody_has_read_yet(bench: Bench, tmp_
     path, other = tmp_path / "f", tmp_path / "g"
     bench.fifos.configure([configured(path), configured(other)])
     inode = path.stat().st_ino
-    bench.tell('INSTANCE "VI_1" MASTER 100')
+    bench.tell("VI_1 MASTER 100")
     bench.fifos.configure([configured(path, mode=0o660)])
     assert (path.stat().st_ino, stat.S_IMODE(path.stat().st_mode)) == (inode, 0o660)
     assert not other.exists()
@@ -218,8 +229,8 @@ def test_a_reload_keeps_the_fifo_and_what_nobody_has_read_yet(bench: Bench, tmp_
 def test_each_source_goes_to_its_fifos(bench: Bench, tmp_path: Path) -> None:
     both, vrrp = tmp_path / "both", tmp_path / "vrrp"
     bench.fifos.configure([configured(both, ("vrrp", "lvs")), configured(vrrp)])
-    bench.tell('INSTANCE "VI_1" MASTER 100')
-    bench.tell("VS [10.0.0.1]:tcp:80 UP", source="lvs")
+    bench.tell("VI_1 MASTER 100")
+    bench.tell("[10.0.0.1]:tcp:80")
     assert read(vrrp) == ['INSTANCE "VI_1" MASTER 100']
     assert read(both) == ['INSTANCE "VI_1" MASTER 100', "VS [10.0.0.1]:tcp:80 UP"]
 
@@ -228,16 +239,16 @@ def test_a_line_that_comes_again_after_a_crash_is_written_once(bench: Bench, tmp
     path = tmp_path / "f"
     bench.fifos.configure([configured(path)])
     for number in (7, 7, 8):
-        bench.fifos.write(FifoLine(source="vrrp", subject="a", text=f"a {number}", sequence=number))
-    assert read(path) == ["a 7", "a 8"]
+        bench.fifos.write(FifoLine(line=InstanceLine(name="a", word="MASTER", priority=number), sequence=number))
+    assert read(path) == ['INSTANCE "a" MASTER 7', 'INSTANCE "a" MASTER 8']
 
 
 def test_a_full_pipe_costs_lines_but_the_last_state_of_each_object_arrives(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "f"
     bench.fifos.configure([configured(path)])
-    bench.tell('INSTANCE "rare" MASTER 1')
+    bench.tell("rare MASTER 1")
     for number in range(10_000):
-        bench.tell(f'INSTANCE "often" BACKUP {number:05d}')
+        bench.tell(f"often BACKUP {number}")
     assert bench.log.lines == [f"FIFO {path} is not read: lines are dropped, but the latest of each object"]
     lines: list[str] = []
     begun = b""
@@ -252,7 +263,7 @@ def test_a_full_pipe_costs_lines_but_the_last_state_of_each_object_arrives(bench
         finally:
             os.close(descriptor)
         lines.extend(line.decode() for line in whole)
-        return bool(lines) and lines[-1] == 'INSTANCE "often" BACKUP 09999'
+        return bool(lines) and lines[-1] == 'INSTANCE "often" BACKUP 9999'
 
     bench.run(all_read)
     assert lines[0] == 'INSTANCE "rare" MASTER 1'
@@ -270,8 +281,8 @@ def test_what_waits_for_room_is_kept_for_the_next_life_and_written_once(bench: B
     bench.fifos.configure([configured(path)])
     held = os.open(path, os.O_RDWR | os.O_NONBLOCK)  # as the parent does
     for number in range(4000):
-        bench.tell(f'INSTANCE "VI_1" BACKUP {number:05d}')
-    bench.tell('INSTANCE "VI_2" FAULT 1')
+        bench.tell(f"VI_1 BACKUP {number}")
+    bench.tell("VI_2 FAULT 1")
     kept: dict[str, FifoKept] = {}
     for said in bench.said:
         if isinstance(said, FifoKept):
@@ -304,7 +315,7 @@ def test_what_waits_for_room_is_kept_for_the_next_life_and_written_once(bench: B
 
 
 def test_what_was_kept_for_a_fifo_that_is_gone_is_forgotten(bench: Bench, tmp_path: Path) -> None:
-    kept = FifoKept(path=str(tmp_path / "f"), line=line("one", "one a", 7))
+    kept = FifoKept(path=str(tmp_path / "f"), line=line("one", "a", 7))
     bench.fifos.remember(kept)
     bench.fifos.configure([])
     assert bench.said == [FifoKept(path=kept.path, line=kept.line, deleted=True)]
@@ -314,13 +325,13 @@ def test_another_file_of_that_name_is_left_alone_and_said_once(bench: Bench, tmp
     path = tmp_path / "f"
     path.write_text("mine")
     bench.fifos.configure([configured(path)])
-    bench.tell('INSTANCE "VI_1" MASTER 100')
-    bench.tell('INSTANCE "VI_1" BACKUP 100')
+    bench.tell("VI_1 MASTER 100")
+    bench.tell("VI_1 BACKUP 100")
     assert path.read_text() == "mine"
     assert len(bench.log.lines) == 1
     assert f"{path} is no FIFO" in bench.log.lines[0]
     path.unlink()
-    bench.tell('INSTANCE "VI_1" MASTER 100')
+    bench.tell("VI_1 MASTER 100")
     assert read(path) == [f'INSTANCE "VI_1" {word} 100' for word in ("MASTER", "BACKUP", "MASTER")]
 
 
@@ -346,7 +357,7 @@ def test_a_fifo_that_somebody_removed_is_made_again(bench: Bench, tmp_path: Path
     path = tmp_path / "f"
     bench.fifos.configure([configured(path)])
     path.unlink()
-    bench.tell('INSTANCE "VI_1" MASTER 100')
+    bench.tell("VI_1 MASTER 100")
     assert read(path) == ['INSTANCE "VI_1" MASTER 100']
     assert bench.log.lines == [f"FIFO {path} was removed by somebody: making it again"]
 
@@ -357,9 +368,9 @@ def test_the_program_gets_the_path_last_and_the_last_lines_before_its_end(bench:
     program = Program(id="s", text="reader", argv=("/bin/sh", "-c", text, "reader", "a", "b"))
     bench.fifos.configure([configured(path, script=program)])
     bench.run(lambda: out.exists() and "a b" in out.read_text())
-    bench.tell('INSTANCE "VI_1" MASTER 100')
+    bench.tell("VI_1 MASTER 100")
     bench.run(lambda: "MASTER" in out.read_text())
-    bench.tell('INSTANCE "VI_1" STOP 100')
+    bench.tell("VI_1 STOP 100")
     bench.mux.loop.run_until_complete(bench.fifos.stop())
     assert out.read_text().splitlines() == [
         f"a b {path}",
@@ -379,3 +390,12 @@ def test_a_program_that_does_not_leave_is_ended(bench: Bench, tmp_path: Path) ->
     assert isinstance(pid, int)
     bench.mux.loop.run_until_complete(bench.fifos.stop())
     bench.run(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def test_lines_about_objects_without_end_are_bounded() -> None:
+    backlog = Backlog()
+    dropped = [backlog.add(line(f"object {number}", "a")) for number in range(20_000)]
+    assert len(backlog) == 16_384
+    assert backlog.dropped == 20_000 - 16_384
+    assert [each.line.name for each in dropped if each is not None][:2] == ["object 0", "object 1"]  # type: ignore[union-attr]
+    assert drained(backlog)[-1] == 'INSTANCE "object 19999" a 100\n'

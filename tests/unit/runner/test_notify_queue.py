@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kad.model.notification import CheckDue, InstanceStateChanged
 from kad.model.program_end import Exited, Killed, NotStarted, ProgramEnd, TimedOut
 from kad.runner.notify_queue import (
     Action,
@@ -21,7 +22,8 @@ from kad.shared.messages import Notified, Notify
 
 
 def ask(keyword: str, sequence: int, name: str = "VI_1", awaited: float | None = None) -> Notify:
-    return Notify(program=f"{name}/{keyword}", object=name, generation=1, sequence=sequence, awaited_until=awaited)
+    fact = InstanceStateChanged(state="MASTER", previous_state="BACKUP", priority=100, reason="why")
+    return Notify(program=f"{name}/{keyword}", fact=fact, generation=1, sequence=sequence, awaited_until=awaited)
 
 
 def answer(keyword: str, sequence: int, ending: ProgramEnd, output: str, duration: float) -> Answer:
@@ -225,7 +227,8 @@ def test_one_farewell_does_not_overtake_another() -> None:
 
 
 def check(sequence: int) -> Notify:
-    return Notify(program="check:x/misc_path", object="x", generation=1, sequence=sequence, timeout=3.0)
+    fact = CheckDue(check=1, timeout=3.0)
+    return Notify(program="check:x/misc_path", fact=fact, generation=1, sequence=sequence)
 
 
 def test_a_program_with_a_timeout_has_its_verdict_when_the_time_is_over_and_the_runner_says_nothing() -> None:

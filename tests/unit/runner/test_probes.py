@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kad.config.native_commands import recognise
+from kad.model.notification import CheckDue, CheckSubject
 from kad.model.program_end import Exited
 from kad.model.runner import Program, VrrpScript
 from kad.runner.process import program_runner
@@ -189,10 +191,11 @@ def test_the_snapshot_says_what_is_native(bench: Bench, tmp_path: Path) -> None:
 def test_a_check_of_another_process_is_answered_without_a_program(bench: Bench, tmp_path: Path) -> None:
     command = f"test -f {tmp_path}/up"
     program = Program(id="check:x/misc_path", text=command, argv=("/bin/false",), probe=recognise(command))
+    program = msgspec.structs.replace(program, subject=CheckSubject(timeouts=(5.0,)))
     bench.configure(programs=(program,))
 
     def ask(sequence: int) -> Notified:
-        message = Notify(program=program.id, object="x", generation=1, sequence=sequence, timeout=5.0)
+        message = Notify(program=program.id, fact=CheckDue(check=1, timeout=5.0), generation=1, sequence=sequence)
         bench.room.receive(message)
         bench.run(lambda: len(bench.heard(Notified)) == sequence)
         return bench.heard(Notified)[-1]

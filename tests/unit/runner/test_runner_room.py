@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from kad.child.multiplexer import Mux
+from kad.model.notification import InstanceStateChanged, InstanceSubject
 from kad.model.program_end import Exited, NotStarted
 from kad.model.runner import Program, RunnerSlice, VrrpScript
 from kad.runner.process.worker import Room
@@ -75,16 +76,29 @@ def bench() -> Iterator[Bench]:
 
 
 def shell(text: str, name: str = "chk") -> Program:
-    return Program(id=name, text=text, argv=("/bin/sh", "-c", text), shell=True)
+    return of_instance(Program(id=name, text=text, argv=("/bin/sh", "-c", text), shell=True))
+
+
+def of_instance(program: Program) -> Program:
+    """A program of the instance that its id names."""
+    return msgspec.structs.replace(program, subject=InstanceSubject(name=program.id.split("/")[0]))
 
 
 def script(text: str, interval: float = 60.0, timeout: float = 60.0, rise: int = 1, fall: int = 1) -> VrrpScript:
     return VrrpScript(name="chk", program=shell(text), interval=interval, timeout=timeout, rise=rise, fall=fall)
 
 
-def ask(program: Program, sequence: int, **more: object) -> Notify:
-    name = program.id.split("/")[0]
-    return Notify(program=program.id, object=name, generation=1, sequence=sequence, **more)  # type: ignore[arg-type]
+def ask(
+    program: Program, sequence: int, *, generation: int = 1, awaited_until: float | None = None, reason: str = "why"
+) -> Notify:
+    state = program.id.rpartition("_")[2].upper() if "/notify_" in program.id else "MASTER"
+    return Notify(
+        program=program.id,
+        fact=InstanceStateChanged(state=state, previous_state="BACKUP", priority=100, reason=reason),
+        generation=generation,
+        sequence=sequence,
+        awaited_until=awaited_until,
+    )
 
 
 def test_a_script_is_unknown_first_and_good_after_its_first_success(bench: Bench) -> None:
@@ -209,16 +223,9 @@ def test_notify_programs_run_in_order_with_arguments_and_environment(bench: Benc
     master = Program(id="VI_1/notify_master", text="", argv=("/bin/sh", "-c", f"sleep 0.2; echo master >> {out}"))
     line = f'echo "$@ $KAD_REASON ${{LD_PRELOAD-unset}}" >> {out}; echo said; exit 4'
     generic = Program(id="VI_1/notify", text="", argv=("/bin/sh", "-c", line, "sh", "configured"))
-    bench.configure(programs=(master, generic))
+    bench.configure(programs=(of_instance(master), of_instance(generic)))
     bench.room.receive(ask(master, 1))
-    bench.room.receive(
-        ask(
-            generic,
-            2,
-            arguments=("INSTANCE", "VI_1", "MASTER", "100"),
-            environment={"KAD_REASON": "no advert for 3.61 s", "LD_PRELOAD": "/tmp/evil.so"},
-        )
-    )
+    bench.room.receive(ask(generic, 2, reason="no advert for 3.61 s"))
     bench.run(lambda: len(bench.heard(Notified)) == 2)
     assert out.read_text() == "master\nconfigured INSTANCE VI_1 MASTER 100 no advert for 3.61 s unset\n"
     first, second = bench.heard(Notified)

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kad.model.notification import CheckDue, InstanceLine, InstanceStateChanged
 from kad.shared import messages
 from kad.shared.messages import Message
 from kad.watchdog.latest_states import MOST_BYTES
@@ -32,7 +33,11 @@ HEALTH = messages.ServerHealth(
     service="s", address="10.0.0.1", port=80, healthy=True, known=True, since=1.0, reason="r"
 )
 EVENT = messages.Event(when=1.0, kind="link", object="eth0", text="t")
-NOTIFY = messages.Notify(program="p", object="o", generation=1, sequence=1)
+FACT = InstanceStateChanged(state="MASTER", previous_state="BACKUP", priority=100, reason="r")
+NOTIFY = messages.Notify(program="o/notify_master", fact=FACT, generation=1, sequence=1)
+CHECK = messages.Notify(program="check:p/misc_path", fact=CheckDue(check=1, timeout=1.0), generation=1, sequence=1)
+LINE = InstanceLine(name="VI_1", word="MASTER", priority=100)
+MAIL = messages.Mail(object="o", state="UP", subject="s", body="b", reason="r", when=1.0, sequence=1)
 DEEP = b"\x91" * 100_000 + b"\xc0"
 SNAPSHOT = messages.SnapshotTaken.KIND
 
@@ -59,9 +64,21 @@ def with_descriptor(child: Impostor, make: Callable[[], int]) -> None:
     os.close(descriptor)
 
 
+def noted(**fields: object) -> Message:
+    return msgspec.structs.replace(NOTIFY, fact=msgspec.structs.replace(FACT, **fields))
+
+
+def lined(**fields: object) -> InstanceLine:
+    return msgspec.structs.replace(LINE, **fields)
+
+
+def mailed(**fields: object) -> Message:
+    return msgspec.structs.replace(MAIL, **fields)
+
+
 BREACHES: dict[str, tuple[str, Attack]] = {
     "an unknown field that is nested": ("vrrp", lambda c: c.raw(20, nested(ROUTER), "VI_1")),
-    "nested where an order is passed on": ("vrrp", lambda c: c.raw(23, nested(NOTIFY), "o/p")),
+    "nested where an order is passed on": ("vrrp", lambda c: c.raw(23, nested(NOTIFY), NOTIFY.key)),
     "no msgpack": ("vrrp", lambda c: c.raw(20, b"\xc1", "VI_1")),
     "no text": ("vrrp", lambda c: c.raw(44, body(EVENT).replace(b"eth0", b"\xff\xff\xff\xff"), "eth0")),
     "no kind": ("vrrp", lambda c: c.raw(999, b"\x80")),
@@ -98,8 +115,25 @@ BREACHES: dict[str, tuple[str, Attack]] = {
     ),
     "a line of other events": (
         "ipvs",
-        lambda c: c.say(messages.FifoLine(source="vrrp", subject="s", text="t", sequence=1)),
+        lambda c: c.say(messages.FifoLine(line=LINE, sequence=1)),
     ),
+    "a program of another process": ("checker", lambda c: c.say(NOTIFY)),
+    "a fact of another process": ("checker", lambda c: c.say(msgspec.structs.replace(CHECK, fact=FACT))),
+    "a check of a process that makes none": ("vrrp", lambda c: c.say(CHECK)),
+    "a state that is none": ("vrrp", lambda c: c.say(noted(state="-c"))),
+    "a priority that is none": ("vrrp", lambda c: c.say(noted(priority=256))),
+    "a reason with a NUL": ("vrrp", lambda c: c.say(noted(reason="a\0b"))),
+    "a reason with a line of its own": ("vrrp", lambda c: c.say(noted(reason="a\nb"))),
+    "a reason without end": ("vrrp", lambda c: c.say(noted(reason="x" * 4097))),
+    "a wait that is no number": (
+        "vrrp",
+        lambda c: c.say(msgspec.structs.replace(NOTIFY, awaited_until=float("nan"))),
+    ),
+    "a name with a line of its own": ("vrrp", lambda c: c.say(messages.FifoLine(line=lined(name="a\nb"), sequence=1))),
+    "a word that is none": ("vrrp", lambda c: c.say(messages.FifoLine(line=lined(word="UP 1"), sequence=1))),
+    "a subject with a header": ("checker", lambda c: c.say(mailed(subject="s\r\nBcc: all@example.org"))),
+    "a letter without end": ("checker", lambda c: c.say(mailed(body="x" * 4097))),
+    "a letter of no time": ("checker", lambda c: c.say(mailed(when=float("inf")))),
     "an observation of a process that makes none": (
         "checker",
         lambda c: c.say(messages.Observation(kind="process", name="s", value=1, since=1.0, reason="r")),
@@ -200,11 +234,9 @@ def test_states_without_end_are_bounded_and_cost_their_sender_alone(parent: Pare
 
 def test_orders_without_end_are_bounded_and_cost_their_sender_alone(parent: Parent) -> None:
     vrrp, runner = parent.child("vrrp"), parent.child("runner")
-    text, sent = "x" * 1_000_000, 0
+    fact, sent = msgspec.structs.replace(FACT, reason="x" * 4096), 0
     while len(parent.lives["vrrp"]) == 1:
-        data = messages.to_frame(
-            messages.Notify(program="p", object="o", generation=1, sequence=sent, arguments=(text,))
-        ).encode()
+        data = messages.to_frame(msgspec.structs.replace(NOTIFY, fact=fact, sequence=sent)).encode()
         while data and len(parent.lives["vrrp"]) == 1:
             taken = vrrp.put(data)
             sent, data = sent + taken, data[taken:]
