@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import os
 import signal
+import struct
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -184,7 +185,8 @@ def release(release_slice: bytes, names: frozenset[str] | None, log: Logger) -> 
         give_up_signals(log)
         release_here(release_slice, names, log)
         status = EXIT_OK
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, OverflowError, struct.error) as error:
+        # A file of an earlier daemon may hold any text and number.
         log.error(f"what is to be released cannot be understood: {error}")
     except BaseException:
         log.error(traceback.format_exc())

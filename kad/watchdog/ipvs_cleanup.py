@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _TABLE = "ipvs.left"
 _MEMORY = "ipvs.memory"
+_LARGEST = 24 * 1024 * 1024
+"""Bytes of a file that is taken: both are sent to the ipvs process in one message."""
 _NO_SERVICES = b"\x80"
 """A part for the ipvs process in which nothing is said."""
 
@@ -35,7 +37,7 @@ class LeftBehind:
     def _read(self, path: Path) -> bytes | None:
         """None: it is not there, or cannot be read."""
         try:
-            return read_file(path)
+            return read_file(path, _LARGEST)
         except FileNotFoundError:
             return None
         except OSError as error:

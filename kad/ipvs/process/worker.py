@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 
 import msgspec
 
@@ -266,16 +265,23 @@ class Room:
         except (ValueError, RecursionError) as error:
             self._log.error(f"what the daemon before this one served cannot be understood: {error}")
             return
-        with suppress(ValueError, RecursionError):
-            told = msgspec.msgpack.decode(left.memory, type=IpvsMemory)
-            if not self._memory.flushed:
-                # lvs_flush is for each daemon anew.
-                self._memory = msgspec.structs.replace(told, flushed=False)
+        if left.memory:
+            self._take_over_memory(left.memory)
         self._daemons.inherit(earlier.sync_daemon)
         for configured in earlier.virtual_servers:
             service = Service(marked(configured, self._memory.marks))
             for key in service.service_keys():
                 self._programming.left.setdefault(key, set()).update(service.named(key.port))
+
+    def _take_over_memory(self, content: bytes) -> None:
+        try:
+            told = msgspec.msgpack.decode(content, type=IpvsMemory)
+        except (ValueError, RecursionError) as error:
+            self._log.error(f"what the daemon before this one changed in the kernel cannot be understood: {error}")
+            return
+        if not self._memory.flushed:
+            # lvs_flush is for each daemon anew.
+            self._memory = msgspec.structs.replace(told, flushed=False)
 
     def _take_health(self, told: ServerHealth) -> None:
         key = (told.service, DestinationKey(told.address, told.port))

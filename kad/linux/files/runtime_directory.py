@@ -35,14 +35,14 @@ def remove_file(path: Path) -> None:
         path.unlink()
 
 
-def read_file(path: Path) -> bytes:
-    """Of the folder itself: no link is followed, and no FIFO waited for. Raises OSError."""
+def read_file(path: Path, largest: int = _LARGEST) -> bytes:
+    """Of the folder itself: no link is followed, and no FIFO waited for. Raises OSError, also where it is larger."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
     with os.fdopen(os.open(path, flags), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise OSError(EINVAL, "it is no regular file", str(path))
-        if found.st_size > _LARGEST:
+        if found.st_size > largest:
             raise OSError(EFBIG, "it is too large", str(path))
         return file.read()
 
