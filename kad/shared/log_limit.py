@@ -13,19 +13,36 @@ MOST_CAUSES = 256
 class ComplaintLimit:
     """Remembers when a complaint of each cause was logged; `left_out` counts those that were not."""
 
-    def __init__(self) -> None:
+    __slots__ = ("_full_until", "_last", "_most", "left_out")
+
+    def __init__(self, most: int = MOST_CAUSES) -> None:
         self._last: dict[Hashable, float] = {}
+        self._most = most
+        self._full_until = 0.0
+        """Before this moment no cause that is remembered makes room: a storm of new ones costs no search each."""
         self.left_out = 0
+
+    def __len__(self) -> int:
+        """Causes that are remembered."""
+        return len(self._last)
 
     def is_due(self, cause: Hashable, now: float) -> bool:
         """Whether a complaint of this cause is to be logged now, in monotonic seconds."""
-        if now - self._last.get(cause, -INTERVAL) < INTERVAL:
+        last = self._last.get(cause)
+        if last is not None and now - last < INTERVAL:
             self.left_out += 1
             return False
-        if len(self._last) >= MOST_CAUSES:
-            self._last = {known: moment for known, moment in self._last.items() if now - moment < INTERVAL}
-            if len(self._last) >= MOST_CAUSES:
-                self.left_out += 1
-                return False
+        if last is None and len(self._last) >= self._most and not self._has_made_room(now):
+            self.left_out += 1
+            return False
         self._last[cause] = now
         return True
+
+    def _has_made_room(self, now: float) -> bool:
+        if now < self._full_until:
+            return False
+        self._last = {known: moment for known, moment in self._last.items() if now - moment < INTERVAL}
+        if len(self._last) < self._most:
+            return True
+        self._full_until = min(self._last.values()) + INTERVAL
+        return False

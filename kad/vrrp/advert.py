@@ -215,7 +215,8 @@ def virtual_router_id_of(datagram: bytes, family: int) -> int | None:
 
 
 @lru_cache(maxsize=4096)
-def _text(packed: bytes) -> str:
+def address_text(packed: bytes) -> str:
+    """Of an address in network order."""
     return str(ip_address(packed))
 
 
@@ -326,7 +327,7 @@ def examine(datagram: bytes, expected: Expectation) -> Examined:
     addresses = tuple(message[at : at + size] for at in range(_VRRP_HEADER_LENGTH, end_of_addresses, size))
     if count != expected.address_count or not expected.addresses.issuperset(addresses):
         findings.append(Finding.ADDRESS_LIST)
-    source = _text(parcel.source)
+    source = address_text(parcel.source)
     if expected.unicast_peers:
         findings += _examine_source(source, parcel.ttl, expected)
     number = int.from_bytes(parcel.source)

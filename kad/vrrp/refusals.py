@@ -52,10 +52,12 @@ class Refusal:
 class Refusals:
     """Of one instance."""
 
-    __slots__ = ("_pairs",)
+    __slots__ = ("_full_until", "_pairs")
 
     def __init__(self) -> None:
         self._pairs: dict[tuple[str, Finding], Refusal] = {}
+        self._full_until = 0.0
+        """Before this moment no pair that is kept makes room: a storm of forged sources costs no search each."""
 
     def note(self, peer: str, reason: Finding, text: str, interval: float, now: float) -> Refusal | None:
         """An advert was refused; the refusal if it begins with this one. `interval` is that of the adverts, seconds."""
@@ -83,11 +85,13 @@ class Refusals:
         found = self._pairs.get((peer, reason))
         if found is not None or len(self._pairs) < _MOST:
             return found
-        for key, old in list(self._pairs.items()):
-            if not old.begun and now - old.last >= _REMEMBERED:
-                del self._pairs[key]
-        if len(self._pairs) < _MOST:
-            return None
+        if now >= self._full_until:
+            for key, old in list(self._pairs.items()):
+                if not old.begun and now - old.last >= _REMEMBERED:
+                    del self._pairs[key]
+            if len(self._pairs) < _MOST:
+                return None
+            self._full_until = min(old.last for old in self._pairs.values()) + _REMEMBERED
         return self._pairs.setdefault((_OTHERS, reason), Refusal(_OTHERS, reason, text, now, now, _SHORTEST, count=0))
 
     def accepted(self, peer: str, now: float) -> list[Refusal]:

@@ -101,8 +101,10 @@ class Lab:
             self.add_interface(node, interface, address)
         return node
 
-    def add_interface(self, node: Node, interface: str, address: str, *, lan: str = "lan") -> None:
-        """One more interface, up, on that LAN."""
+    def add_interface(
+        self, node: Node, interface: str, address: str, *, lan: str = "lan", observed: bool = True
+    ) -> None:
+        """One more interface, up, on that LAN; not observed, what it sends is not read from the wire."""
         if lan not in self._lans:
             self._lans.add(lan)
             self._switch.run("ip", "link", "add", lan, "type", "bridge", "stp_state", "0", "mcast_snooping", "0")
@@ -111,7 +113,7 @@ class Lab:
         ends = (port.name, "netns", str(self._switch.first_process), interface, "netns", str(node.first_process))
         words = ["ip", "link", "add", *ends[:3], "type", "veth", "peer", "name", *ends[3:]]
         subprocess.run(words, check=True, env=environment())
-        if self._observed:
+        if self._observed and observed:
             self.wire.listen(port.name, node.name)
         self.heal(node, interface)
         if address:

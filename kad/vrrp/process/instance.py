@@ -14,6 +14,7 @@ from kad.linux.netlink.virtual_addresses import Placed
 from kad.linux.sockets.sendmmsg import Datagram
 from kad.model.fault import Cause
 from kad.model.vrrp import VirtualAddress, VrrpInstance
+from kad.shared.log_limit import ComplaintLimit
 from kad.shared.messages import Earlier, RouterState
 from kad.shared.shared_page import Page
 from kad.tracking.priority import Verdict
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from kad.vrrp.process.timers.advert_batches import Choir
     from kad.vrrp.process.timers.master_down_timers import Watch
 
+MOST_CAUSES = 100
+"""Of complaints, that are remembered: whoever forges sources must not fill the memory."""
 _KEEPALIVED_COUNTERS = {
     "packet_len_err": (Finding.TRUNCATED, Finding.LENGTH, Finding.TOTAL_LENGTH),
     "advert_interval_err": (Finding.INTERVAL_DIFFERS,),
@@ -130,9 +133,9 @@ class Instance:
         """Adverts of this router and others, as the page has them; count_on() tells where."""
         self.counters: Counter[str] = Counter()
         self.discarded: Counter[Finding] = Counter()
-        self.complained: dict[str, float] = {}
+        self.complained = ComplaintLimit(MOST_CAUSES)
         """When a complaint was last logged; at most once a minute each."""
-        self.complained_of_peers: dict[str, float] = {}
+        self.complained_of_peers = ComplaintLimit(MOST_CAUSES)
         """The same of adverts that count: whoever forges sources silences nothing but that."""
         self.noticed: dict[tuple[str, str], str] = {}
         """By source and topic: what was last said of its adverts, which count all the same."""

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, MutableMapping
+from collections.abc import Callable, Hashable
 from ipaddress import ip_address
-from typing import Any
 
 from kad.shared.log import Logger
+from kad.shared.log_limit import ComplaintLimit
 from kad.vrrp.advert import Advertisement, Checksum, Examined, Finding
-from kad.vrrp.process.instance import Instance
-
-_INTERVAL = 60.0
-"""Seconds between two log lines of one cause."""
-_MOST_CAUSES = 100
-"""Causes that are remembered: whoever forges sources must not fill the memory."""
+from kad.vrrp.process.instance import MOST_CAUSES, Instance
 
 
 class Complaints:
@@ -22,18 +17,18 @@ class Complaints:
     def __init__(self, now: Callable[[], float], log: Logger) -> None:
         self._now = now
         self._log = log
-        self._last: dict[Hashable, float] = {}
+        self._limit = ComplaintLimit(MOST_CAUSES)
 
     def rarely(self, cause: Hashable, text: str) -> None:
         """A warning, unless this cause had one within the minute."""
-        if is_due(self._last, cause, self._now()):
+        if self._limit.is_due(cause, self._now()):
             self._log.warning(text)
 
     def about(self, instance: Instance, source: str, examined: Examined) -> None:
         """What is wrong with a packet of that source."""
         rejection, advert = rejection_of(examined), examined.advert
         if rejection is not None:
-            if is_due(instance.complained, f"{rejection.value} {source}", self._now()):
+            if instance.complained.is_due((rejection, source), self._now()):
                 why = explain(rejection, instance, advert)
                 self._log.warning(f"({instance.name}) advert from {source} discarded: {why}")
         elif advert is not None:
@@ -50,24 +45,11 @@ class Complaints:
         noticed = instance.noticed
         if noticed.get((source, topic)) == text:
             return
-        if is_due(self._last, (instance.name, source, topic), self._now()):
-            if len(noticed) >= _MOST_CAUSES:
+        if self._limit.is_due((instance.name, source, topic), self._now()):
+            if len(noticed) >= MOST_CAUSES:
                 noticed.clear()
             noticed[source, topic] = text
             self._log.warning(f"({instance.name}) {text}")
-
-
-def is_due(last: MutableMapping[Any, float], cause: Hashable, now: float) -> bool:
-    """Whether a cause may be told again; `last` remembers a bounded number of them."""
-    if now - last.get(cause, -_INTERVAL) < _INTERVAL:
-        return False
-    if len(last) >= _MOST_CAUSES:
-        for old in [each for each, when in last.items() if now - when >= _INTERVAL]:
-            del last[old]
-        if len(last) >= _MOST_CAUSES:
-            return False
-    last[cause] = now
-    return True
 
 
 def rejection_of(examined: Examined) -> Finding | None:

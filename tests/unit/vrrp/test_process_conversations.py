@@ -245,6 +245,42 @@ class TestRest:
         house.run(0.003)
         assert house.instances[0].router.state is State.BACKUP
 
+    def takes_time(self, house: House) -> None:
+        """A reading of 64 packets takes a millisecond."""
+        segment = house.segment()
+        real = segment.receive
+
+        def receive() -> list[bytes]:
+            house.mux.time += 0.001
+            return real()
+
+        segment.receive = receive  # type: ignore[method-assign]
+
+    def test_it_does_not_rest_while_more_wait_than_it_reads_at_a_time(self, house: House) -> None:
+        house.commit(instance())
+        self.flood(house, 3)
+        self.takes_time(house)
+        bad = advert(ttl=3)
+        house.arrive(*[bad] * 64 * 50)
+        house.run(0.012)
+        assert house.segment().waiting
+        # Told of again at once, and not at the next packet alone.
+        assert house.sockets.wanted[house.segment().fileno()] == READABLE
+        for _ in range(3):
+            house.sockets.tell(house.segment().fileno())
+        assert not house.segment().waiting
+
+    def test_an_advert_behind_a_flood_is_read_before_the_master_is_presumed_dead(self, house: House) -> None:
+        house.commit(instance())
+        house.arrive(advert())
+        # 3 intervals and a skew of 156/256 of one.
+        house.run(3.6)
+        self.takes_time(house)
+        house.segment().waiting += [advert(ttl=3)] * 64 * 100 + [advert()]
+        house.run(0.5)
+        assert house.instances[0].router.state is State.BACKUP
+        assert house.instances[0].received == 2
+
     def test_it_may_close_while_it_rests(self, house: House) -> None:
         house.commit(instance())
         segment = house.segment()

@@ -31,7 +31,6 @@ from kad.vrrp.process.kernel.addresses import Holding
 from kad.vrrp.process.kernel.firewall import Firewall
 from kad.vrrp.process.kernel.routes import Routing
 from kad.vrrp.process.notifications import Telling
-from kad.vrrp.process.rejected_adverts import is_due
 from kad.vrrp.process.wire.advert_sockets import Conversations
 from kad.vrrp.process.wire.gratuitous_arp import Announcing
 
@@ -164,7 +163,7 @@ class Deeds:
             case TellLowerPriority(advert):
                 self._tell_lower_priority(instance, advert.source, advert.priority)
             case Complain(level, text, rarely):
-                if not rarely or is_due(instance.complained_of_peers, text, self._mux.now()):
+                if not rarely or instance.complained_of_peers.is_due(text, self._mux.now()):
                     getattr(self._log, level)(f"({instance.name}) {text}")
             case SendAdvert(priority):
                 self._send_advert(instance, priority)
@@ -197,7 +196,7 @@ class Deeds:
         self.remember("split", instance.name, text)
 
     def _tell_lower_priority(self, instance: Instance, source: str, priority: int) -> None:
-        if is_due(instance.complained_of_peers, f"lower priority {source}", self._mux.now()):
+        if instance.complained_of_peers.is_due(f"lower priority {source}", self._mux.now()):
             self._log.info(
                 f"({instance.name}) Received advert from {source} with lower priority {priority}, "
                 f"ours {instance.router.priority}, forcing new election"

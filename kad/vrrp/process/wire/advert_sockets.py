@@ -27,6 +27,7 @@ from kad.vrrp.advert import (
     Checksum,
     Examined,
     Finding,
+    address_text,
     examine,
     virtual_router_id_of,
     with_findings,
@@ -59,6 +60,8 @@ _DESTINATION = {4: slice(16, 20), 6: slice(24, 40)}
 _TTL = {4: 8, 6: 7}
 _LONGEST_READING = 0.02
 """Seconds after which a socket on which packets come as fast as they are read has to wait for its next turn."""
+_LONGEST_DRAINING = 0.2
+"""The same before a router decides that its master is down: its advert may wait behind a whole buffer of others."""
 
 ConversationKey = tuple[str, int]
 
@@ -398,9 +401,9 @@ class Conversations:
     # receiving
 
     def drain(self, instances: Iterable[Instance]) -> None:
-        """Read what already waits for these instances."""
+        """Read what already waits for these instances, also behind a flood."""
         for conversation in {id(each): each for each in map(self._of, instances)}.values():
-            self._take_all(conversation)
+            self._take_all(conversation, _LONGEST_DRAINING)
 
     def _told(self, conversation: Conversation) -> None:
         """Something can be read."""
@@ -419,7 +422,9 @@ class Conversations:
         """Read the sockets that have rested; they tell of the next packet."""
         rested, self._resting = self._resting, []
         for conversation in rested:
-            self._become(conversation, dense=self._take_all(conversation) >= _WORTHWHILE)
+            read, is_empty = self._take_all(conversation)
+            # Where more wait than one reading takes there is no time to rest, or real adverts are lost among others.
+            self._become(conversation, dense=is_empty and read >= _WORTHWHILE)
             conversation.read_at = self._mux.now()
 
     def _read(self, conversation: Conversation) -> None:
@@ -428,7 +433,9 @@ class Conversations:
         conversation.read_at = now
         if conversation.dense or conversation.streak >= _DENSE:
             self._become(conversation, dense=conversation.streak >= _DENSE)
-        self._take_all(conversation)
+        _, is_empty = self._take_all(conversation)
+        if conversation.dense and not is_empty:
+            self._become(conversation, dense=False)
 
     def _become(self, conversation: Conversation, *, dense: bool) -> None:
         """Have its sockets tell of the next packet, and when that traffic is dense, not of those that follow it."""
@@ -437,9 +444,9 @@ class Conversations:
             for descriptor in conversation.segment.filenos():
                 self._sockets.change(descriptor, READABLE | ONCE if dense else READABLE)
 
-    def _take_all(self, conversation: Conversation) -> int:
-        """Read what waits, but no flood to its end; how many packets that were."""
-        total, until = 0, self._mux.now() + _LONGEST_READING
+    def _take_all(self, conversation: Conversation, longest: float = _LONGEST_READING) -> tuple[int, bool]:
+        """Read what waits, but no flood to its end; how many packets that were, and whether no more wait."""
+        total, is_empty, until = 0, True, self._mux.now() + longest
         known = conversation.known
         content_at, ttl_at = _SOURCE[conversation.family].start, _TTL[conversation.family]
         hearing, ttls, counts = self._hearing, self._ttls, self._mux.page.received
@@ -459,9 +466,12 @@ class Conversations:
                 else:
                     self._take(conversation, packet)
             total += len(packets)
-            if conversation.segment is None or len(packets) < conversation.segment.capacity or now > until:
+            if conversation.segment is None or len(packets) < conversation.segment.capacity:
                 break
-        return total
+            if now > until:
+                is_empty = False
+                break
+        return total, is_empty
 
     def _take(self, conversation: Conversation, packet: bytes) -> None:
         """A packet that is not the repetition of one that counted."""
@@ -508,7 +518,7 @@ class Conversations:
             examined = replace(examined, findings=_without_address_list(examined.findings))
         for finding in examined.findings:
             instance.discarded[finding] += 1
-        peer = str(ip_address(source))
+        peer = address_text(source)
         if examined.findings:
             self._complaints.about(instance, peer, examined)
         self._refused.note(instance, peer, examined)
