@@ -13,7 +13,7 @@ from kad.shared.messages import IpvsMemory
 from tests.lab.lab import Lab, Node
 from tests.lab.texts import global_defs, instance
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.more]
 
 VIP = "10.77.0.100"
 TEXT = (
