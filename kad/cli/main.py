@@ -22,6 +22,7 @@ from kad.shared import control_protocol, escaping
 from kad.shared.control_protocol import ControlError, Silent
 from kad.shared.log import FACILITIES, Destination, Logger
 from kad.shared.output import OutputLost, to_error, to_output
+from kad.watchdog.process_registry import PROCESS_SPECS
 from kad.watchdog.supervision import EXIT_FATAL, EXIT_NO_FILE, EXIT_OK
 
 DEFAULT_FILES = (Path("/etc/kad/kad.conf"), Path("/etc/keepalived/keepalived.conf"))
@@ -54,6 +55,7 @@ _COMMANDS = (
     "version",
 )
 """Options that do something else than run the daemon: one at a time, but for -t with --print."""
+_PID_FIELDS = tuple(spec.pid_option.field for spec in PROCESS_SPECS.values() if spec.pid_option is not None)
 EXIT_INTERRUPTED = 130
 """What a shell makes of a command that INT ended."""
 _GENHASH = ("genhash", "-T", "--genhash")
@@ -105,9 +107,10 @@ def parser() -> Parser:
     p.add_argument("-e", "--all-config", action="store_true", help="fail on any missing include")
     p.add_argument("-i", "--config-id", type=not_empty, metavar="ID", help="value for @ lines (default: host name)")
     p.add_argument("-p", "--pid", type=file_name, metavar="FILE", help="pid file of the daemon")
-    p.add_argument("-r", "--vrrp_pid", type=file_name, metavar="FILE", help="pid file of the vrrp process")
-    p.add_argument("-c", "--checkers_pid", type=file_name, metavar="FILE", help="pid file of the checker process")
-    p.add_argument("-b", "--bfd_pid", type=file_name, metavar="FILE", help="pid file of the bfd process")
+    for spec in PROCESS_SPECS.values():
+        if spec.pid_option is not None:
+            text = f"pid file of the {spec.name} process"
+            p.add_argument(spec.pid_option.letter, spec.pid_option.name, type=file_name, metavar="FILE", help=text)
     p.add_argument("-V", "--dont-release-vrrp", action="store_true", help="keep the addresses at the end")
     p.add_argument("-I", "--dont-release-ipvs", action="store_true", help="keep the IPVS table at the end")
     p.add_argument("-R", "--dont-respawn", action="store_true", help="end when a child dies")
@@ -232,7 +235,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     if options.secrets and os.geteuid() != 0:
         p.error("--secrets is for root")
     try:
-        for name in ("pid", "vrrp_pid", "checkers_pid", "bfd_pid"):
+        for name in ("pid", *_PID_FIELDS):
             check_pid_file(getattr(options, name) or "")
         check_log_file(options.log_file or "")
     except Foreign as foreign:
@@ -352,7 +355,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.namespace:
         to_error("kad: -s is not served yet: start kad inside the namespace, as with ip netns exec\n")
         return EXIT_FATAL
-    for name in ("use_file", "runtime_dir", "pid", "vrrp_pid", "checkers_pid", "bfd_pid", "log_file"):
+    for name in ("use_file", "runtime_dir", "pid", *_PID_FIELDS, "log_file"):
         # The daemon leaves for / and must find them again at a reload.
         if getattr(options, name):
             setattr(options, name, os.path.abspath(getattr(options, name)))
@@ -407,11 +410,8 @@ def _watch(
         log.error(f"pid file {pid_file.path}: {error.strerror}")
     set_title("kad")
     files = {
-        "vrrp": options.vrrp_pid or directory / "vrrp.pid",
-        "checker": options.checkers_pid or directory / "checkers.pid",
-        "runner": directory / "runner.pid",
-        "ipvs": directory / "ipvs.pid",
-        "bfd": options.bfd_pid or directory / "bfd.pid",
+        spec.name: (spec.pid_option and getattr(options, spec.pid_option.field)) or directory / spec.pid_file
+        for spec in PROCESS_SPECS.values()
     }
     return daemon.Watchdog(
         daemon.Options(

@@ -6,27 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from kad import VERSION
 from kad.analyzer.process import Analysis, to_message
+from kad.child.process_spec import imported
 from kad.config.difference import Difference, difference
-from kad.model.bfd import BfdSlice
-from kad.model.checker import CheckerSlice
-from kad.model.ipvs import IpvsSlice
 from kad.model.routing import RoutingEntry
-from kad.model.runner import RunnerSlice
-from kad.model.vrrp import VrrpSlice
 from kad.shared import control_protocol, secret
+from kad.watchdog.process_registry import PROCESS_SPECS
 from kad.watchdog.two_phase_commit import refusal, refusals
 
-_SLICES: dict[str, type[msgspec.Struct]] = {
-    "vrrp": VrrpSlice,
-    "runner": RunnerSlice,
-    "ipvs": IpvsSlice,
-    "checker": CheckerSlice,
-    "bfd": BfdSlice,
-}
 _WORDS = {
     "instances": "vrrp_instance",
     "groups": "vrrp_sync_group",
@@ -62,7 +50,8 @@ def check_reload(runtime_directory: Path, analysis: Analysis) -> tuple[str, bool
 
 
 def _changes(running: dict[str, bytes], wanted: dict[str, bytes]) -> Iterator[str]:
-    for name, slice_type in _SLICES.items():
+    for name, spec in PROCESS_SPECS.items():
+        slice_type = imported(spec.configuration)
         old, new = running.get(name), wanted.get(name)
         if old is None and new is not None:
             yield f"the {name} process would be started"

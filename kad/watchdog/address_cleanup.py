@@ -20,7 +20,8 @@ from kad.linux.process.spawn import reap
 from kad.model.program_end import shell_status
 from kad.shared import messages
 from kad.watchdog import process_specs
-from kad.watchdog.process_specs import KINDS, Birth
+from kad.watchdog.process_registry import PROCESS_SPECS
+from kad.watchdog.process_specs import Birth
 from kad.watchdog.supervision import EXIT_OK, describe
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class Sweep:
 
     def _fork(self, descriptor: int, names: frozenset[str] | None) -> bool:
         """False when this host has no process left for it; it is tried again."""
-        log = self._watchdog.log.named(KINDS["vrrp"].ident)
+        log = self._watchdog.log.named(PROCESS_SPECS["vrrp"].ident)
         try:
             self._birth = process_specs.fork(
                 lambda _end: release(read_memory_file(descriptor), names, log), frozenset({descriptor})

@@ -26,7 +26,8 @@ from kad.watchdog import keepalived_formats
 from kad.watchdog.control_clients import MOST_WAITING_BYTES, Clients
 from kad.watchdog.instance_states import Routers
 from kad.watchdog.parent_problems import all_problems
-from kad.watchdog.process_specs import KINDS, Member
+from kad.watchdog.process_registry import PROCESS_SPECS
+from kad.watchdog.process_specs import Member
 from kad.watchdog.snapshot_collector import Snapshot, Snapshots, Taken, opened
 from kad.watchdog.supervision import EXIT_OK, Phase
 
@@ -47,7 +48,7 @@ _SIG_STATS_CLEAR = signal.SIGRTMAX - 1
 
 Plain = dict[str, Any]
 _NOTHING: Plain = {"instances": [], "groups": []}
-_ALL = frozenset(KINDS)
+_ALL = frozenset(PROCESS_SPECS)
 _ANSWERING = frozenset({Phase.STARTING, Phase.RUNNING})
 
 

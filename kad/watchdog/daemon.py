@@ -34,7 +34,8 @@ from kad.watchdog.ipvs_cleanup import LeftBehind
 from kad.watchdog.journal import Journal
 from kad.watchdog.latest_states import States
 from kad.watchdog.lifecycle_scripts import Errand
-from kad.watchdog.process_specs import KINDS, Member, Order
+from kad.watchdog.process_registry import PROCESS_SPECS
+from kad.watchdog.process_specs import Member, Order
 from kad.watchdog.reload import Reload
 from kad.watchdog.supervision import EXIT_OK, EXIT_SOFTWARE, Phase, Supervision
 
@@ -95,7 +96,7 @@ class Watchdog:
         self.pid_file = pid_file
         self._poll = Poll()
         self._deadlines: Deadlines[Supervision] = Deadlines()
-        self.members = {name: Member(kind) for name, kind in KINDS.items()}
+        self.members = {name: Member(spec) for name, spec in PROCESS_SPECS.items()}
         self.started, self.born_at = time.time(), time.monotonic()
         self._errand: Errand | None = None
         self._exit_status = EXIT_OK
@@ -149,8 +150,9 @@ class Watchdog:
 
     def _preload(self) -> None:
         """Import, while the analyzer works, what the children share; a fork is then all that a new life costs."""
-        for name in ("runner", "vrrp"):
-            process_specs.factory(KINDS[name])
+        for spec in PROCESS_SPECS.values():
+            if spec.is_imported_early:
+                process_specs.worker_factory(spec)
         self.reload.look_at_installation()
 
     def _take_signals(self) -> None:
@@ -298,7 +300,7 @@ class Watchdog:
             reason = f"what it says cannot be served ({type(error).__name__})"
             self.log.error("".join(traceback.format_exception(error)))
         self._states.forget_sender(member.name)
-        self.journal.forget_states(member.name)
+        self.journal.forget_states(member.spec)
         self.supervise(member, supervision.Refused())
         self._kill(member, reason, trace=False)
 
@@ -314,7 +316,7 @@ class Watchdog:
     def _hear(self, member: Member, frame: Frame) -> None:
         """Raises BadFrame: the child may not say that, or not in this form."""
         message = messages.from_child(frame)
-        member.kind.allow(message)
+        member.spec.check(message)
         match message:
             case messages.Pong():
                 member.supervision.handle(supervision.Answered(), time.monotonic())
@@ -337,7 +339,7 @@ class Watchdog:
             self._states.keep(speaker.name, frame)
         self.journal.take(message)
         for other in self.members.values():
-            if other is speaker or frame.kind not in other.kind.hears:
+            if other is speaker or not other.spec.takes(message):
                 continue
             if state:
                 self._pass_on(other, frame, state)
@@ -477,7 +479,7 @@ class Watchdog:
         self._watch_child(member, member.channel)
         self.watch(member.pidfd, lambda: self._bury(member))
         self._write_child_pid(member)
-        for frame in self._states.of_kinds(member.kind.hears):
+        for frame in self._states.of_kinds(member.spec.wanted_kinds):
             self._pass_on(member, frame, state=True)
         self.left_behind.tell(member)
         if configuration is not None and member.name in configuration.slices:
@@ -557,9 +559,9 @@ class Watchdog:
             self._end()
             return
         patience = self.reload.words.child_wait_time
-        first = min(member.kind.leaves for member in alive)
+        first = min(member.spec.stop_order for member in alive)
         for member in alive:
-            if member.kind.leaves == first and member.supervision.phase is not Phase.STOPPING:
+            if member.spec.stop_order == first and member.supervision.phase is not Phase.STOPPING:
                 self.supervise(member, supervision.Unwanted(patience))
 
     def _end(self) -> None:

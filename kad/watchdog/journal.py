@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kad.child.process_spec import ProcessSpec
 from kad.shared.messages import Event, Message, Observation, RouterState, ServerHealth, to_plain
 
 RECENT = 4000
@@ -88,15 +89,14 @@ class Journal:
         for kind in self._kinds:
             self._of_each.pop((kind, object), None)
 
-    def forget_states(self, name: str) -> None:
-        """What the child of this name has said its objects are; what happened is kept."""
-        match name:
-            case "vrrp":
-                self._routers.clear()
-            case "checker":
-                self._servers.clear()
-            case "runner" | "bfd":
-                self._observed.clear()
+    def forget_states(self, spec: ProcessSpec) -> None:
+        """What this process has said its objects are; what happened is kept."""
+        if RouterState in spec.sends:
+            self._routers.clear()
+        if ServerHealth in spec.sends:
+            self._servers.clear()
+        if spec.observes:
+            self._observed.clear()
 
     def take(self, message: Message) -> None:
         """What of this is news is noted."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import signal
 import socket
@@ -13,12 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
-from typing import Any, NoReturn, cast
+from typing import NoReturn, cast
 
 from kad.child import main as child
+from kad.child.process_spec import ProcessSpec, imported
 from kad.child.scheduling import Scheduling
-from kad.linux.process.capabilities import Capability
 from kad.linux.process.memfd import read_memory_file, write_memory_file
 from kad.linux.process.process import set_title
 from kad.linux.refused import Refused
@@ -27,189 +25,20 @@ from kad.linux.sockets.channel import Channel
 from kad.linux.sockets.packet_sockets import PacketSockets
 from kad.shared import messages
 from kad.shared.log import Logger
-from kad.shared.messages import LARGEST_OF_CHILD, BadFrame, Frame, Message
+from kad.shared.messages import LARGEST_OF_CHILD, Frame
 from kad.shared.shared_page import Page
-from kad.watchdog.notify_rules import check_order
 from kad.watchdog.supervision import EXIT_OK, EXIT_SOFTWARE, Supervision
 
 _MOST_ORDERS = 10_000
 _MOST_ORDERED_BYTES = 32 * 1024 * 1024
-_OF_EVERY_CHILD = frozenset(
-    {messages.Ready, messages.Refused, messages.Configured, messages.Pong, messages.SnapshotTaken}
-)
-"""What each child says of itself."""
 DEAF_AFTER = 2.0
 """Seconds without a sign of life after which a child is replaced."""
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One kind of child: its room, its name in the log, what it may do (None: everything that the parent may)."""
-
-    name: str
-    room: str
-    ident: str
-    capabilities: tuple[Capability, ...] | None
-    hears: frozenset[int]
-    """Kinds of messages of other children that are passed on to it."""
-    says: frozenset[type[Message]]
-    """What it may say to the parent; a child that says anything else is replaced."""
-    pid_file: str
-    leaves: int
-    """Children leave in this order."""
-    before: str = ""
-    """What each life does first, while it may still do everything."""
-    keeps: str = ""
-    """Opens the sockets that outlive each life."""
-    observes: frozenset[str] = frozenset()
-    """Kinds of things of which it says what they are now (Observation.kind)."""
-    fifo_source: str = ""
-    """Whose events its FIFO lines are (FifoLine.source)."""
-
-    def allow(self, message: Message) -> None:
-        """Raises BadFrame: the child may not say that."""
-        if type(message) not in self.says and type(message) not in _OF_EVERY_CHILD:
-            raise BadFrame(f"{type(message).__name__} is not for the {self.name} process to say")
-        match message:
-            case messages.Notify():
-                check_order(self.name, message)
-            case messages.Observation(kind=kind) if kind not in self.observes:
-                raise BadFrame(f"what {kind} {message.name[:100]} is, is not for the {self.name} process to say")
-            case messages.FifoLine(source=source) if source != self.fifo_source:
-                raise BadFrame(f"lines of {source[:100]} are not for the {self.name} process to write")
-            case _:
-                pass
-
-
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind(
-            "runner",
-            "kad.runner.process.worker:Room",
-            "Keepalived_runner",
-            None,
-            frozenset(
-                kind.KIND
-                for kind in (
-                    messages.Notify,
-                    messages.Observation,
-                    messages.FifoLine,
-                    messages.FifoOpened,
-                    messages.FifoKept,
-                    messages.Mail,
-                    messages.MailKept,
-                    messages.NotifyKept,
-                )
-            ),
-            frozenset(
-                {
-                    messages.Observation,
-                    messages.Notified,
-                    messages.NotifyKept,
-                    messages.FifoOpened,
-                    messages.FifoKept,
-                    messages.MailKept,
-                    messages.Event,
-                }
-            ),
-            "runner.pid",
-            leaves=3,
-            observes=frozenset({"script", "process", "file"}),
-        ),
-        Kind(
-            "vrrp",
-            "kad.vrrp.process.worker:Room",
-            "Keepalived_vrrp",
-            (Capability.NET_ADMIN, Capability.NET_RAW),
-            frozenset(
-                kind.KIND for kind in (messages.HostBefore, messages.Observation, messages.Notified, messages.IpvsState)
-            ),
-            frozenset(
-                {
-                    messages.RouterState,
-                    messages.HostBefore,
-                    messages.Notify,
-                    messages.FifoLine,
-                    messages.Mail,
-                    messages.Event,
-                }
-            ),
-            "vrrp.pid",
-            leaves=1,
-            fifo_source="vrrp",
-            keeps="kad.linux.sockets.packet_sockets:PacketSockets.open",
-            before="kad.linux.process.scheduling:shorten_slice",
-        ),
-        Kind(
-            "bfd",
-            "kad.bfd.process.worker:Room",
-            "Keepalived_bfd",
-            (),
-            frozenset({messages.BfdKept.KIND, messages.Observation.KIND}),
-            frozenset({messages.BfdKept, messages.Observation}),
-            "bfd.pid",
-            leaves=2,
-            observes=frozenset({"bfd"}),
-        ),
-        Kind(
-            "ipvs",
-            "kad.ipvs.process.worker:Room",
-            "Keepalived_ipvs",
-            (Capability.NET_ADMIN,),
-            frozenset(
-                kind.KIND
-                for kind in (
-                    messages.RouterState,
-                    messages.ServerHealth,
-                    messages.QuorumState,
-                    messages.IpvsMemory,
-                    messages.Draining,
-                )
-            ),
-            frozenset(
-                {
-                    messages.QuorumState,
-                    messages.IpvsMemory,
-                    messages.IpvsState,
-                    messages.DrainAnswered,
-                    messages.Draining,
-                    messages.Notify,
-                    messages.FifoLine,
-                    messages.Mail,
-                    messages.Event,
-                }
-            ),
-            "ipvs.pid",
-            leaves=2,
-            fifo_source="lvs",
-            before="kad.linux.netlink.ipvs:load_module",
-        ),
-        Kind(
-            "checker",
-            "kad.checker.process.worker:Room",
-            "Keepalived_healthcheckers",
-            (Capability.NET_ADMIN, Capability.NET_RAW, Capability.NET_BIND_SERVICE),
-            frozenset({messages.ServerHealth.KIND, messages.Observation.KIND, messages.Notified.KIND}),
-            frozenset({messages.ServerHealth, messages.Notify, messages.Mail}),
-            "checkers.pid",
-            leaves=1,
-        ),
-    )
-}
-"""In the order in which they are forked."""
-
-
-def factory(kind: Kind, kept: PacketSockets | None = None) -> child.RoomFactory:
-    """Import the room; in the parent this is done before the fork, so that every life of a child shares it."""
-    room = _named(kind.room)
-    return cast(child.RoomFactory, room if kept is None else partial(room, kept=kept))
-
-
-def _named(text: str) -> Any:
-    """MODULE:NAME"""
-    module, _, name = text.partition(":")
-    return attrgetter(name)(importlib.import_module(module))
+def worker_factory(spec: ProcessSpec, sockets: PacketSockets | None = None) -> child.RoomFactory:
+    """Import the worker; the parent does so before the fork, so that every such process shares it."""
+    worker = imported(spec.worker)
+    return cast(child.RoomFactory, worker if sockets is None else partial(worker, kept=sockets))
 
 
 @dataclass(slots=True, eq=False)
@@ -262,9 +91,9 @@ class Orders:
 class Member:
     """One child as the parent sees it."""
 
-    def __init__(self, kind: Kind) -> None:
-        self.kind = kind
-        self.supervision = Supervision(kind.name, DEAF_AFTER)
+    def __init__(self, spec: ProcessSpec) -> None:
+        self.spec = spec
+        self.supervision = Supervision(spec.name, DEAF_AFTER)
         self.pid: int | None = None
         self.pidfd: int | None = None
         self.channel: Channel | None = None
@@ -287,7 +116,7 @@ class Member:
 
     @property
     def name(self) -> str:
-        return self.kind.name
+        return self.spec.name
 
     def forget_what_was_obeyed(self) -> None:
         """What this life was sent and has done."""
@@ -368,30 +197,30 @@ def fork_member(
     `held` is a memory file with what its predecessor held (vrrp): if the parent is gone before this process receives
     anything, the process releases that and exits.
     """
-    kind = member.kind
-    if kind.keeps and member.kept is None:
+    spec = member.spec
+    if spec.sockets and member.kept is None:
         # What the parent cannot have the child cannot either, and says so.
         with suppress(Refused):
-            member.kept = _named(kind.keeps)()
-    room = factory(kind, member.kept)
-    before = _named(kind.before) if kind.before else None
-    own_log = log.named(kind.ident)
+            member.kept = imported(spec.sockets)()
+    worker = worker_factory(spec, member.kept)
+    setup = imported(spec.setup) if spec.setup else None
+    own_log = log.named(spec.ident)
     member.page.clear()
     member.sent = 0
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def live(end: socket.socket) -> NoReturn:
         child.live(
-            kind.name,
+            spec.name,
             Channel(end),
-            room,
+            worker,
             own_log,
-            process_title=process_title or f"kad: {kind.name}",
-            capabilities=kind.capabilities,
+            process_title=process_title or spec.title,
+            capabilities=spec.capabilities,
             scheduling=scheduling,
             page=member.page,
             trace=writer,
-            before=before,
+            before=setup,
             unconfigured_orphan=partial(_release_held, held, own_log) if held is not None else None,
         )
 
@@ -414,7 +243,7 @@ def fork_member(
 
 
 def _release_held(held: int, log: Logger) -> None:
-    _named("kad.child.last_release:release_here")(read_memory_file(held), None, log)
+    imported("kad.child.last_release:release_here")(read_memory_file(held), None, log)
 
 
 def fork_analyzer(analyze: Callable[[], tuple[messages.Analyzed, dict[str, bytes]]], log: Logger) -> Birth:

@@ -21,7 +21,8 @@ from kad.shared.log import Level
 from kad.shared.messages import Analyzed, BadFrame
 from kad.watchdog import process_specs, supervision
 from kad.watchdog.installed_version import Installation
-from kad.watchdog.process_specs import KINDS, Birth, Member
+from kad.watchdog.process_registry import PROCESS_SPECS
+from kad.watchdog.process_specs import Birth, Member
 from kad.watchdog.reload_triggers import ReloadSchedule
 from kad.watchdog.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase, describe
 from kad.watchdog.two_phase_commit import Configuration, MemoryFiles, Refusal, Rollout, Stage, refusal, refusals
@@ -58,7 +59,7 @@ class Analysis:
     @property
     def files(self) -> MemoryFiles:
         """What has come."""
-        slices = {name: descriptor for name, descriptor in self.descriptors.items() if name in KINDS}
+        slices = {name: descriptor for name, descriptor in self.descriptors.items() if name in PROCESS_SPECS}
         return MemoryFiles(slices, self.descriptors.get(messages.RELEASE))
 
     def works(self, now: float) -> bool:
@@ -219,7 +220,7 @@ class Reload:
         for frame in analysis.channel.receive():
             match messages.from_frame(frame):
                 case messages.Slice(name=name):
-                    if name not in (*KINDS, messages.RELEASE) or name in analysis.descriptors:
+                    if name not in (*PROCESS_SPECS, messages.RELEASE) or name in analysis.descriptors:
                         raise BadFrame(f"a slice for {name!r}")
                     analysis.descriptors[name] = analysis.channel.take_descriptor()
                 case Analyzed() as analyzed:
@@ -284,7 +285,7 @@ class Reload:
             self._watchdog.left_behind.appoint(slices)
         configuration = Configuration(self._generation, files, words, frozenset(analyzed.refusals))
         self._rollout = Rollout(configuration, deadline=time.monotonic() + _PREPARE_PATIENCE)
-        for name in KINDS:
+        for name in PROCESS_SPECS:
             member = self._watchdog.members[name]
             if name not in slices:
                 continue

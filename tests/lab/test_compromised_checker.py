@@ -68,15 +68,15 @@ def saying(message: Message) -> Callable[[Impostor], None]:
 ATTACKS: dict[str, tuple[Callable[[Impostor], None], str]] = {
     "a program of another process": (
         lambda impostor: hijacking(impostor, order("VI_1/notify", MASTER)),
-        "'VI_1/notify' is not for the checker process to run",
+        "the checker process may not have 'VI_1/notify' run",
     ),
     "a program of another process, for a fact of its own": (
         saying(order(DOWN, CheckDue(check=1, timeout=5.0))),
-        f"'{DOWN}' is not for the checker process to run",
+        f"the checker process may not have '{DOWN}' run",
     ),
     "its own program, for the fact of another process": (
         lambda impostor: hijacking(impostor, order(OF_CHECK, MASTER)),
-        "InstanceStateChanged is not for the checker process to say",
+        "the checker process may not have a program run for InstanceStateChanged",
     ),
     "its own program, for a fact that has no end": (
         saying(order(OF_CHECK, RealServerChanged(up=False, reason="x" * 100_000))),
@@ -88,19 +88,19 @@ ATTACKS: dict[str, tuple[Callable[[Impostor], None], str]] = {
                 name="VI_9", state="MASTER", since=1.0, reason="forged", priority=255, holds_addresses=True
             )
         ),
-        "RouterState is not for the checker process to say",
+        "the checker process may not send RouterState",
     ),
     "an observation of the runner": (
         saying(messages.Observation(kind="script", name="present", value=0, since=1.0, reason="forged")),
-        "Observation is not for the checker process to say",
+        "the checker process may not send Observation",
     ),
     "a FIFO of root": (
         saying(messages.FifoOpened(path="/run/secret")),
-        "FifoOpened is not for the checker process to say",
+        "the checker process may not send FifoOpened",
     ),
     "a device": (
         saying(messages.FifoOpened(path="/dev/watchdog")),
-        "FifoOpened is not for the checker process to say",
+        "the checker process may not send FifoOpened",
     ),
 }
 

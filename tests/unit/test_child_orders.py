@@ -14,7 +14,7 @@ from kad.model.notification import (
     RealServerChanged,
 )
 from kad.shared.messages import BadFrame, Notify
-from kad.watchdog.notify_rules import check_order
+from kad.watchdog.process_registry import PROCESS_SPECS
 
 STATE = InstanceStateChanged(state="MASTER", previous_state="BACKUP", priority=100, reason="why")
 GROUP = GroupStateChanged(state="FAULT", previous_state="BACKUP", reason="why")
@@ -52,10 +52,10 @@ BAD: list[tuple[str, str, Fact]] = [
 
 @pytest.mark.parametrize(("sender", "program", "fact"), GOOD)
 def test_what_kad_orders_is_run(sender: str, program: str, fact: Fact) -> None:
-    check_order(sender, Notify(program=program, fact=fact, generation=1, sequence=1))
+    PROCESS_SPECS[sender].check(Notify(program=program, fact=fact, generation=1, sequence=1))
 
 
 @pytest.mark.parametrize(("sender", "program", "fact"), BAD)
 def test_anything_else_is_refused(sender: str, program: str, fact: Fact) -> None:
     with pytest.raises(BadFrame):
-        check_order(sender, Notify(program=program, fact=fact, generation=1, sequence=1))
+        PROCESS_SPECS[sender].check(Notify(program=program, fact=fact, generation=1, sequence=1))

@@ -9,7 +9,7 @@ import pytest
 
 from kad.shared import messages
 from kad.shared.messages import Message
-from kad.watchdog.process_specs import KINDS
+from kad.watchdog.process_registry import PROCESS_SPECS
 
 PACKAGE = Path(messages.__file__).parents[1]
 
@@ -37,10 +37,10 @@ def made(folder: Path) -> set[type[Message]]:
     return found
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", PROCESS_SPECS)
 def test_a_room_makes_no_message_that_its_process_may_not_send(name: str) -> None:
-    kind = KINDS[name]
-    room = PACKAGE / kind.room.split(":")[0].split(".")[1]
+    kind = PROCESS_SPECS[name]
+    room = PACKAGE / kind.worker.split(":")[0].split(".")[1]
     found = made(room)
     assert found
-    assert {each.__name__ for each in found - kind.says} == set()
+    assert {each.__name__ for each in found - kind.sends} == set()

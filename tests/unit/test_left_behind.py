@@ -11,7 +11,8 @@ import pytest
 from kad.linux.process.memfd import read_memory_file, write_memory_file
 from kad.shared.messages import IpvsLeft, Message
 from kad.watchdog.ipvs_cleanup import LeftBehind
-from kad.watchdog.process_specs import KINDS, Member
+from kad.watchdog.process_registry import PROCESS_SPECS
+from kad.watchdog.process_specs import Member
 from kad.watchdog.supervision import Unwanted
 
 
@@ -39,8 +40,8 @@ def told(directory: Path) -> list[tuple[str, Message]]:
     """What the children of the next daemon hear."""
     daemon: Any = Daemon(directory)
     left = LeftBehind(daemon)
-    for name in KINDS:
-        left.tell(Member(KINDS[name]))
+    for name in PROCESS_SPECS:
+        left.tell(Member(PROCESS_SPECS[name]))
     return list(daemon.sent)
 
 
@@ -69,7 +70,7 @@ def test_a_configuration_in_force_ends_the_matter(tmp_path: Path) -> None:
     Daemon(tmp_path).run(b"services")
     daemon = Daemon(tmp_path)
     left = daemon.run(b"others")
-    left.tell(Member(KINDS["ipvs"]))
+    left.tell(Member(PROCESS_SPECS["ipvs"]))
     assert daemon.sent == []
     assert told(tmp_path) == [("ipvs", IpvsLeft(slice=b"others"))]
     Daemon(tmp_path).run(None)

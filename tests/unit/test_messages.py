@@ -12,7 +12,7 @@ from kad.model.notification import InstanceLine, InstanceStateChanged
 from kad.model.program_end import Killed
 from kad.shared import messages
 from kad.shared.messages import Assembler, BadFrame, Frame, Ping, RouterState, from_frame, to_frame
-from kad.watchdog.process_specs import KINDS
+from kad.watchdog.process_registry import PROCESS_SPECS
 
 STATE = RouterState(name="VI_1", state="MASTER", since=1000.5, reason="no advert", priority=100, holds_addresses=True)
 FACT = InstanceStateChanged(state="MASTER", previous_state="BACKUP", priority=100, reason="no advert")
@@ -137,6 +137,6 @@ def test_as_json_can_print_it() -> None:
 
 def test_what_one_child_takes_from_others_another_one_may_say() -> None:
     """A kind that nobody may say would cost its sender its life."""
-    said = {kind.KIND for each in KINDS.values() for kind in each.says}
-    assert {number for each in KINDS.values() for number in each.hears} <= said
-    assert messages.IpvsState in KINDS["ipvs"].says
+    said = {kind.KIND for each in PROCESS_SPECS.values() for kind in each.sends}
+    assert {number for each in PROCESS_SPECS.values() for number in each.wanted_kinds} <= said
+    assert messages.IpvsState in PROCESS_SPECS["ipvs"].sends

@@ -5,12 +5,13 @@ from __future__ import annotations
 import struct
 
 from kad.shared.messages import Frame
-from kad.watchdog.process_specs import KINDS, Member, Order
+from kad.watchdog.process_registry import PROCESS_SPECS
+from kad.watchdog.process_specs import Member, Order
 
 
 def member_with(count: int) -> tuple[Member, list[Order]]:
     """A runner that was sent so many orders, behind two messages of its configuration."""
-    member = Member(KINDS["runner"])
+    member = Member(PROCESS_SPECS["runner"])
     made = []
     for number in range(count):
         order = Order(Frame(1, str(number), struct.pack("=I", number)), number + 3)

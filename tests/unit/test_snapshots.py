@@ -10,7 +10,8 @@ from kad.shared.messages import Message, SnapshotTaken, SnapshotWanted
 from kad.shared.shared_page import activity_bytes
 from kad.watchdog import snapshot_collector
 from kad.watchdog.parent_problems import all_problems
-from kad.watchdog.process_specs import KINDS, Member
+from kad.watchdog.process_registry import PROCESS_SPECS
+from kad.watchdog.process_specs import Member
 from kad.watchdog.snapshot_collector import Snapshots, Taken
 from kad.watchdog.supervision import Configured, Died, Wanted
 
@@ -32,7 +33,7 @@ class Family:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.members = {name: Member(KINDS[name]) for name in KINDS}
+        self.members = {name: Member(PROCESS_SPECS[name]) for name in PROCESS_SPECS}
         for name in NAMES:
             self.start(name)
         self.asked: list[tuple[str, SnapshotWanted]] = []

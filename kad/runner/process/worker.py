@@ -32,9 +32,6 @@ FAREWELL = 1.0
 class Room:
     """What child.py drives in the runner's process."""
 
-    TITLE = "kad: runner"
-    IDENT = "Keepalived_runner"
-
     def __init__(self, mux: Mux, say: Callable[[Message], None], log: Logger) -> None:
         self._say = say
         self._log = log

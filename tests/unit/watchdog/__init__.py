@@ -17,8 +17,9 @@ from kad.linux.sockets.channel import Channel, ChannelLost, pair
 from kad.shared import control_protocol, messages
 from kad.shared.log import Destination, Logger
 from kad.shared.messages import Analyzed, Frame, Message
-from kad.watchdog import process_specs, supervision
+from kad.watchdog import supervision
 from kad.watchdog.daemon import Options, Watchdog
+from kad.watchdog.process_registry import PROCESS_SPECS
 from kad.watchdog.process_specs import Member
 
 
@@ -79,12 +80,12 @@ class Parent:
             files="none",
             runtime_directory=folder,
             analyze=_analyze,
-            child_pid_files={name: folder / f"{name}.pid" for name in process_specs.KINDS},
+            child_pid_files={name: folder / f"{name}.pid" for name in PROCESS_SPECS},
         )
         self.folder = folder
         self._pid_file = PidFile(folder / "kad.pid")
         self.watchdog = Watchdog(options, self.log, self._pid_file)
-        self.lives: dict[str, list[Impostor]] = {name: [] for name in process_specs.KINDS}
+        self.lives: dict[str, list[Impostor]] = {name: [] for name in PROCESS_SPECS}
         self.listener = control_protocol.listen(folder)
         self.watchdog.watch(self.listener, lambda: self.watchdog.inquiries.accept(self.listener))
 

@@ -20,9 +20,10 @@ from kad.linux.sockets.channel import ChannelLost
 from kad.shared import messages
 from kad.shared.messages import Frame
 from kad.watchdog import process_specs
+from kad.watchdog.process_registry import PROCESS_SPECS
 from tests.unit.watchdog import Parent, close_all, descriptors
 
-NAMES = tuple(process_specs.KINDS)
+NAMES = tuple(PROCESS_SPECS)
 _KINDS = st.sampled_from(sorted(messages.KINDS)) | st.integers(0, 65535)
 _PLAIN: st.SearchStrategy[Any] = st.recursive(
     st.one_of(
