@@ -28,6 +28,40 @@ class Arrived(NamedTuple):
     data: bytes
 
 
+_LENGTH_OF_UDP, _PAYLOAD = 4, 8
+"""Places in what the filter of a UDP socket is given."""
+_DROP = (bpf.RETURN, 0, 0, 0)
+_WELL_FORMED: bpf.Program = [
+    # RFC 5880 6.8.6: no sender can mean such a packet. What a wrong configuration of the neighbour sends
+    # (authentication, a state) goes on to the process, which counts and names it.
+    (bpf.LOAD_HALF, 0, 0, _LENGTH_OF_UDP),
+    (bpf.AT_LEAST, 1, 0, _PAYLOAD + 24),
+    _DROP,
+    # The length that it states is that of the payload.
+    (bpf.SUBTRACT, 0, 0, _PAYLOAD),
+    (bpf.COPY, 0, 0, 0),
+    (bpf.LOAD_BYTE, 0, 0, _PAYLOAD + 3),
+    (bpf.EQUAL_X, 1, 0, 0),
+    _DROP,
+    # Version 1.
+    (bpf.LOAD_BYTE, 0, 0, _PAYLOAD),
+    (bpf.AND, 0, 0, 0xE0),
+    (bpf.EQUAL, 1, 0, 0x20),
+    _DROP,
+    # The bit for multipoint is 0.
+    (bpf.LOAD_BYTE, 0, 0, _PAYLOAD + 1),
+    (bpf.ANY_BIT, 0, 1, 0x01),
+    _DROP,
+    # The multiplier and the sender's discriminator are not 0.
+    (bpf.LOAD_BYTE, 0, 0, _PAYLOAD + 2),
+    (bpf.EQUAL, 0, 1, 0),
+    _DROP,
+    (bpf.LOAD, 0, 0, _PAYLOAD + 4),
+    (bpf.EQUAL, 0, 1, 0),
+    _DROP,
+]
+
+
 def listen(family: int, port: int) -> socket.socket:
     """Everything that is sent to that port; `family` is 4 or 6. Raises Refused."""
     six = family == 6
@@ -48,14 +82,14 @@ def listen(family: int, port: int) -> socket.socket:
 
 
 def hear_only(sock: socket.socket, neighbors: Mapping[str, int]) -> None:
-    """Let the kernel drop what comes from anybody else, or with a lower TTL than that neighbour's packets have.
+    """Let the kernel drop what is malformed, comes from other hosts, or has a lower TTL than the neighbour's packets.
 
     A dropped packet fills no buffer and wakes no process. Raises Refused.
     """
     family = socket.AF_INET6 if sock.family == socket.AF_INET6 else socket.AF_INET
     sources = {socket.inet_pton(family, address.partition("%")[0]): least for address, least in neighbors.items()}
     with refusing("the filter of BFD"):
-        bpf.attach(sock, bpf.near_sources(sources))
+        bpf.attach(sock, [*_WELL_FORMED, *bpf.near_sources(sources)])
 
 
 def speak(neighbor: str, port: int, source: str | None, ttl: int, chance: Callable[[], float]) -> socket.socket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+import struct
 
 import pytest
 
@@ -107,9 +108,47 @@ def test_the_kernel_looks_at_source_and_ttl_of_udp(family: int, address: str) ->
         with socket.socket(inet, socket.SOCK_DGRAM) as theirs:
             for ttl in (64, 254, 255):
                 theirs.setsockopt(level, option, ttl)
-                theirs.sendto(bytes([ttl]), (address, port))
-        assert [arrived.data for arrived in bfd_socket.receive(ours)] == [b"\xff"]
+                theirs.sendto(control(multiplier=ttl), (address, port))
+        assert [arrived.data for arrived in bfd_socket.receive(ours)] == [control(multiplier=255)]
         bfd_socket.hear_only(ours, {"192.0.2.1" if family == 4 else "2001:db8::1": 0})
         with socket.socket(inet, socket.SOCK_DGRAM) as theirs:
-            theirs.sendto(b"x", (address, port))
+            theirs.sendto(control(), (address, port))
         assert bfd_socket.receive(ours) == []
+
+
+def control(
+    version: int = 1, bits: int = 0xC0, multiplier: int = 3, length: int = 24, mine: int = 7, more: bytes = b""
+) -> bytes:
+    """A control packet of BFD (RFC 5880 4.1)."""
+    return struct.pack("!BBBBIIIII", version << 5, bits, multiplier, length, mine, 0, 50_000, 50_000, 0) + more
+
+
+MALFORMED = [
+    b"",
+    control()[:23],
+    control(version=0),
+    control(version=2),
+    control(length=23),
+    control(length=25),
+    control(more=b"x"),
+    control(bits=0xC1),
+    control(multiplier=0),
+    control(mine=0),
+]
+FOR_THE_PROCESS = [
+    control(),
+    control(bits=0x40),
+    # Authentication, which the process names.
+    control(bits=0xC4),
+    control(length=26, more=b"ab"),
+]
+
+
+@pytest.mark.parametrize(("family", "address"), [(4, "127.0.0.1"), (6, "::1")])
+def test_the_kernel_drops_what_no_sender_of_bfd_can_mean(family: int, address: str) -> None:
+    with bfd_socket.listen(family, 0) as ours:
+        bfd_socket.hear_only(ours, {address: 0})
+        with socket.socket(ours.family, socket.SOCK_DGRAM) as theirs:
+            for data in MALFORMED + FOR_THE_PROCESS:
+                theirs.sendto(data, (address, ours.getsockname()[1]))
+        assert [arrived.data for arrived in bfd_socket.receive(ours)] == FOR_THE_PROCESS
