@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from kad.analyzer.language import File, GlobalsBlock
 from kad.config.build import Scope
+from kad.config.codes import ConfigCode
 from kad.config.process_words import placement
 from kad.model.bfd import BfdInstance, BfdSlice
 from kad.model.checker import BfdCheck, CheckerSlice
@@ -35,8 +36,8 @@ def to_bfd(
         followed |= {check.name for check in checks if isinstance(check, BfdCheck)}
     for block in file.bfd_instance:
         if block.name in sessions and block.name not in followed:
-            text = f"bfd_instance {block.name} is not tracked; its session is not started"
-            scope.report.note(scope.places.of(block), text)
+            remark = ConfigCode.BFD_NOT_TRACKED(name=block.name)
+            scope.report.note(scope.places.of(block), remark)
     wanted = tuple(one for name, one in sessions.items() if name in followed)
     if not wanted:
         return None

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from kad.config.build import Scope
+from kad.config.codes import ConfigCode
 from kad.config.command import Command, command, user_and_group
 from kad.config.keyword import Block, Inline, keyword
 from kad.config.programs import Programs
@@ -40,12 +41,12 @@ def octal() -> Value:
         found = "".join(word.text for word in words)
         bits = {names.get(name, -1) for name in found.split("|")}
         if not found.isdecimal() and -1 in bits:
-            raise Wrong(f"{found} is neither an octal mask nor names like IRUSR|IWUSR")
+            raise Wrong(ConfigCode.NOT_A_MASK(found=found))
         if found.isdecimal() and not re.fullmatch("[0-7]+", found):
-            raise Wrong(f"{found} is not octal")
+            raise Wrong(ConfigCode.NOT_OCTAL(found=found))
         mask = int(found, 8) if found.isdecimal() else sum(bits)
         if mask > 0o777:
-            raise Wrong(f"{found} is above 0777")
+            raise Wrong(ConfigCode.MASK_TOO_LARGE(found=found))
         return mask
 
     return Value(
@@ -67,7 +68,7 @@ def include_checks() -> Value:
 
     def read(word: Word) -> str:
         if word.text.lstrip("+-") not in _CHECKS:
-            raise Wrong(f"{word.text} is not one of {', '.join(_CHECKS)}")
+            raise Wrong(ConfigCode.NOT_ONE_OF(text=word.text, choices=", ".join(_CHECKS)))
         return word.text
 
     return Value(

@@ -23,6 +23,7 @@ from kad.checker.keywords.inherit import Inheritance
 from kad.checker.keywords.resolve_checks import Checks
 from kad.child.scheduling import of_slice
 from kad.config.build import Builder, Scope
+from kad.config.codes import ConfigCode
 from kad.config.grammar import parse
 from kad.config.keyword import layout_of
 from kad.config.preprocess import Preprocessor
@@ -333,8 +334,8 @@ def _tell_unknown_instance(defaults: GlobalsBlock, names: Sequence[str], scope: 
     """A sync daemon that nobody makes MASTER only listens."""
     line = defaults.ipvs.lvs_sync_daemon
     if line is not None and line.instance is not None and line.instance not in names:
-        text = f"lvs_sync_daemon follows {line.instance}, which is no vrrp_instance that runs: it stays backup"
-        scope.report.note(scope.places.of(defaults.ipvs, "lvs_sync_daemon"), text)
+        remark = ConfigCode.SYNC_DAEMON_FOLLOWS_NOTHING(instance=line.instance)
+        scope.report.note(scope.places.of(defaults.ipvs, "lvs_sync_daemon"), remark)
 
 
 def _weights(
@@ -351,9 +352,11 @@ def _weights(
         for block in blocks:
             place = scope.places.of(block)
             if getattr(block, word) is None:
-                scope.report.warning(place, f"{block.name} has no {word}; it is ignored", proposal=f"add {word}")
+                scope.report.warning(
+                    place, ConfigCode.TRACKED_WITHOUT_WORD(name=block.name, word=word), proposal=f"add {word}"
+                )
             elif block.name in known:
-                scope.report.warning(place, f"{block.name} is already defined; it is ignored")
+                scope.report.warning(place, ConfigCode.TRACKED_DEFINED_TWICE(name=block.name))
             else:
                 known[block.name] = block.weight or Weight(number=1 if kind == "file" else 0)
     for block in file.bfd_instance:
@@ -377,8 +380,8 @@ def _services(
         if group.members:
             groups.setdefault(group.name, group)
         else:
-            text = f"virtual_server_group {group.name} has no member; it is ignored"
-            scope.report.warning(scope.places.of(group), text, proposal="add IP PORT")
+            remark = ConfigCode.GROUP_WITHOUT_MEMBER(name=group.name)
+            scope.report.warning(scope.places.of(group), remark, proposal="add IP PORT")
     mail = defaults.mail
     alerts = mail.smtp_alert if mail.smtp_alert_checker is None else mail.smtp_alert_checker
     judge = Services(scope, programs, groups, alerts, defaults.ipvs.nftables_ipvs is not None, mails)
@@ -480,9 +483,9 @@ def _programs(words: ScriptGlobals, scope: Scope, options: Options) -> Programs:
     if asked is not None:
         place = scope.places.of(words, "script_user")
         if asked.user not in scope.host.users:
-            scope.report.warning(place, f"there is no user {asked.user} on this host", about_host=True)
+            scope.report.warning(place, ConfigCode.NO_SCRIPT_USER(user=asked.user), about_host=True)
         elif asked.group is not None and asked.group not in scope.host.groups:
-            scope.report.warning(place, f"there is no group {asked.group} on this host", about_host=True)
+            scope.report.warning(place, ConfigCode.NO_SCRIPT_GROUP(group=asked.group), about_host=True)
     return Programs(
         scope,
         user=asked.user if asked else None,
@@ -500,7 +503,7 @@ def _scripts(file: File, programs: Programs, scope: Scope) -> dict[str, VrrpScri
     for script in file.vrrp_script:
         if script.name in scripts:
             place = scope.places.of(script)
-            scope.report.warning(place, f"vrrp_script {script.name} is already defined; it is ignored")
+            scope.report.warning(place, ConfigCode.SCRIPT_DEFINED_TWICE(name=script.name))
         else:
             scripts[script.name] = to_script(script, programs, scope, tracked=script.name in tracked)
     return {name: script for name, script in scripts.items() if script is not None}
@@ -544,9 +547,9 @@ def _tell_if_empty(files: str, file: File, slices: dict[str, msgspec.Struct], re
     if slices:
         return
     if file.vrrp_instance or file.virtual_server:
-        report.error(Place(files), "nothing that is configured here can run")
+        report.error(Place(files), ConfigCode.NOTHING_CAN_RUN())
     else:
-        report.note(Place(files), "nothing is configured that could run")
+        report.note(Place(files), ConfigCode.NOTHING_CONFIGURED())
 
 
 def _finished(report: Report, reader: Preprocessor) -> tuple[Diagnostic, ...]:

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from kad import VERSION
 from kad.analyzer.process import Analysis, to_message
 from kad.child.process_spec import imported
 from kad.config.difference import Difference, difference
+from kad.model.finding import Identity
 from kad.model.routing import RoutingEntry
 from kad.shared import control_protocol, secret
 from kad.watchdog.process_registry import PROCESS_SPECS
-from kad.watchdog.two_phase_commit import refusal, refusals
+from kad.watchdog.two_phase_commit import refusal
 
 _WORDS = {
     "instances": "vrrp_instance",
@@ -35,18 +38,17 @@ def check_reload(runtime_directory: Path, analysis: Analysis) -> tuple[str, bool
         return f"the reload would be refused: {hindrance}\n", False
     lines = list(_changes(slices, analysis.slices)) or ["nothing would change"]
     analyzed = to_message(analysis)
-    reasons = refusals(
-        analyzed.refusals,
-        running["refusals"],
+    refused = refusal(
+        analyzed.findings,
+        msgspec.convert(running["refusals"], frozenset[Identity]),
         unusable=bool(analyzed.fatal),
         runs_something=bool(slices),
         has_work=bool(analysis.slices),
     )
-    if reasons:
-        found = refusal(reasons, analyzed.findings)
-        texts = [*(each.summary for each in found.findings), *found.reasons]
+    if refused is not None:
+        texts = [*(each.summary for each in refused.findings), *refused.reasons]
         lines = ["the reload would be refused:", *(f"    {text}" for text in texts)]
-    return "\n".join(lines) + "\n", not reasons
+    return "\n".join(lines) + "\n", refused is None
 
 
 def _changes(running: dict[str, bytes], wanted: dict[str, bytes]) -> Iterator[str]:

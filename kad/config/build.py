@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from kad.config.codes import ConfigCode
 from kad.config.grammar import words_of
 from kad.config.keyword import Block, Entry, Keyword, Layout, instead_of
 from kad.config.line_mistakes import superfluous
+from kad.config.remark import Remark
 from kad.config.secret_words import TOKEN, Withheld
 from kad.config.suggestions import Nearest
-from kad.config.tree import Complaint, Node, Place, Report, Word
+from kad.config.tree import Complaint, Line, Node, Place, Report, Word
 from kad.config.values import Clamped, Missing, Value, Wrong
+from kad.model.finding import Subject
 from kad.model.host import Host
 
 B = TypeVar("B", bound=Block)
@@ -22,35 +26,59 @@ _REMEMBERED_LINES = 1 << 15
 _VALUES = {TOKEN, "MASTER", "BACKUP", "PASS", "true", "false"}
 
 
-def _unreadable(error: ValueError) -> str:
-    return "a number has too many digits" if "digits" in str(error) else f"it cannot be read: {error}"
+def _unreadable(error: ValueError) -> Remark:
+    return ConfigCode.TOO_MANY_DIGITS() if "digits" in str(error) else ConfigCode.UNREADABLE(error=error)
 
 
-_Places = dict[str, Place | list[Place]]
-"""By field: a place, or one for each item of a tuple; the block itself under the empty name."""
+_Lines = dict[str, Line | list[Line]]
+"""By field: a line, or one for each item of a tuple; the block itself under the empty name."""
+
+
+@functools.cache
+def _entry(layout: Layout, field: str) -> Entry | None:
+    """What fills this field of the struct."""
+    entries = [*layout.words.values(), *([layout.lines] if layout.lines is not None else [])]
+    return next((each for each in entries if each.field == field and not each.path), None)
+
+
+def _item(entry: Entry | None, text: str) -> str:
+    """How one of several lines is told from the others: what a diagnostic calls it, else its first word."""
+    if entry is None or entry.keyword.value is None:
+        return text
+    value, is_bare = entry.keyword.value, entry.keyword.is_entries
+    if is_bare and value.subject is not None and (words := words_of("", value, f" {text}")):
+        return value.subject(words)
+    rest = text.split() if is_bare else text.split()[1:]
+    return rest[0] if rest else ""
 
 
 class Places:
     """Where each field of each block was written."""
 
     def __init__(self) -> None:
-        self._of: dict[int, tuple[Block, _Places]] = {}
+        self._of: dict[int, tuple[Block, _Lines, str, Layout]] = {}
 
-    def record(self, block: Block, places: _Places) -> None:
-        self._of[id(block)] = (block, places)
+    def record(self, block: Block, lines: _Lines, path: str, layout: Layout) -> None:
+        """`path`: the block with those around it, as a Subject names it."""
+        self._of[id(block)] = (block, lines, path, layout)
 
-    def of(self, block: object, name: str = "", index: int = 0) -> Place:
+    def of(self, block: object, name: str = "", index: int | None = None) -> Place:
         """The place of a field (of its item `index`), or of the block where the field was not written."""
-        _, places = self._of[id(block)]
-        found = places.get(name) or places[""]
-        return found[min(index, len(found) - 1)] if isinstance(found, list) else found
+        _, lines, path, layout = self._of[id(block)]
+        found = lines.get(name) or lines[""]
+        if isinstance(found, list):
+            line = found[min(index or 0, len(found) - 1)]
+            if index is None:
+                return line.place._replace(subject=Subject(path, name))
+            return line.place._replace(subject=Subject(path, name, _item(_entry(layout, name), line.text)))
+        return found.place._replace(subject=Subject(path, name if name in lines else ""))
 
     def find(self, name: str, *blocks: object) -> Place:
         """The place of a field in whichever of these it was written; of the first block otherwise."""
         for block in blocks:
             known = self._of.get(id(block))
             if known is not None and name in known[1]:
-                return self.of(block, name, -1)
+                return self.of(block, name, -1).about("")
         return self.of(blocks[0])
 
 
@@ -68,26 +96,37 @@ class Scope:
         """Report that this host has no such interface; `owner` is what names it."""
         near = difflib.get_close_matches(interface, self.host.interfaces, n=1)
         proposal = f"did you mean {near[0]}?" if near else ""
-        text = f"{owner}{': ' if owner else ''}there is no interface {interface} on this host"
         if self.dynamic_interfaces:
-            self.report.note(place, f"{text} yet", proposal=proposal, about_host=True)
+            remark = ConfigCode.NO_INTERFACE_YET(interface=interface).of(owner)
+            self.report.note(place, remark, proposal=proposal, about_host=True)
         else:
-            self.report.warning(place, text, proposal=proposal, klass=klass, about_host=True)
+            remark = ConfigCode.NO_INTERFACE(interface=interface).of(owner)
+            self.report.warning(place, remark, proposal=proposal, klass=klass, about_host=True)
 
 
 class _Bag:
     """Values and places of one struct that is being filled."""
 
-    __slots__ = ("collected", "places", "values")
+    __slots__ = ("collected", "lines", "values")
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.collected: dict[str, list[Any]] = {}
-        self.places: _Places = {}
+        self.lines: _Lines = {}
 
 
 _Bags = dict[tuple[str, ...], _Bag]
 """By the inlined structs that lead to it."""
+
+
+class _Around(NamedTuple):
+    """A block that is being built."""
+
+    layout: Layout
+    bags: _Bags
+    name: str
+    path: str
+    """With the blocks around it, as a Subject names it."""
 
 
 class Builder:
@@ -103,8 +142,8 @@ class Builder:
         self._merged: dict[Keyword, _Bags] = {}
         self._has_learnt = False
         self._unwritten: dict[int, Block] = {}
-        self._around: list[tuple[Layout, _Bags, str]] = []
-        """The blocks that are being built, from the outermost on, with the name of each."""
+        self._around: list[_Around] = []
+        """The blocks that are being built, from the outermost on."""
         self._known: dict[tuple[Keyword, str], Any] = {}
         """What well-formed lines said, as long as nothing had to be said about them."""
 
@@ -117,11 +156,16 @@ class Builder:
         if keyword is not None and keyword.merged:
             bags = self._merged.setdefault(keyword, bags)
         bags.setdefault((), _Bag())
-        self._around.append((layout, bags, " ".join(word.text for word in head)))
+        self._around.append(self._inside(layout, bags, " ".join(word.text for word in head)))
         try:
             return self._build(node, layout, head, bags)
         finally:
             self._around.pop()
+
+    def _inside(self, layout: Layout, bags: _Bags, name: str) -> _Around:
+        outer = self._around[-1].path if self._around else ""
+        own = f"{layout.context.rpartition('/')[2]} {name}".strip()
+        return _Around(layout, bags, name, f"{outer}/{own}" if outer else own)
 
     def _build(self, node: Node, layout: Layout, head: tuple[Word, ...], bags: _Bags) -> Block:
         if layout.head is not None:
@@ -141,7 +185,7 @@ class Builder:
             if bag is None:
                 bag = bags[entry.path] = _Bag()
             self._fill(bag, child, entry, layout)
-        return self._make(layout, bags, (), node.place)
+        return self._make(layout, bags, (), node.line)
 
     def _name(self, value: Value, head: tuple[Word, ...], node: Node) -> Any:
         """What the head of a block says; raises Wrong."""
@@ -152,16 +196,16 @@ class Builder:
         except Clamped as clamped:
             if not clamped.is_harmless:
                 # A block of another name would be another block.
-                raise Wrong(clamped.text, clamped.index) from None
+                raise Wrong(clamped.remark, clamped.index) from None
             place = node.line.place_of(head[clamped.index].offset)
-            self._report.note(place, f"{node.keyword}: {clamped.text}; {clamped.consequence}")
+            self._report.note(self._at(place, node), clamped.remark.of(node.keyword).then(clamped.consequence))
             return clamped.value
         except ValueError as error:
-            raise Wrong(str(error) if isinstance(error, Clamped) else _unreadable(error)) from None
+            raise Wrong(error.remark if isinstance(error, Clamped) else _unreadable(error)) from None
 
     def default(self, layout: Layout) -> Block:
         """The struct of a block that was not written."""
-        return self._make(layout, {}, (), Place(""))
+        return self._make(layout, {}, (), Line("", "", Place("")))
 
     def _shared(self, layout: Layout) -> Block:
         """The inlined struct of which nothing was written: one for all."""
@@ -171,18 +215,18 @@ class Builder:
             made = self._unwritten[id(layout)] = layout.struct(**inner)
         return made
 
-    def _make(self, layout: Layout, bags: dict[tuple[str, ...], _Bag], path: tuple[str, ...], place: Place) -> Block:
+    def _make(self, layout: Layout, bags: dict[tuple[str, ...], _Bag], path: tuple[str, ...], line: Line) -> Block:
         bag = bags.get(path)
         if bag is None:
             if path and not any(other[: len(path)] == path for other in bags):
                 return self._shared(layout)
             bag = _Bag()
         for name, inner in layout.inlines:
-            bag.values[name] = self._make(inner, bags, (*path, name), place)
+            bag.values[name] = self._make(inner, bags, (*path, name), line)
         collected = {name: tuple(values) for name, values in bag.collected.items()}
         made = layout.struct(**bag.values, **collected)
-        bag.places[""] = place
-        self._scope.places.record(made, bag.places)
+        bag.lines[""] = line
+        self._scope.places.record(made, bag.lines, self._around[-1].path if self._around else "", layout)
         return made
 
     def _fill(self, bag: _Bag, node: Node, entry: Entry, layout: Layout) -> None:
@@ -195,56 +239,66 @@ class Builder:
             if head is None:
                 return
             if keyword.unique and self._is_repeated(bag, entry, head):
-                self._report.warning(node.place, f"{node.line.text} is already defined; this block is ignored")
+                self._report.warning(
+                    self._at(node.place, node, entry), ConfigCode.BLOCK_DEFINED_TWICE(block=node.line.text)
+                )
                 return
             try:
                 built = self.build(node, entry.layout, head, keyword)
             except Wrong as wrong:
                 self._wrong(node, entry, head, wrong)
                 return
-            self._keep(bag, name, built, node.place, keyword.collected)
+            self._keep(bag, name, built, node.line, keyword.collected)
         elif keyword.value is not None:
             value = self._read(node, node.keyword, keyword.value, entry, layout)
             if name in bag.values and value is not None:
                 if keyword.unique or (bag.values[name] in keyword.settled and value != bag.values[name]):
-                    self._report.warning(node.place, f"{node.keyword} is written twice; the first one is used")
+                    self._report.warning(
+                        self._at(node.place, node), ConfigCode.WRITTEN_TWICE_FIRST_COUNTS(keyword=node.keyword)
+                    )
                     return
                 if keyword.replaced:
-                    self._report.warning(node.place, f"{node.keyword} is written twice; the last one is used")
-            self._keep(bag, name, value, node.place, keyword.collected)
+                    self._report.warning(
+                        self._at(node.place, node), ConfigCode.WRITTEN_TWICE_LAST_COUNTS(keyword=node.keyword)
+                    )
+            self._keep(bag, name, value, node.line, keyword.collected)
 
     def _entries(self, bag: _Bag, node: Node, entry: Entry) -> None:
         rest = node.line.text[len(node.keyword) :].strip()
         if rest:
-            self._report.warning(node.place, f"{node.keyword} takes no words before its brace; {rest} is ignored")
+            self._report.warning(
+                self._at(node.place, node), ConfigCode.WORDS_BEFORE_BRACE(keyword=node.keyword, rest=rest)
+            )
         if entry.keyword.unique and entry.field in bag.collected:
-            self._report.warning(node.place, f"{node.keyword} is written twice; the first one is used")
+            self._report.warning(
+                self._at(node.place, node), ConfigCode.WRITTEN_TWICE_FIRST_COUNTS(keyword=node.keyword)
+            )
             return
         if not node.children and not entry.keyword.may_be_empty:
-            self._report.warning(node.place, f"{node.keyword} is empty")
+            self._report.warning(self._at(node.place, node), ConfigCode.EMPTY_BLOCK(keyword=node.keyword))
         bag.collected.setdefault(entry.field, [])
-        bag.places.setdefault(entry.field, node.place)
+        bag.lines.setdefault(entry.field, node.line)
         for child in node.children or ():
             self._item(bag, child, entry)
 
     def _item(self, bag: _Bag, node: Node, entry: Entry) -> None:
         """A line that is a value."""
         assert entry.keyword.value is not None
-        self._keep(bag, entry.field, self._read(node, "", entry.keyword.value, entry), node.place, True)
+        self._keep(bag, entry.field, self._read(node, "", entry.keyword.value, entry), node.line, True)
 
-    def _keep(self, bag: _Bag, name: str, value: Any, place: Place, collected: bool) -> None:
+    def _keep(self, bag: _Bag, name: str, value: Any, line: Line, collected: bool) -> None:
         if value is None:
             return
         if collected:
             bag.collected.setdefault(name, []).append(value)
-            places = bag.places.get(name)
-            if isinstance(places, list):
-                places.append(place)
+            lines = bag.lines.get(name)
+            if isinstance(lines, list):
+                lines.append(line)
             else:
-                bag.places[name] = [place]
+                bag.lines[name] = [line]
         else:
             bag.values[name] = value
-            bag.places[name] = place
+            bag.lines[name] = line
 
     def _head(self, node: Node, entry: Entry) -> tuple[Word, ...] | None:
         assert entry.layout is not None
@@ -286,20 +340,20 @@ class Builder:
             return None
         if value.most is not None and len(words) > value.most:
             rest = "the rest" if value.secret_from is not None else " ".join(word.text for word in words[value.most :])
-            place = self._place(node, words[value.most], keyword)
+            place = self._at(self._place(node, words[value.most], keyword), node, entry)
             if entry.keyword.exact:
-                self._report.warning(place, f"{node.keyword} takes no more words than {value.most}; it is ignored")
+                self._report.warning(place, ConfigCode.TOO_MANY_WORDS(keyword=node.keyword, most=value.most))
                 return None
             proposal = "put the whole command between quotes" if value.is_command else ""
-            text = f"{node.keyword} takes no more words; {rest} is ignored"
-            self._report.note(place, text, proposal=proposal)
+            remark = ConfigCode.SURPLUS_WORDS(keyword=node.keyword, rest=rest)
+            self._report.note(place, remark, proposal=proposal)
         try:
             return value.read(words)
         except Clamped as clamped:
             place = self._place(node, words[clamped.index], keyword) if words else node.place
             tell = self._report.note if clamped.is_harmless else self._report.warning
             subject = value.subject(words) if value.subject is not None else node.keyword
-            tell(place, f"{subject}: {clamped.text}; {clamped.consequence}")
+            tell(self._at(place, node, entry), clamped.remark.of(subject).then(clamped.consequence))
             return clamped.value
         except Wrong as wrong:
             self._wrong(node, entry, words, wrong, layout)
@@ -316,13 +370,20 @@ class Builder:
     def _place(self, node: Node, word: Word, keyword: str) -> Place:
         return node.line.place_of(word.offset if keyword else word.offset - 1)
 
+    def _at(self, place: Place, node: Node, entry: Entry | None = None) -> Place:
+        """With the object that is written there: the keyword of the block that is built, or one of its values."""
+        block = self._around[-1].path
+        if entry is None or not (entry.keyword.collected or entry.layout is not None):
+            return place._replace(subject=Subject(block, entry.name if entry is not None else node.keyword))
+        return place._replace(subject=Subject(block, entry.name, _item(entry, node.line.text)))
+
     def _missing(self, node: Node, entry: Entry, value: Value) -> None:
         klass = entry.keyword.missing
-        text = f"{node.keyword} needs {value.arguments}"
+        remark = ConfigCode.WORD_MISSING(keyword=node.keyword, arguments=value.arguments)
         if klass is Complaint.MISSING_WORD:
-            self._report.error(node.place, text, klass=klass)
+            self._report.error(self._at(node.place, node, entry), remark, klass=klass)
         else:
-            self._report.warning(node.place, f"{text}; the line is ignored", klass=klass)
+            self._report.warning(self._at(node.place, node, entry), remark.then("the line is ignored"), klass=klass)
 
     def _wrong(
         self, node: Node, entry: Entry, words: tuple[Word, ...], wrong: Wrong, layout: Layout | None = None
@@ -341,15 +402,14 @@ class Builder:
             meant = layout.words[sibling].keyword.value if sibling else None
             if meant is not None and meant.secret_from is not None:
                 self._hide(node, words, node.keyword)
+        place = self._at(node.line.place_of(at), node, entry)
         if isinstance(wrong, Withheld):
-            self._report.error(node.line.place_of(at), f"{name}: {wrong.text}", proposal=wrong.advice)
+            self._report.error(place, wrong.remark.of(name), proposal=wrong.advice)
             return
         if isinstance(wrong, Missing):
-            self._report.error(node.line.place_of(at), f"{name}: {wrong.text}", klass=Complaint.MISSING_WORD)
+            self._report.error(place, wrong.remark.of(name), klass=Complaint.MISSING_WORD)
             return
-        self._report.warning(
-            node.line.place_of(at), f"{name}: {wrong.text}; {self._consequence(entry)}", proposal=proposal
-        )
+        self._report.warning(place, wrong.remark.of(name).then(self._consequence(entry)), proposal=proposal)
 
     def _consequence(self, entry: Entry) -> str:
         keyword = entry.keyword
@@ -363,28 +423,34 @@ class Builder:
 
     def _inherited(self, word: str) -> str:
         """What this keyword of the nearest block around says, or its default."""
-        for layout, bags, _ in reversed(self._around[:-1]):
-            entry = layout.words.get(word)
+        for around in reversed(self._around[:-1]):
+            entry = around.layout.words.get(word)
             if entry is not None and entry.keyword.value is not None:
-                bag = bags.get(entry.path)
+                bag = around.bags.get(entry.path)
                 written = bag.values.get(entry.field) if bag is not None else None
                 return entry.keyword.default if written is None else entry.keyword.value.write(written)
         return ""
 
     def _note(self, node: Node, entry: Entry, layout: Layout) -> None:
         if entry.is_deprecated:
-            self._report.warning(node.place, f"{node.keyword} is a deprecated spelling", proposal=f"write {entry.name}")
+            self._report.warning(
+                self._at(node.place, node),
+                ConfigCode.DEPRECATED_SPELLING(keyword=node.keyword),
+                proposal=f"write {entry.name}",
+            )
         elif entry.keyword.instead:
             value = node.line.text[len(node.keyword) :].strip()
-            proposal = f"write {instead_of(entry.keyword, value, self._around[-1][2])}"
-            self._report.warning(node.place, f"{node.keyword} is deprecated", proposal=proposal)
+            proposal = f"write {instead_of(entry.keyword, value, self._around[-1].name)}"
+            self._report.warning(
+                self._at(node.place, node), ConfigCode.DEPRECATED(keyword=node.keyword), proposal=proposal
+            )
         if not entry.keyword.effect and (layout.context, entry.name) not in self._noted:
             self._noted.add((layout.context, entry.name))
-            text = f"{node.keyword}: has no effect in kad yet"
+            remark = ConfigCode.NO_EFFECT_YET(keyword=node.keyword)
             if entry.keyword.refused:
-                self._report.error(node.place, f"{text}; without it {entry.keyword.refused}")
+                self._report.error(self._at(node.place, node), remark.then(f"without it {entry.keyword.refused}"))
             else:
-                self._report.note(node.place, text)
+                self._report.note(self._at(node.place, node), remark)
 
     def _unknown(self, node: Node, layout: Layout) -> None:
         if not node.keyword:
@@ -392,7 +458,7 @@ class Builder:
         where = f"in {layout.context.rpartition('/')[2]}" if layout.context else "at the top level"
         dropped = "the block is ignored" if node.children is not None else "the line is ignored"
         self._report.warning(
-            node.place,
-            f"unknown keyword {node.keyword} {where}; {dropped}",
+            self._at(node.place, node),
+            ConfigCode.UNKNOWN_KEYWORD(keyword=node.keyword, where=where, dropped=dropped),
             proposal=self._nearest.proposal(node.keyword, layout, node.line.text),
         )

@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from kad.config.codes import ConfigCode
 from kad.config.values import Value, Words, Wrong, quote, quote_all
 
 _ESCAPES = {"a": "\a", "b": "\b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -48,7 +49,7 @@ def _words(text: str) -> list[tuple[str, bool]]:
                 current, bare, inside = [], True, False
                 continue
             case 5:
-                raise Wrong(f"a quote is opened in {text} and never closed", proposal=text + piece[0])
+                raise Wrong(ConfigCode.COMMAND_QUOTE_OPEN(text=text), proposal=text + piece[0])
         assert piece.lastindex is not None
         current.append(_ESCAPE.sub(_unescape, piece[piece.lastindex]))
         bare = bare and piece.lastindex == 4 and "\\" not in piece[0]
@@ -56,7 +57,7 @@ def _words(text: str) -> list[tuple[str, bool]]:
     if inside:
         words.append(("".join(current), bare))
     if any("\0" in word for word, _ in words):
-        raise Wrong(f"{text} holds a NUL, which no program can be given")
+        raise Wrong(ConfigCode.COMMAND_HOLDS_NUL(text=text))
     return words
 
 
@@ -77,7 +78,7 @@ def command(*, with_user: bool = True) -> Value:
     def read(words: Words) -> Command:
         text = words[0].text.strip()
         if not text:
-            raise Wrong("the command is empty")
+            raise Wrong(ConfigCode.COMMAND_EMPTY())
         split(text)
         names = [word.text for word in words[1:3]] if with_user else []
         return Command(text=text, user=names[0] if names else None, group=names[1] if len(names) > 1 else None)
@@ -102,7 +103,7 @@ def user_and_group() -> Value:
 
     def read(words: Words) -> Command:
         if not words[0].text:
-            raise Wrong("the user has no name")
+            raise Wrong(ConfigCode.USER_WITHOUT_NAME())
         group = words[1].text.lstrip(":") if len(words) > 1 else ""
         return Command(text="", user=words[0].text, group=group or None)
 

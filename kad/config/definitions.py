@@ -7,7 +7,10 @@ import random
 import re
 from collections.abc import Iterable, Iterator
 
+from kad.config.codes import ConfigCode
+from kad.config.remark import Remark
 from kad.config.tree import Place, Report
+from kad.model.finding import Subject
 from kad.model.host import Host
 
 DEFINE = re.compile(r"\$([A-Za-z_]\w*)=(.*)\Z", re.DOTALL | re.ASCII)
@@ -36,6 +39,10 @@ _Pending = tuple[str, int, _Assigned]
 
 class BadSequence(ValueError):
     """~SEQ or ~LST says nothing that can be counted."""
+
+    def __init__(self, remark: Remark) -> None:
+        super().__init__(remark)
+        self.remark = remark
 
 
 class Definitions:
@@ -78,7 +85,7 @@ class Definitions:
                 self._values[name] = (value,)
             self._steps += 1
             if depth > _MOST_REPLACEMENTS or self._steps > _MOST_STEPS:
-                self._report.error(place, "the definitions used here expand without end")
+                self._report.error(place, ConfigCode.DEFINITIONS_ENDLESS())
                 return
             more = self._look(current.strip(), depth, place)
             if more is None:
@@ -129,7 +136,8 @@ class Definitions:
             whole = text[: used.start()] + lines[0] + text[used.end() :]
             if len(whole) > LONGEST_EXPANSION:
                 self._report.warning(
-                    place, f"with {used[0]} replaced the line has more than {LONGEST_EXPANSION} characters"
+                    _of_word(place, used[0]),
+                    ConfigCode.EXPANSION_TOO_LONG(used=used[0], longest_expansion=LONGEST_EXPANSION),
                 )
                 return None
             return [(whole, depth + 1, {}), *((line, depth + 1, {}) for line in lines[1:])]
@@ -147,7 +155,7 @@ class Definitions:
                 return text
             if len(text) > LONGEST_EXPANSION:
                 break
-        raise BadSequence("has names in it that never come to an end")
+        raise BadSequence(ConfigCode.SEQUENCE_NAMES_ENDLESS())
 
     def _value(self, name: str, parameters: list[str], place: Place) -> tuple[str, ...] | None:
         if name in self._values:
@@ -162,14 +170,14 @@ class Definitions:
             case "_ENV", [variable]:
                 if variable not in self._host.environment:
                     self._report.warning(
-                        place, f"the environment variable {variable} is not set; it is replaced by nothing"
+                        _of_word(place, variable), ConfigCode.NO_ENVIRONMENT_VARIABLE(variable=variable)
                     )
                 value = self._host.environment.get(variable, "")
                 return (value.encode(errors="surrogateescape").decode(errors="replace"),)
             case "_RANDOM", [*bounds] if len(bounds) <= 2 and all(bound.isdecimal() for bound in bounds):
                 if any(len(bound) > _MOST_DIGITS for bound in bounds):
-                    text = f"${{_RANDOM}} takes numbers of at most {_MOST_DIGITS} digits; it is left as it is"
-                    self._report.warning(place, text)
+                    remark = ConfigCode.RANDOM_DIGITS(most_digits=_MOST_DIGITS)
+                    self._report.warning(place, remark)
                     return None
                 return (str(self._draw([int(bound) for bound in bounds], place)),)
         return None
@@ -178,7 +186,9 @@ class Definitions:
         low = bounds[0] if len(bounds) == 2 else 0
         high = bounds[-1] if bounds else 32767
         if low > high:
-            self._report.warning(place, f"${{_RANDOM {low} {high}}}: the first number is the larger one; it is used")
+            self._report.warning(
+                _of_word(place, f"{low} {high}"), ConfigCode.RANDOM_BOUNDS_REVERSED(low=low, high=high)
+            )
             return low
         return self._random.randint(low, high)
 
@@ -186,11 +196,11 @@ class Definitions:
         matched = _SEQUENCE.match(text)
         try:
             if matched is None:
-                raise BadSequence("needs (NAME, VALUE ...) and a text after it")
+                raise BadSequence(ConfigCode.SEQUENCE_INCOMPLETE())
             kind, inside, rest = matched[1], self._inserted(matched[2], place), matched[3]
             assigned = tuples(inside) if kind == "LST" else sequence(inside, kind == "SEQx")
         except BadSequence as bad:
-            self._report.warning(place, f"{text[:4]} {bad}; the line is ignored")
+            self._report.warning(_of_word(place, text), ConfigCode.SEQUENCE_IGNORED(word=text[:4], problem=bad.remark))
             return ()
         return ((rest, depth + 1, values) for values in assigned)
 
@@ -201,9 +211,13 @@ class Definitions:
             name = used[1] or used[2]
             lines = self._values.get(name)
             if lines is None:
-                self._report.note(place, f"{used[0]} is not defined; it is left as it is")
+                self._report.note(place, ConfigCode.NAME_NOT_DEFINED(used=used[0]))
             elif len(lines) > 1:
-                self._report.note(place, f"{used[0]} has several lines, so nothing may follow it; it is left as it is")
+                self._report.note(place, ConfigCode.NAME_HAS_SEVERAL_LINES(used=used[0]))
+
+
+def _of_word(place: Place, text: str) -> Place:
+    return place._replace(subject=Subject(item=text))
 
 
 def _is_quoted(text: str, at: int) -> bool:
@@ -214,18 +228,18 @@ def sequence(inside: str, hexadecimal: bool) -> Iterator[_Assigned]:
     """NAME, [FIRST, [STEP,]] LAST as one assignment a number; raises BadSequence."""
     name, *texts = (part.strip() for part in inside.split(","))
     if not _NAME.match(name) or not 1 <= len(texts) <= 3 or not all(map(_NUMBER.match, texts)):
-        raise BadSequence("needs a name and one to three numbers")
+        raise BadSequence(ConfigCode.SEQUENCE_WITHOUT_NUMBERS())
     numbers = [_to_number(text) for text in texts]
     last = numbers[-1]
     first = numbers[0] if len(numbers) > 1 else -1 if last < 0 else 1
     step = numbers[1] if len(numbers) == 3 else 1 if last >= first else -1
     if step == 0 or (last - first) * step < 0:
-        raise BadSequence(f"cannot count from {first} to {last} by {step}")
+        raise BadSequence(ConfigCode.SEQUENCE_CANNOT_COUNT(first=first, last=last, step=step))
     if hexadecimal and min(first, last) < 0:
-        raise BadSequence("counts hexadecimal numbers, which cannot be negative")
+        raise BadSequence(ConfigCode.SEQUENCE_NEGATIVE_HEXADECIMAL())
     count = (last - first) // step + 1
     if count > _LONGEST_SEQUENCE:
-        raise BadSequence(f"counts more than {_LONGEST_SEQUENCE} numbers")
+        raise BadSequence(ConfigCode.SEQUENCE_TOO_LONG(longest_sequence=_LONGEST_SEQUENCE))
     return (
         {name: f"{number:x}" if hexadecimal else str(number)}
         for number in itertools.islice(itertools.count(first, step), count)
@@ -235,12 +249,12 @@ def sequence(inside: str, hexadecimal: bool) -> Iterator[_Assigned]:
 def _to_number(text: str) -> int:
     digits = text.lstrip("+-")
     if len(digits) > _MOST_DIGITS:
-        raise BadSequence(f"takes numbers of at most {_MOST_DIGITS} digits")
+        raise BadSequence(ConfigCode.SEQUENCE_DIGITS(most_digits=_MOST_DIGITS))
     base = 16 if digits[:2].lower() == "0x" else 8 if len(digits) > 1 and digits[0] == "0" else 10
     try:
         return int(text, base)
     except ValueError:
-        raise BadSequence(f"{text} is not a number") from None
+        raise BadSequence(ConfigCode.SEQUENCE_NOT_A_NUMBER(text=text)) from None
 
 
 def tuples(inside: str) -> Iterator[_Assigned]:
@@ -250,12 +264,12 @@ def tuples(inside: str) -> Iterator[_Assigned]:
         if part.startswith("{") and part.endswith("}"):
             rows.append([value.strip() for value in part[1:-1].split(",")])
         elif re.search(r"[\s{}]", part):
-            raise BadSequence(f"cannot take {part} for a value")
+            raise BadSequence(ConfigCode.SEQUENCE_BAD_VALUE(text=part))
         else:
             rows.append([part])
     if not all(map(_NAME.match, rows[0])):
-        raise BadSequence("needs a name first")
+        raise BadSequence(ConfigCode.SEQUENCE_WITHOUT_NAME())
     names = rows[0]
     if any(len(row) > len(names) for row in rows):
-        raise BadSequence(f"has more values than the names {' '.join(names)}")
+        raise BadSequence(ConfigCode.SEQUENCE_SURPLUS_VALUES(names=" ".join(names)))
     return (dict(itertools.zip_longest(names, row, fillvalue="")) for row in rows[1:])

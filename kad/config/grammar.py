@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import pyparsing
 
+from kad.config.codes import ConfigCode
 from kad.config.keyword import Entry, Keyword, Layout
 from kad.config.tree import Line, Node, Place, Report, Word
 from kad.config.values import Value
@@ -99,8 +100,8 @@ class _Parser:
         for node in unclosed[:_MOST_UNCLOSED]:
             self._never_closed(node, "before the end of the file")
         if len(unclosed) > _MOST_UNCLOSED:
-            text = f"{len(unclosed) - _MOST_UNCLOSED} more blocks inside it are not closed"
-            self._report.error(unclosed[_MOST_UNCLOSED - 1].place, text)
+            remark = ConfigCode.MORE_BLOCKS_OPEN(count=len(unclosed) - _MOST_UNCLOSED)
+            self._report.error(unclosed[_MOST_UNCLOSED - 1].place, remark)
         return self.root
 
     def _text(self, line: Line, opens: bool) -> None:
@@ -142,7 +143,7 @@ class _Parser:
     def _never_closed(self, node: Node, until: str) -> None:
         suspect = self._suspects.pop(0) if self._suspects else node
         name = suspect.keyword or "{"
-        self._report.error(suspect.place, f"the block {name} is not closed {until}", proposal="add }")
+        self._report.error(suspect.place, ConfigCode.BLOCK_NOT_CLOSED(name=name, until=until), proposal="add }")
 
     def _drop_to(self, depth: int) -> None:
         del self._stack[depth + 1 :]
@@ -159,7 +160,7 @@ class _Parser:
         node, self._waiting = self._waiting, None
         if node is None or node.meaning is None or not node.meaning.opens:
             return
-        self._report.error(node.place, f"{node.keyword} opens a block: {{ expected", proposal="add {")
+        self._report.error(node.place, ConfigCode.BRACE_EXPECTED(keyword=node.keyword), proposal="add {")
         self._excess += 1
         node.children = []
         self._push(node)
@@ -170,8 +171,8 @@ class _Parser:
             node.children = []
             self._push(node)
             return
-        reason = f": {node.keyword} takes no block" if node is not None else ""
-        self._report.error(line.place, f"unexpected {{{reason}", proposal="remove { and its }")
+        remark = ConfigCode.UNEXPECTED_BRACE() if node is None else ConfigCode.TAKES_NO_BLOCK(keyword=node.keyword)
+        self._report.error(line.place, remark, proposal="remove { and its }")
         # Without a meaning of its own, what the block holds is read as part of the block around.
         anonymous = Node(line, "", self._stack[-1].meaning)
         anonymous.children = self._stack[-1].children
@@ -180,7 +181,7 @@ class _Parser:
     def _close(self, line: Line) -> None:
         self._expect_no_brace()
         if len(self._stack) == 1:
-            self._report.error(line.place, "unmatched }", proposal="remove }")
+            self._report.error(line.place, ConfigCode.UNMATCHED_BRACE(), proposal="remove }")
             return
         node = self._stack[-1]
         self._drop_to(len(self._stack) - 2)

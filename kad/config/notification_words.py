@@ -3,6 +3,7 @@
 import re
 from typing import Annotated
 
+from kad.config.codes import ConfigCode
 from kad.config.command import Command, command
 from kad.config.keyword import Block, entries, keyword
 from kad.config.tree import Complaint
@@ -29,9 +30,9 @@ def mail_server() -> Value:
         if re.fullmatch(r"[0-9.]+", words[0].text):
             to_address(words[0].text)
         if not re.fullmatch(r"\[?[\w:][\w.:%@-]*\]?", words[0].text):
-            raise Wrong(f"{words[0].text} is neither an IP address nor a host name")
+            raise Wrong(ConfigCode.NOT_A_HOST(text=words[0].text))
         if len(words) > 1 and not (words[1].text.isdecimal() and 0 < int(words[1].text) < 65536):
-            raise Wrong(f"{words[1].text} is not a port of 1..65535", 1)
+            raise Wrong(ConfigCode.NOT_A_PORT(text=words[1].text), 1)
         return tuple(word.text for word in words[:2])
 
     return Value(

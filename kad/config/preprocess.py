@@ -9,8 +9,11 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 
+from kad.config.codes import ConfigCode
 from kad.config.definitions import DEFINE, Definitions
+from kad.config.remark import Remark
 from kad.config.tree import Complaint, Line, Place, Report
+from kad.model.finding import Subject
 from kad.model.host import Host, TooMany
 
 LONGEST_LINE = 1023
@@ -60,7 +63,7 @@ class Preprocessor:
         """Every logical line of the files that match, in order; says what cannot be read."""
         for number, line in enumerate(self._matching(pattern)):
             if number == _MOST_LINES:
-                self._report.error(line.place, f"more than {_MOST_LINES} lines are not read")
+                self._report.error(line.place, ConfigCode.TOO_MANY_LINES(most_lines=_MOST_LINES))
                 return
             yield line
 
@@ -69,53 +72,56 @@ class Preprocessor:
         try:
             names = self._expand(path)
         except TooMany as too_many:
-            self._report.error(Place(pattern), str(too_many), klass=Complaint.FILES)
+            self._report.error(Place(pattern), ConfigCode.PATTERN_TOO_WIDE(problem=too_many), klass=Complaint.FILES)
             return
         if not names:
-            self._report.error(Place(pattern), "no such file", klass=Complaint.FILES)
+            self._report.error(Place(pattern), ConfigCode.NO_SUCH_FILE(), klass=Complaint.FILES)
             return
         readable = [name for name in names if self._may_read(name, Place(name), "r")]
         if len(readable) > 1:
-            self._report.warning(Place(pattern), f"{len(readable)} files match; they are read in order")
+            self._report.warning(
+                Place(pattern, subject=Subject(item=pattern)), ConfigCode.SEVERAL_FILES_MATCH(count=len(readable))
+            )
         for name in readable:
             yield from self._file(name, Place(name), "rm")
 
     def _may_read(self, name: str, place: Place, checks: str) -> bool:
         look = self._host.files.look(name)
         if look is None:
-            problem = "no such file, or it may not be read"
+            problem = ConfigCode.FILE_UNREADABLE()
         elif look.kind != "file":
-            problem = "is a directory" if look.kind == "directory" else "is not a regular file"
+            problem = ConfigCode.FILE_IS_DIRECTORY() if look.kind == "directory" else ConfigCode.FILE_NOT_REGULAR()
         elif look.mode & 0o111:
-            problem = "is executable, so it is not taken for a configuration (chmod -x makes it one)"
+            problem = ConfigCode.FILE_IS_EXECUTABLE()
         else:
             return True
         self._cannot(place, name, problem, "r" in checks)
         return False
 
-    def _cannot(self, place: Place, name: str, problem: str, is_error: bool) -> None:
-        text = problem if place.file == name and not place.line else f"{name}: {problem}"
+    def _cannot(self, place: Place, name: str, problem: Remark, is_error: bool) -> None:
+        remark = problem if place.file == name and not place.line else problem.of(name)
         if is_error:
-            self._report.error(place, text, klass=Complaint.FILES)
+            self._report.error(place, remark, klass=Complaint.FILES)
         else:
-            self._report.note(place, f"{text}; the include is skipped")
+            self._report.note(place, remark.then("the include is skipped"))
 
     def _file(self, name: str, place: Place, checks: str) -> Iterator[Line]:
         real = self._host.files.resolve(name)
         self._read += 1
         if real in self._open or len(self._open) >= _DEEPEST or self._read > _MOST_FILES:
-            reason = "includes itself" if real in self._open else "comes after too many included files"
-            self._report.error(place, f"{name} {reason}", klass=Complaint.FILES)
+            code = ConfigCode.FILE_INCLUDES_ITSELF if real in self._open else ConfigCode.TOO_MANY_INCLUDES
+            self._report.error(place, code(name=name), klass=Complaint.FILES)
             return
         try:
             data = self._host.files.read(name)
         except OSError as error:
-            self._cannot(place, name, f"cannot be read: {error.strerror}", "r" in checks)
+            self._cannot(place, name, ConfigCode.FILE_FAILS(strerror=error.strerror), "r" in checks)
             return
         if data.startswith(codecs.BOM_UTF8):
             data = data.removeprefix(codecs.BOM_UTF8)
-            text = "the file begins with a byte-order mark, which keepalived reads as a part of the first word"
-            self._report.warning(Place(name, 1, 1), f"{text}; it is skipped", proposal="save the file without it")
+            self._report.warning(
+                Place(name, 1, 1, Subject(item=name)), ConfigCode.BYTE_ORDER_MARK(), proposal="save the file without it"
+            )
         self._sources[name] = data
         lines = self._decoded(data, name)
         self._open.append(real)
@@ -152,22 +158,22 @@ class Preprocessor:
         for number, start in foreign:
             if not {"#", "!"} & set(lines[number - 1][:start]):
                 place = Place(name, number, start + 1)
-                self._report.note(place, "the line is not UTF-8; it is read as Latin-1")
+                self._report.note(place, ConfigCode.NOT_UTF8())
         return lines
 
     def _line(self, raw: str, place: Place) -> Iterator[Line]:
         raw = raw.rstrip("\r")
         if "\0" in raw:
-            self._report.warning(place, "a line with a NUL byte is not read")
+            self._report.warning(_of_line(place, raw), ConfigCode.NUL_BYTE())
             return
         length = len(raw.encode())
         if length > _LONGEST_READ:
-            self._report.error(place, f"the line has {length} bytes; more than {_LONGEST_READ} are not read")
+            self._report.error(place, ConfigCode.LINE_TOO_LONG_TO_READ(length=length, longest_read=_LONGEST_READ))
             return
         if length > LONGEST_LINE:
             self._report.warning(
-                place,
-                f"the line has {length} bytes; keepalived drops everything before the {LONGEST_LINE}th",
+                _of_line(place, raw),
+                ConfigCode.LINE_TOO_LONG(length=length, longest_line=LONGEST_LINE),
                 proposal="split it, or put the long part into a file of its own",
             )
         text = self._without_comment(raw, place)
@@ -185,7 +191,7 @@ class Preprocessor:
         """As keepalived 2.2: a definition goes on behind a comment whose line goes on."""
         if not self._definitions.in_value and not DEFINE.match(text.strip(_SPACES)):
             return text
-        self._report.note(place, "the definition goes on behind this comment; keepalived 2.4 ends it here")
+        self._report.note(place, ConfigCode.CONTINUED_BEHIND_COMMENT())
         return f"{text}\\"
 
     def _with_plain_spaces(self, text: str, place: Place) -> str:
@@ -196,7 +202,7 @@ class Preprocessor:
         name = unicodedata.name(found[1], "a foreign space").lower()
         text = _FOREIGN_SPACE.sub(lambda piece: " " if piece[1] else piece[0], text)
         at = place._replace(column=found.start(1) + 1)
-        self._report.warning(at, f"{name} (U+{ord(found[1]):04X}) is read as a space; keepalived does not read it so")
+        self._report.warning(_of_line(at, text), ConfigCode.FOREIGN_SPACE(name=name, character=ord(found[1])))
         return text
 
     def _without_comment(self, raw: str, place: Place) -> str:
@@ -205,7 +211,7 @@ class Preprocessor:
         if text.count('"') % 2:
             self._report.error(
                 place._replace(column=text.rindex('"') + 1),
-                "this quote has no closing quote on the line",
+                ConfigCode.UNCLOSED_QUOTE(),
                 proposal='close it with "',
             )
         if "\\" in text:
@@ -248,20 +254,22 @@ class Preprocessor:
         base = os.path.dirname(place.file)
         alternatives = _braces(name) if name.count("{") <= _MOST_GROUPS else []
         if not 0 < len(alternatives) <= _MOST_ALTERNATIVES:
-            text = f"the include has more than {_MOST_ALTERNATIVES} alternatives; it is not read"
-            self._report.error(place, text, klass=Complaint.FILES)
+            remark = ConfigCode.TOO_MANY_ALTERNATIVES(most_alternatives=_MOST_ALTERNATIVES)
+            self._report.error(place, remark, klass=Complaint.FILES)
             return
         for alternative in alternatives:
             path = os.path.join(self._host.cwd, base, alternative)
             try:
                 found = self._expand(path)
             except TooMany as too_many:
-                self._report.error(place, f"{alternative}: {too_many}", klass=Complaint.FILES)
+                self._report.error(
+                    place, ConfigCode.PATTERN_TOO_WIDE(problem=too_many).of(alternative), klass=Complaint.FILES
+                )
                 continue
             if not found:
                 wild = bool(_WILD.search(alternative))
                 letter = "b" if len(alternatives) > 1 else "w" if wild else "m"
-                self._cannot(place, alternative, "no file matches", letter in checks)
+                self._cannot(place, alternative, ConfigCode.NO_FILE_MATCHES(), letter in checks)
             for file in found:
                 if self._may_read(file, place, checks):
                     yield from self._file(file, place, checks)
@@ -301,3 +309,8 @@ def _braces(pattern: str) -> list[str]:
         head, tail = current[: group.start()], current[group.end() :]
         waiting += [head + part + tail for part in reversed(group[1].split(",")[: _MOST_ALTERNATIVES + 1])]
     return found
+
+
+def _of_line(place: Place, text: str) -> Place:
+    """The line by its first word: what it says is not understood yet."""
+    return place._replace(subject=Subject(keyword=(text.split() or [""])[0]))

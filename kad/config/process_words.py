@@ -3,6 +3,7 @@
 from typing import Annotated, TypedDict
 
 from kad.config.build import Scope
+from kad.config.codes import ConfigCode
 from kad.config.keyword import Block, keyword
 from kad.config.tree import Complaint
 from kad.config.values import boolean, buffer_size, flag, integer, integers, text
@@ -53,8 +54,8 @@ def placement(words: ProcessWords, scope: Scope) -> Placement:
         absent = " ".join(str(number) for number in processors if number >= count)
         processors = tuple(number for number in processors if number < count)
         consequence = "the others are used" if processors else "all processors are used"
-        text = f"this host has no processor {absent} (0..{count - 1}); {consequence}"
-        scope.report.warning(scope.places.of(words, "cpu_affinity"), text, about_host=True)
+        remark = ConfigCode.NO_SUCH_PROCESSOR(absent=absent, last=count - 1, consequence=consequence)
+        scope.report.warning(scope.places.of(words, "cpu_affinity"), remark, about_host=True)
     return Placement(
         priority=words.priority,
         rt_priority=words.rt_priority,

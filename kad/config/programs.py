@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kad.config.build import Scope
+from kad.config.codes import ConfigCode
 from kad.config.command import Command, is_for_shell, split
 from kad.config.native_commands import Probe, recognise
+from kad.config.remark import Remark
 from kad.config.script_security import first_unsafe, search
 from kad.config.tree import Complaint, Place
 from kad.model.host import FileLook
-from kad.model.runner import Program, without_interpreter
+from kad.model.runner import Program
 
 _GROUP_WRITES, _OTHERS_WRITE = 0o020, 0o002
 _SHELLS = ("/bin/bash", "/bin/sh")
@@ -134,7 +136,7 @@ class Programs:
         words = split(command.text)
         if is_for_shell(command.text):
             words = (_SHELLS[0], "-c", command.text.replace('\\"', '"'))
-        self.scope.report.note(place, f"{command.text}: checked natively: {probe}")
+        self.scope.report.note(place, ConfigCode.CHECKED_NATIVELY(command=command.text, probe=probe))
         return self._made(command, identity, place, names, words, probe)
 
     def _names(self, command: Command, user: Command | None) -> tuple[str | None, str | None]:
@@ -161,8 +163,8 @@ class Programs:
         host = self.scope.host
         for name, known, what in ((user, host.users, "user"), (group, host.groups, "group")):
             if name is not None and name not in known:
-                text = f"there is no {what} {name} on this host; {consequence or self._need}"
-                self._absent(place, text, self._klass, proposal)
+                remark = ConfigCode.NO_SUCH_USER(what=what, name=name, consequence=consequence or self._need)
+                self._absent(place, remark, self._klass, proposal)
                 return False
         return True
 
@@ -170,25 +172,25 @@ class Programs:
         """With enable_script_security, root runs only programs that name root as user. True: refused, reported."""
         if user is not None or not self.secure or self.scope.host.uid != 0:
             return False
-        text = f"enable_script_security without script_user needs a user {_DEFAULT_USER}; {consequence}"
+        remark = ConfigCode.NEEDS_DEFAULT_USER(default_user=_DEFAULT_USER, consequence=consequence)
         proposal = f"add script_user USER to global_defs, or create the user {_DEFAULT_USER}"
-        self.scope.report.warning(place, text, proposal=proposal, about_host=True)
+        self.scope.report.warning(place, remark, proposal=proposal, about_host=True)
         return True
 
-    def _absent(self, place: Place, text: str, klass: Complaint, proposal: str = "") -> None:
+    def _absent(self, place: Place, remark: Remark, klass: Complaint, proposal: str = "") -> None:
         if self._tracked and self.testing and klass is not Complaint.NONE:
-            self.scope.report.error(place, text, proposal=proposal, klass=klass)
+            self.scope.report.error(place, remark, proposal=proposal, klass=klass)
         else:
-            self.scope.report.warning(place, text, proposal=proposal, klass=klass, about_host=True)
+            self.scope.report.warning(place, remark, proposal=proposal, klass=klass, about_host=True)
 
     def _shell(self, text: str, place: Place) -> tuple[str, ...] | None:
         for shell in _SHELLS:
             if self.scope.host.files.look(shell) is not None:
                 unescaped = text.replace('\\"', '"')
-                self.scope.report.note(place, f"{text}: needs a shell; {shell} runs it")
+                self.scope.report.note(place, ConfigCode.NEEDS_SHELL(text=text, shell=shell))
                 self._look_inside(text, place)
                 return (shell, "-c", unescaped)
-        self._absent(place, f"{text}: needs a shell, and this host has neither {' nor '.join(_SHELLS)}", self._missing)
+        self._absent(place, ConfigCode.NO_SHELL(text=text, shells=" nor ".join(_SHELLS)), self._missing)
         return None
 
     def _look_inside(self, text: str, place: Place) -> None:
@@ -197,21 +199,21 @@ class Programs:
         if _SHELL_OWN.match(name) or _REDIRECTION.match(name) or "$" in name or "`" in name:
             return
         if self._search(name) is None:
-            self.scope.report.note(place, f"{name} is not found on this host", about_host=True)
+            self.scope.report.note(place, ConfigCode.INNER_PROGRAM_NOT_FOUND(name=name), about_host=True)
 
     def _found(self, words: tuple[str, ...], place: Place, user: str | None) -> tuple[str, ...] | None:
         path = self._search(words[0])
         if path is None:
-            self._absent(place, f"{words[0]} is not found on this host; {self._need}", self._missing)
+            self._absent(place, ConfigCode.PROGRAM_NOT_FOUND(word=words[0], need=self._need), self._missing)
             return None
         look = self.scope.host.files.look(path)
         if look is None or look.kind != "file" or not self._executable(look, user):
-            text = f"{path} cannot be executed by {user or 'this user'}; {self._need}"
-            self._absent(place, text, self._missing)
+            remark = ConfigCode.NOT_EXECUTABLE(path=path, user=user or "this user", need=self._need)
+            self._absent(place, remark, self._missing)
             return None
         begin = self.scope.host.files.begins(path)
         if begin is not None and not begin.startswith(b"#!") and b"\0" not in begin:
-            self.scope.report.note(place, without_interpreter(path), about_host=True)
+            self.scope.report.note(place, ConfigCode.WITHOUT_INTERPRETER(path=path), about_host=True)
         return (path, *words[1:])
 
     def _search(self, name: str) -> str | None:
@@ -237,18 +239,18 @@ class Programs:
         host, is_root = self.scope.host, self._uid(user) == 0
         unsafe = first_unsafe(argv, line, is_root=is_root, files=host.files, environment=host.environment, cwd=host.cwd)
         if line and is_root and self.secure:
-            text = "enable_script_security looks at the paths in this line; what else a shell makes of it is not known"
-            self.scope.report.note(place, text, proposal="write a script, and its path alone")
+            remark = ConfigCode.SHELL_LINE_NOT_JUDGED()
+            self.scope.report.note(place, remark, proposal="write a script, and its path alone")
         if unsafe is None:
             return True
         consequence = "enable_script_security forbids to run it" if self.secure else "it is run anyway"
         path, part = unsafe
-        text = f"users other than root can change {part}, so running {path} as root is not safe; {consequence}"
+        remark = ConfigCode.UNSAFE_PROGRAM(part=part, path=path, consequence=consequence)
         remedy = self._remedy(part)
         if self.secure and self._tracked and self.testing:
-            self.scope.report.error(place, text, proposal=remedy, klass=Complaint.SECURITY)
+            self.scope.report.error(place, remark, proposal=remedy, klass=Complaint.SECURITY)
         else:
-            self.scope.report.warning(place, text, proposal=remedy, klass=Complaint.SECURITY, about_host=True)
+            self.scope.report.warning(place, remark, proposal=remedy, klass=Complaint.SECURITY, about_host=True)
         return not self.secure
 
     def _remedy(self, path: str) -> str:
@@ -273,7 +275,7 @@ class Programs:
         if self.first is not None and not self.secure:
             self.scope.report.warning(
                 self.first,
-                "scripts run without enable_script_security",
+                ConfigCode.NO_SCRIPT_SECURITY(),
                 proposal="put enable_script_security and script_user into global_defs",
                 klass=Complaint.SECURITY,
                 about_host=True,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from kad.config.tree import Diagnostic, Place
+from kad.model.finding import Subject
 from kad.shared.messages import Finding
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -25,6 +26,9 @@ def to_finding(found: Diagnostic) -> Finding:
         severity=found.severity,
         place=_shown(where(found.place)),
         text=_shown(found.text),
+        code=found.code,
+        subjects=tuple(Subject(*map(_shown, each)) for each in (found.subject, *found.also)),
+        figures={name: _shown(each) if isinstance(each, str) else each for name, each in found.figures.items()},
         proposal=_shown(found.proposal),
         quote=_quote(found),
         refuses=found.severity != "note" and not found.about_host,
@@ -49,6 +53,8 @@ def to_json(diagnostics: Iterable[Diagnostic]) -> str:
             "line": one.place.line,
             "column": one.place.column,
             "severity": one.severity,
+            "code": one.code,
+            "subject": one.subject._asdict(),
             "text": one.text,
             "proposal": one.proposal,
             "about_host": one.about_host,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from kad.config.codes import ConfigCode
 from kad.config.tree import Word
 from kad.config.values import WORD, Clamped, Value, Words, Wrong, quote
 from kad.shared.secret import Secret
@@ -16,8 +17,8 @@ class Withheld(Wrong):
     """The token stands where a secret must: the file was printed without its secrets."""
 
     def __init__(self, index: int) -> None:
-        text = f"{TOKEN} stands for a secret that was not printed"
-        super().__init__(text, index, advice="write the secret, or print the file with --print --secrets")
+        remark = ConfigCode.SECRET_WITHHELD(token=TOKEN)
+        super().__init__(remark, index, advice="write the secret, or print the file with --print --secrets")
 
 
 def to_secret(word: Word, index: int) -> Secret:
@@ -33,8 +34,8 @@ def secret_text(longest: int | None = None) -> Value:
     def read(words: Words) -> Secret:
         secret = to_secret(words[0], 0)
         if longest is not None and len(words[0].text) > longest:
-            text = f"the password has more than {longest} characters"
-            raise Clamped(text, Secret(words[0].text[:longest]), f"the first {longest} are used")
+            remark = ConfigCode.PASSWORD_TOO_LONG(longest=longest)
+            raise Clamped(remark, Secret(words[0].text[:longest]), f"the first {longest} are used")
         return secret
 
     return Value(

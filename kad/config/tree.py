@@ -5,10 +5,13 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from kad.config.codes import ConfigCode
+from kad.config.remark import Remark
+from kad.model.finding import Figure, Subject
 from kad.shared.secret import MASK
 
 if TYPE_CHECKING:
@@ -21,6 +24,12 @@ class Place(NamedTuple):
     file: str
     line: int = 0
     column: int = 0
+    subject: Subject = Subject()
+    """The object that is written there, where it is known."""
+
+    def about(self, item: object) -> Place:
+        """The same place, for one of several values or objects that are meant there."""
+        return self._replace(subject=self.subject._replace(item=str(item)))
 
 
 class Complaint(enum.IntEnum):
@@ -59,7 +68,12 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
     """error, warning or note."""
     place: Place
     text: str
-    """One plain sentence, without the place."""
+    """One plain sentence, without the place; it is printed from what follows, and never compared."""
+    code: str = ""
+    subject: Subject = Subject()
+    figures: dict[str, Figure] = {}
+    also: tuple[Subject, ...] = ()
+    """Further objects of which the same is said at the same place, as of a file that is included twice."""
     proposal: str = ""
     """What was probably meant, where that is likely."""
     klass: Complaint = Complaint.NONE
@@ -67,6 +81,22 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
     """It speaks of this host (interface, user, script), not of the text: it never refuses a reload."""
     source: str = ""
     """The line of the file, as it stands there."""
+
+
+def _diagnostic(severity: str, place: Place, remark: Remark, **more: Any) -> Diagnostic:
+    text = str(remark)
+    if len(text) > _LONGEST_TEXT:
+        half = _LONGEST_TEXT // 2
+        text = f"{text[:half]} ... {text[-half:]}"
+    return Diagnostic(
+        severity=severity,
+        place=place._replace(subject=Subject()),
+        text=text,
+        code=remark.id,
+        subject=place.subject,
+        figures=remark.values,
+        **more,
+    )
 
 
 MOST_FINDINGS = 5000
@@ -81,7 +111,7 @@ class Report:
     """Collects the findings of one analysis; an equal finding is kept once."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[Place, str], Diagnostic] = {}
+        self._found: dict[tuple[Place, Remark], Diagnostic] = {}
         self.count = 0
         """How often something was said; it grows with repetitions too."""
         self._secrets: set[str] = set()
@@ -90,35 +120,30 @@ class Report:
         self._unshown = 0
         self._worst = Diagnostic(severity="note", place=Place(""), text="")
 
-    def error(self, place: Place, text: str, *, proposal: str = "", klass: Complaint = Complaint.GENERAL) -> None:
-        self._add(Diagnostic(severity="error", place=place, text=text, proposal=proposal, klass=klass))
+    def error(self, place: Place, remark: Remark, *, proposal: str = "", klass: Complaint = Complaint.GENERAL) -> None:
+        self._add(remark, _diagnostic("error", place, remark, proposal=proposal, klass=klass))
 
     def warning(
         self,
         place: Place,
-        text: str,
+        remark: Remark,
         *,
         proposal: str = "",
         klass: Complaint = Complaint.GENERAL,
         about_host: bool = False,
     ) -> None:
-        self._add(
-            Diagnostic(
-                severity="warning", place=place, text=text, proposal=proposal, klass=klass, about_host=about_host
-            )
-        )
+        self._add(remark, _diagnostic("warning", place, remark, proposal=proposal, klass=klass, about_host=about_host))
 
-    def note(self, place: Place, text: str, *, proposal: str = "", about_host: bool = False) -> None:
-        self._add(Diagnostic(severity="note", place=place, text=text, proposal=proposal, about_host=about_host))
+    def note(self, place: Place, remark: Remark, *, proposal: str = "", about_host: bool = False) -> None:
+        self._add(remark, _diagnostic("note", place, remark, proposal=proposal, about_host=about_host))
 
-    def _add(self, diagnostic: Diagnostic) -> None:
+    def _add(self, remark: Remark, diagnostic: Diagnostic) -> None:
         self.count += 1
-        if len(diagnostic.text) > _LONGEST_TEXT:
-            half = _LONGEST_TEXT // 2
-            shortened = f"{diagnostic.text[:half]} ... {diagnostic.text[-half:]}"
-            diagnostic = msgspec.structs.replace(diagnostic, text=shortened)
         if len(self._found) < MOST_FINDINGS:
-            self._found.setdefault((diagnostic.place, diagnostic.text), diagnostic)
+            known = self._found.setdefault((diagnostic.place, remark), diagnostic)
+            if diagnostic.subject not in (known.subject, *known.also):
+                also = (*known.also, diagnostic.subject)
+                self._found[diagnostic.place, remark] = msgspec.structs.replace(known, also=also)
             return
         self._unshown += 1
         worst = self._worst
@@ -149,14 +174,27 @@ class Report:
         """The finding as everybody may read it."""
         if not self._secrets:
             return diagnostic
-        text, proposal = self.conceal(diagnostic.text), self.conceal(diagnostic.proposal)
-        return msgspec.structs.replace(diagnostic, text=text, proposal=proposal)
+        figures = {
+            name: self.conceal(each) if isinstance(each, str) else each for name, each in diagnostic.figures.items()
+        }
+        return msgspec.structs.replace(
+            diagnostic,
+            text=self.conceal(diagnostic.text),
+            subject=self._without_secrets(diagnostic.subject),
+            figures=figures,
+            also=tuple(map(self._without_secrets, diagnostic.also)),
+            proposal=self.conceal(diagnostic.proposal),
+        )
+
+    def _without_secrets(self, subject: Subject) -> Subject:
+        return Subject(*map(self.conceal, subject))
 
     @property
     def diagnostics(self) -> Iterable[Diagnostic]:
         yield from self._found.values()
         if self._unshown:
-            yield msgspec.structs.replace(self._worst, text=f"{self._unshown} more findings are not shown")
+            remark = ConfigCode.MORE_FINDINGS(count=self._unshown)
+            yield msgspec.structs.replace(self._worst, text=str(remark), code=remark.id, figures=remark.values)
 
 
 class Word(NamedTuple):

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
+from kad.config.codes import ConfigCode
 from kad.config.line_mistakes import choice
+from kad.config.remark import Remark, joined
 from kad.config.tree import Word
 
 V = TypeVar("V")
@@ -19,10 +21,10 @@ WORD = r'[^\s"]+'
 class Wrong(ValueError):
     """The words do not say a value; `index` is the word to point at."""
 
-    def __init__(self, text: str, index: int = 0, proposal: str = "", advice: str = "") -> None:
+    def __init__(self, remark: Remark, index: int = 0, proposal: str = "", advice: str = "") -> None:
         """`proposal`: a value that was probably meant; `advice`: what to do instead, in words."""
-        super().__init__(text)
-        self.text = text
+        super().__init__(remark)
+        self.remark = remark
         self.index = index
         self.proposal = proposal
         self.advice = advice
@@ -84,16 +86,16 @@ def integer(low: int, high: int = UNSIGNED, *, raised: bool = False, lowered: bo
         text = words[0].text
         digits = re.match(r"\s*[+-]?[0-9]+", text)
         if digits is None:
-            raise Wrong(f"{text} is not a whole number")
+            raise Wrong(ConfigCode.NOT_A_WHOLE_NUMBER(text=text))
         number = int(digits[0])
         if 0 <= number < low and raised:
-            raise Clamped(f"{text} is below {low}", low)
+            raise Clamped(ConfigCode.BELOW_BOUND(text=text, low=low), low)
         if number > high and lowered:
-            raise Clamped(f"{text} is above {high}", high)
+            raise Clamped(ConfigCode.ABOVE_BOUND(text=text, high=high), high)
         if not low <= number <= high:
-            raise Wrong(f"{text} is not in {bounds}")
+            raise Wrong(ConfigCode.OUT_OF_BOUNDS(text=text, bounds=bounds))
         if digits.end() < len(text):
-            raise Clamped(f"{text} is not a whole number", number)
+            raise Clamped(ConfigCode.NOT_A_WHOLE_NUMBER(text=text), number)
         return number
 
     sign = "[+-]?" if low < 0 else r"\+?"
@@ -111,7 +113,7 @@ def buffer_size() -> Value:
     def read(words: Words) -> int:
         size = int(whole.read(words))
         if size > LARGEST_BUFFER:
-            raise Clamped(f"no socket has {size} bytes", LARGEST_BUFFER, is_harmless=True)
+            raise Clamped(ConfigCode.BUFFER_TOO_LARGE(size=size), LARGEST_BUFFER, is_harmless=True)
         return size
 
     return Value(arguments="<BYTES>", pattern=r"\s+(\+?[0-9]{1,18})", read=read)
@@ -134,11 +136,11 @@ class Clamped(ValueError):
     """The words say a value that is not allowed, and another one stands for it."""
 
     def __init__(
-        self, text: str, value: Any, consequence: str | None = None, *, is_harmless: bool = False, index: int = 0
+        self, remark: Remark, value: Any, consequence: str | None = None, *, is_harmless: bool = False, index: int = 0
     ) -> None:
         """`is_harmless`: keepalived has nothing to say about it, and the outcome is the same; `index`: as of Wrong."""
-        super().__init__(text)
-        self.text = text
+        super().__init__(remark)
+        self.remark = remark
         self.value = value
         self.is_harmless = is_harmless
         self.index = index
@@ -149,31 +151,30 @@ class Complaints:
     """What is wrong with single words of a line, which costs those words and not the line."""
 
     def __init__(self) -> None:
-        self._texts: list[str] = []
+        self._remarks: list[Remark] = []
         self._index = 0
         self._is_harmless = True
 
-    def add(self, text: str, index: int = 0, *, is_harmless: bool = False) -> None:
+    def add(self, remark: Remark, index: int = 0, *, is_harmless: bool = False) -> None:
         """`is_harmless`: as of Clamped."""
-        if not self._texts:
+        if not self._remarks:
             self._index = index
-        self._texts.append(text)
+        self._remarks.append(remark)
         self._is_harmless = self._is_harmless and is_harmless
 
     def judged(self, value: V, consequence: str = "") -> V:
         """The value of the other words; raises Clamped where something was wrong."""
-        if not self._texts:
+        if not self._remarks:
             return value
-        consequence = consequence or ("only that word is ignored" if len(self._texts) == 1 else "they are ignored")
-        text = "; ".join(self._texts)
-        raise Clamped(text, value, consequence, is_harmless=self._is_harmless, index=self._index)
+        consequence = consequence or ("only that word is ignored" if len(self._remarks) == 1 else "they are ignored")
+        raise Clamped(joined(self._remarks), value, consequence, is_harmless=self._is_harmless, index=self._index)
 
     def __bool__(self) -> bool:
-        return bool(self._texts)
+        return bool(self._remarks)
 
     def refuse(self) -> NoReturn:
         """Raises Wrong: no word is left that says anything."""
-        raise Wrong("; ".join(self._texts), self._index)
+        raise Wrong(joined(self._remarks), self._index)
 
 
 def each_word(words: Words, read: Callable[[Word], V]) -> tuple[V, ...]:
@@ -184,7 +185,7 @@ def each_word(words: Words, read: Callable[[Word], V]) -> tuple[V, ...]:
         try:
             found.append(read(word))
         except (Wrong, Clamped) as wrong:
-            complaints.add(wrong.text, index)
+            complaints.add(wrong.remark, index)
     if words and not found:
         complaints.refuse()
     return complaints.judged(tuple(found))
@@ -199,15 +200,15 @@ def seconds(low: float = 0.0, high: float | None = None, *, places: int = 6) -> 
         text = words[0].text
         digits = re.match(r"\s*\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)", text)
         if digits is None:
-            raise Wrong(f"{text} is not a number of seconds")
+            raise Wrong(ConfigCode.NOT_SECONDS(text=text))
         number = float(digits[0])
         if number < low or (high is not None and number > high):
-            raise Wrong(f"{text} is not in {bounds}")
+            raise Wrong(ConfigCode.OUT_OF_BOUNDS(text=text, bounds=bounds))
         if digits.end() < len(text):
-            raise Clamped(f"{text} is not a number of seconds", number)
+            raise Clamped(ConfigCode.NOT_SECONDS(text=text), number)
         rounded = round(number, places)
         if rounded != number and len(text.partition(".")[2]) > places:
-            raise Clamped(f"{text} has more than {places} decimals", rounded)
+            raise Clamped(ConfigCode.TOO_MANY_DECIMALS(text=text, places=places), rounded)
         return number
 
     return Value(
@@ -237,9 +238,7 @@ def boolean() -> Value:
             return True
         if words[0].text not in _TRUTH:
             near = words[0].text.lower()
-            raise Wrong(
-                f"{words[0].text} is not one of true, on, yes, false, off, no", proposal=near if near in _TRUTH else ""
-            )
+            raise Wrong(ConfigCode.NOT_A_BOOLEAN(text=words[0].text), proposal=near if near in _TRUTH else "")
         return _TRUTH[words[0].text]
 
     return Value(
@@ -263,7 +262,7 @@ def one_of(
         text = words[0].text.upper() if ignore_case else words[0].text
         if text not in choices:
             raise Wrong(
-                f"{words[0].text} is not one of {', '.join(choices)}",
+                ConfigCode.NOT_ONE_OF(text=words[0].text, choices=", ".join(choices)),
                 proposal=choice(text, choices, meant or {}),
                 advice=(advice or {}).get(text.lower(), ""),
             )
@@ -279,7 +278,7 @@ def text(what: str = "STRING", *, longest: int | None = None) -> Value:
     def read(words: Words) -> str:
         word = words[0].text
         if longest is not None and len(word) > longest:
-            raise Clamped(f"{word} has more than {longest} characters", word[:longest])
+            raise Clamped(ConfigCode.TOO_MANY_CHARACTERS(word=word, longest=longest), word[:longest])
         return word
 
     return Value(arguments=f"<{what}>", pattern=rf"\s+({WORD})", read=read, write=quote)
@@ -295,7 +294,7 @@ def to_interface_name(text: str, index: int = 0) -> str:
     """A name that an interface can have, whether or not one has it; raises Wrong."""
     name = text.encode()
     if not name or name in (b".", b"..") or len(name) > LONGEST_INTERFACE_NAME or _NOT_IN_NAMES.search(name):
-        raise Wrong(f"{quote(text)} cannot be the name of an interface", index)
+        raise Wrong(ConfigCode.NOT_AN_INTERFACE_NAME(text=quote(text)), index)
     return text
 
 
@@ -329,7 +328,7 @@ def optional(inner: Value, bare: Any, *, ignores_wrong: bool = False) -> Value:
         except Wrong as wrong:
             if not ignores_wrong:
                 raise
-            raise Clamped(wrong.text, bare, "that word is ignored") from None
+            raise Clamped(wrong.remark, bare, "that word is ignored") from None
 
     return Value(
         arguments=f"[{inner.arguments}]",
@@ -367,9 +366,9 @@ def to_address(text: str, *, family: int | None = None, index: int = 0) -> str:
     try:
         found = _canonical(text)
     except ValueError:
-        raise Wrong(f"{text} is not an IP address", index) from None
+        raise Wrong(ConfigCode.NOT_AN_ADDRESS(text=text), index) from None
     if family is not None and family_of(found) != family:
-        raise Wrong(f"{text} is not an IPv{family} address", index)
+        raise Wrong(ConfigCode.NOT_OF_FAMILY(text=text, family=family), index)
     return found
 
 
@@ -389,8 +388,10 @@ def bare_address(text: str, complaints: Complaints, *, family: int | None = None
     try:
         address = to_address(text[: found.start()], family=family, index=index)
     except Wrong:
-        raise Wrong(f"{text} is not an IP{f'v{family}' if family else ''} address", index) from None
-    complaints.add(f"{text[found.start() :]} behind {address} is ignored", index, is_harmless=True)
+        raise Wrong(
+            ConfigCode.NOT_AN_ADDRESS_OF_FAMILY(text=text, version=f"v{family}" if family else ""), index
+        ) from None
+    complaints.add(ConfigCode.BEHIND_ADDRESS(text=text[found.start() :], address=address), index, is_harmless=True)
     return address
 
 
@@ -405,7 +406,7 @@ def address(family: int | None = None, *, multicast: bool = False) -> Value:
         complaints = Complaints()
         found = bare_address(words[0].text, complaints, family=family)
         if multicast and not is_multicast(found):
-            raise Wrong(f"{found} is not a multicast address")
+            raise Wrong(ConfigCode.NOT_MULTICAST(found=found))
         return complaints.judged(found, f"{found} is used")
 
     return Value(
@@ -423,5 +424,5 @@ def to_prefix(text: str, index: int = 0) -> tuple[str, int]:
     if not slash:
         return str(found), longest
     if not length.isdecimal() or int(length) > longest:
-        raise Wrong(f"/{length} is not a prefix length of 0..{longest}", index)
+        raise Wrong(ConfigCode.NOT_A_PREFIX_LENGTH(length=length, longest=longest), index)
     return str(found), int(length)

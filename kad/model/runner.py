@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kad.config.codes import ConfigCode
 from kad.config.native_commands import Probe
 from kad.model.notification import Subject
 from kad.tracking.file import TrackedFile
@@ -26,7 +27,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     supplementary_groups: bool = False
     """It is also in the other groups of its user."""
     subject: Subject | None = None
-    """What it belongs to, of those programs that other processes have run; it is run for facts of that alone."""
+    """What it belongs to, of those programs that other processes have run; it is run for remarks of that alone."""
     probe: Probe | None = None
     """What kad asks itself, instead of running it."""
     is_secured: bool = False
@@ -35,7 +36,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 def without_interpreter(path: str) -> str:
     """What is said of a script that does not name its interpreter."""
-    return f"{path} has no #! line, so that /bin/sh runs it: add one"
+    return str(ConfigCode.WITHOUT_INTERPRETER(path=path))
 
 
 class VrrpScript(msgspec.Struct, frozen=True, kw_only=True):

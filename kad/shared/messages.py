@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import msgspec
 
 from kad.model.fault import Cause
+from kad.model.finding import Figure, Identity, Subject
 from kad.model.notification import CheckDue, Fact, Line, Name, ProgramTimeout, Text
 from kad.model.program_end import ProgramEnd
 from kad.shared.shared_page import SLOTS
@@ -164,12 +165,21 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     """FILE:LINE:COLUMN, or the file alone."""
     text: str
-    """The sentence, without a place; by it a finding is the same one in two files."""
+    """The sentence, without a place."""
+    code: str = ""
+    subjects: tuple[Subject, ...] = (Subject(),)
+    """With the code: by these a finding is the same one in two files."""
+    figures: dict[str, Figure] = {}
     proposal: str = ""
     quote: tuple[str, ...] = ()
     """The line of the file, and a caret below it."""
     refuses: bool = False
     """It refuses a reload unless the running file has it too."""
+
+    @property
+    def identities(self) -> frozenset[Identity]:
+        """What it is, once for each object."""
+        return frozenset(Identity(self.code, subject) for subject in self.subjects)
 
     @property
     def summary(self) -> str:
@@ -200,9 +210,9 @@ class Analyzed(Message, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
     @property
-    def refusals(self) -> tuple[str, ...]:
-        """The sentences of what refuses a reload unless the running file has it too."""
-        return tuple(finding.text for finding in self.findings if finding.refuses)
+    def refusals(self) -> frozenset[Identity]:
+        """What refuses a reload unless the running file has it too."""
+        return frozenset(each for finding in self.findings if finding.refuses for each in finding.identities)
 
 
 class RouterState(Message, frozen=True, kw_only=True):

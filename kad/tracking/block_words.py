@@ -23,6 +23,7 @@ from kad.config.values import (
     text,
     texts,
 )
+from kad.tracking.codes import TrackCode
 from kad.tracking.file import TrackedFile
 from kad.tracking.item_words import Weight, weight_up_to
 from kad.tracking.process_quorum import NAME_BYTES, ProcessWords, TrackedProcess
@@ -47,7 +48,7 @@ def initial_content() -> Value:
             elif re.fullmatch(r"[+-]?[0-9]{1,10}", word.text):
                 number = int(word.text)
             else:
-                complaints.add(f"{word.text} is neither a number nor overwrite", index)
+                complaints.add(TrackCode.NEITHER_NUMBER_NOR_OVERWRITE(word=word.text), index)
         return complaints.judged(InitialContent(number=number, overwrite=overwrite))
 
     return Value(
@@ -83,12 +84,12 @@ def to_file(block: FileBlock, scope: Scope) -> TrackedFile:
     place = scope.places.of(block, "file")
     folder, found = scope.host.files.look(posixpath.dirname(path)), scope.host.files.look(path)
     if folder is None or folder.kind != "directory":
-        text = f"there is no directory {posixpath.dirname(path)} yet; track_file {block.name} counts as 0 until it is"
-        scope.report.warning(place, text, about_host=True)
+        remark = TrackCode.NO_FOLDER_YET(path=posixpath.dirname(path), name=block.name)
+        scope.report.warning(place, remark, about_host=True)
     asked = block.init_file
     if asked is not None and asked.overwrite and found is not None and found.kind != "file":
-        text = f"{path} is not a regular file; init_file does not write it"
-        scope.report.warning(scope.places.of(block, "init_file"), text, about_host=True)
+        remark = TrackCode.NOT_A_REGULAR_FILE(path=path)
+        scope.report.warning(scope.places.of(block, "init_file"), remark, about_host=True)
     return TrackedFile(
         name=block.name,
         path=path,
@@ -162,12 +163,12 @@ def _pattern(block: ProcessBlock, scope: Scope) -> ProcessWords:
             match = "exact"
     whole = block.full_command or match != "none"
     if "/" in name and not whole:
-        text = f"{name} is a path, which is never the short name of a process; the whole command is compared"
-        scope.report.note(place, text, proposal="add full_command, or write the short name")
+        remark = TrackCode.NAME_IS_A_PATH(name=name)
+        scope.report.note(place, remark, proposal="add full_command, or write the short name")
         whole = True
     if not whole and len(name.encode(errors="surrogateescape")) > NAME_BYTES:
-        text = f"the kernel keeps {NAME_BYTES} bytes of a process name; it is compared with {name[:NAME_BYTES]}"
-        scope.report.note(place, text, proposal="add full_command to compare argv[0]")
+        remark = TrackCode.PROCESS_NAME_TOO_LONG(name_bytes=NAME_BYTES, shortened=name[:NAME_BYTES])
+        scope.report.note(place, remark, proposal="add full_command to compare argv[0]")
     return ProcessWords(name=name, full_command=whole, arguments=tuple(arguments), param_match=match)
 
 
@@ -176,8 +177,8 @@ def _quorum(block: ProcessBlock, scope: Scope) -> tuple[int, int | None]:
     least, most = block.quorum, block.quorum_max
     if least is not None and most is not None and most < least and (most, least) != (0, 1):
         words = sorted(("quorum", "quorum_max"), key=lambda word: scope.places.of(block, word))
-        text = f"vrrp_track_process {block.name}: quorum_max {most} is less than quorum {least}; {words[1]} is ignored"
-        scope.report.warning(scope.places.of(block, words[1]), text)
+        remark = TrackCode.QUORUM_MAX_BELOW_QUORUM(name=block.name, most=most, least=least, ignored=words[1])
+        scope.report.warning(scope.places.of(block, words[1]), remark)
         least, most = (least, None) if words[1] == "quorum_max" else (None, most)
     if most == 0:
         return 0, 0

@@ -8,6 +8,7 @@ import msgspec
 
 from kad.config.tree import Word
 from kad.config.values import WORD, Complaints, Value, Words, Wrong, quote
+from kad.tracking.codes import TrackCode
 
 
 class TrackItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,10 +46,10 @@ class TrackLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def _to_weight(word: Word, most: int, index: int) -> int:
     if not re.fullmatch(r"[+-]?[0-9]+", word.text):
-        raise Wrong(f"the weight {word.text} is not a whole number", index)
+        raise Wrong(TrackCode.WEIGHT_NOT_A_NUMBER(word=word.text), index)
     number = int(word.text)
     if abs(number) > most:
-        raise Wrong(f"the weight {number} is not in -{most}..{most}", index)
+        raise Wrong(TrackCode.WEIGHT_OUT_OF_BOUNDS(number=number, most=most), index)
     return number
 
 
@@ -60,9 +61,9 @@ def weight_up_to(most: int) -> Value:
         complaints = Complaints()
         found = Weight(number=max(-most, min(most, number)), reverse=len(words) > 1 and words[1].text == "reverse")
         if len(words) > 1 and words[1].text not in ("reverse", "noreverse"):
-            complaints.add(f"{words[1].text} is not reverse", 1)
+            complaints.add(TrackCode.NOT_REVERSE(text=words[1].text), 1)
         if abs(number) > most:
-            complaints.add(f"the weight {number} is not in -{most}..{most}")
+            complaints.add(TrackCode.WEIGHT_OUT_OF_BOUNDS(number=number, most=most))
         return complaints.judged(found, f"{found.number} is used")
 
     return Value(
@@ -88,22 +89,22 @@ def track_line(most: int) -> Value:
                     try:
                         number = _to_weight(words[at], max(most, 254), at)
                     except Wrong as wrong:
-                        complaints.add(wrong.text, at)
+                        complaints.add(wrong.remark, at)
                 case "weight" if number is not None:
-                    complaints.add("weight is given a second time", at)
+                    complaints.add(TrackCode.WEIGHT_TWICE(), at)
                     at += 1
                 case "weight":
-                    complaints.add("weight needs a number", at)
+                    complaints.add(TrackCode.WEIGHT_WITHOUT_NUMBER(), at)
                 case "reverse" | "noreverse" if number is not None:
                     reverse = words[at].text == "reverse"
                 case "reverse" | "noreverse":
-                    complaints.add(f"{words[at].text} must follow weight and its number", at)
+                    complaints.add(TrackCode.WEIGHT_MUST_PRECEDE(word=words[at].text), at)
                 case other:
-                    complaints.add(f"{other} is not one of weight, reverse, noreverse", at)
+                    complaints.add(TrackCode.NOT_A_TRACK_OPTION(other=other), at)
             at += 1
         if number is not None and abs(number) > most:
             number = max(-most, min(most, number))
-            complaints.add(f"the weight of {name} is not in -{most}..{most}; {number} is used")
+            complaints.add(TrackCode.WEIGHT_OF_ITEM_OUT_OF_BOUNDS(name=name, most=most, number=number))
         return complaints.judged(TrackLine(name=name, weight=number, reverse=reverse), f"{name} is tracked")
 
     return Value(

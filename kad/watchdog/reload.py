@@ -25,7 +25,7 @@ from kad.watchdog.process_registry import PROCESS_SPECS
 from kad.watchdog.process_specs import Birth, Member
 from kad.watchdog.reload_triggers import ReloadSchedule
 from kad.watchdog.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase, describe
-from kad.watchdog.two_phase_commit import Configuration, MemoryFiles, Refusal, Rollout, Stage, refusal, refusals
+from kad.watchdog.two_phase_commit import Configuration, MemoryFiles, Refusal, Rollout, Stage, refusal
 
 if TYPE_CHECKING:
     from kad.watchdog.daemon import Watchdog
@@ -235,24 +235,26 @@ class Reload:
             self._log.write(_LEVELS[finding.severity], finding.whole)
         if analyzed is None:
             # A status below zero is a signal.
-            reasons = [f"the analyzer {describe(status if status >= 0 else 128 - status)}, see the log"]
+            text = f"the analyzer {describe(status if status >= 0 else 128 - status)}, see the log"
+            refused: Refusal | None = Refusal(reasons=(text,))
         else:
-            reasons = refusals(
-                analyzed.refusals,
+            refused = refusal(
+                findings,
                 self.current.refusals if self.current else analyzed.refusals,
                 unusable=bool(analyzed.fatal),
                 runs_something=self.current is not None and bool(self.current.slices),
                 has_work=bool(files.slices),
             )
         self._analyzed = analyzed
-        if analyzed is not None and not reasons:
+        if analyzed is not None and refused is None:
             self._accept(analyzed, files)
             return
+        assert refused is not None
         _close(files)
         if self.current is not None:
-            self._end("refused", refusal(reasons, findings))
+            self._end("refused", refused)
         elif analyzed is None:
-            self._watchdog.stop(EXIT_SOFTWARE, reasons[0])
+            self._watchdog.stop(EXIT_SOFTWARE, refused.text)
         else:
             errors = [finding for finding in findings if finding.severity == "error"]
             summary = f"the configuration cannot be used: {len(errors)} error{'s' * (len(errors) != 1)}"
@@ -283,7 +285,7 @@ class Reload:
         slices = files.slices
         if self.current is None:
             self._watchdog.left_behind.appoint(slices)
-        configuration = Configuration(self._generation, files, words, frozenset(analyzed.refusals))
+        configuration = Configuration(self._generation, files, words, analyzed.refusals)
         self._rollout = Rollout(configuration, deadline=time.monotonic() + _PREPARE_PATIENCE)
         for name in PROCESS_SPECS:
             member = self._watchdog.members[name]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
 from kad.model.daemon import WatchdogSlice
+from kad.model.finding import Identity
 from kad.shared.messages import Finding
 
 
@@ -32,28 +33,13 @@ class Configuration:
     generation: int
     files: MemoryFiles
     watchdog: WatchdogSlice
-    refusals: frozenset[str]
+    refusals: frozenset[Identity]
     """Errors and warnings that it has; a later one that has others is refused."""
 
     @property
     def slices(self) -> dict[str, int]:
         """Descriptors of what each child is given, by its name."""
         return self.files.slices
-
-
-def refusals(
-    found: Iterable[str], running: Collection[str], *, unusable: bool, runs_something: bool, has_work: bool
-) -> list[str]:
-    """Why a reload must not be: what is wrong with the file and was not wrong with the running one, in its words.
-
-    unusable: a first start would end with this file. has_work: it gives some child something to do.
-    """
-    news = [text for text in found if text not in running]
-    if not news and unusable:
-        return ["the file cannot be used"]
-    if not news and runs_something and not has_work:
-        return ["nothing is configured that could run"]
-    return news
 
 
 @dataclass(frozen=True)
@@ -83,12 +69,22 @@ class Refusal:
         return "; ".join([*new, *self.reasons])
 
 
-def refusal(reasons: Iterable[str], findings: Sequence[Finding]) -> Refusal:
-    """The reasons, those with a finding as that finding."""
-    wanted = set(reasons)
-    found = tuple(each for each in findings if each.refuses and each.text in wanted)
-    told = {each.text for each in found}
-    return Refusal(found, tuple(reason for reason in reasons if reason not in told))
+def refusal(
+    findings: Iterable[Finding], running: Collection[Identity], *, unusable: bool, runs_something: bool, has_work: bool
+) -> Refusal | None:
+    """Why a reload must not be: what is wrong with the file and was not wrong with the running one. None: it may be.
+
+    unusable: a first start would end with this file. has_work: it gives some child something to do.
+    """
+    known = frozenset(running)
+    new = tuple(each for each in findings if each.refuses and not each.identities <= known)
+    if new:
+        return Refusal(findings=new)
+    if unusable:
+        return Refusal(reasons=("the file cannot be used",))
+    if runs_something and not has_work:
+        return Refusal(reasons=("nothing is configured that could run",))
+    return None
 
 
 class Stage(Enum):

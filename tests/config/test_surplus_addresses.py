@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from kad.analyzer.process import to_message
+from kad.model.finding import Identity, Subject
 from kad.model.vrrp import VrrpSlice
 from tests.config.hosts import judged, said
 
@@ -35,3 +37,13 @@ def test_addresses_of_no_network_of_the_interface_are_noted_once() -> None:
     lines = [line for line in said(judged(text(300))) if "in none of the networks" in line]
     assert len(lines) == 1
     assert "192.1.2.1 and 4 more are in none of the networks of eth0: 192.0.2.0/24" in lines[0]
+
+
+def test_how_many_are_too_many_does_not_make_another_finding() -> None:
+    before, after = (to_message(judged(text(count))) for count in (260, 261))
+    assert after.refusals == before.refusals
+    assert Identity("too-many-addresses", Subject("vrrp_instance A", "virtual_ipaddress")) in before.refusals
+    figures = [found.figures for found in after.findings if found.code == "too-many-addresses"]
+    assert figures == [{"most": 255, "more": 6}]
+    renamed = to_message(judged(text(260).replace("vrrp_instance A", "vrrp_instance B")))
+    assert not renamed.refusals & before.refusals

@@ -182,3 +182,24 @@ def test_what_waits_waits_as_long_as_the_reload_says(pair: Pair) -> None:
     daemon.reload(waiting(first=2, second=300, refresh=4, interval=3))
     lab.wait_holder(FOURTH, b, seconds=2)
     assert lab.moves(MORE, begin) == []
+
+
+def surplus(count: int, name: str = "VI_1", vrid: int = 51) -> str:
+    """An instance with more addresses than one advert names, which is a warning with two figures."""
+    addresses = (f"{VIP}/24", *(f"10.{78 + vrid + n // 250}.0.{n % 250 + 1}/32" for n in range(count - 1)))
+    return instance(name, vrid=vrid, addresses=addresses)
+
+
+def test_the_figures_of_a_warning_may_change(pair: Pair) -> None:
+    lab, a, _ = pair
+    daemon = master(lab, "kad", a, global_defs() + surplus(260))
+    daemon.wait_log("the other 5 are held but not advertised")
+    begin = daemon.reload(global_defs() + surplus(261))
+    daemon.wait_log("Reload complete", since=begin)
+    daemon.wait_log("the other 6 are held but not advertised", since=begin)
+    assert not daemon.logged("Reload refused", since=begin)
+    lab.wait_holder("10.130.0.10", a, seconds=5)
+    # The same about another instance is another finding.
+    begin = daemon.reload(global_defs() + surplus(261) + surplus(260, "VI_2", 52).replace(f"{VIP}/24", f"{MORE}/24"))
+    daemon.wait_log("Reload refused", since=begin)
+    assert lab.moves(VIP, begin) == []

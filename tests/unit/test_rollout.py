@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kad.model.daemon import WatchdogSlice
-from kad.watchdog.two_phase_commit import Configuration, MemoryFiles, Rollout, Stage, refusals
+from kad.watchdog.two_phase_commit import Configuration, MemoryFiles, Rollout, Stage
 
 
 def rollout(*names: str) -> Rollout:
@@ -75,17 +75,3 @@ def test_which_generation_is_prepared() -> None:
     assert not plan.prepares(2)
     plan.ready("vrrp")
     assert not plan.prepares(3)
-
-
-def test_only_what_is_new_refuses() -> None:
-    def why(*found: str, unusable: bool = False, runs: bool = True, work: bool = True) -> list[str]:
-        return refusals(found, {"old"}, unusable=unusable, runs_something=runs, has_work=work)
-
-    assert why("old") == []
-    assert why("new", "old", "other") == ["new", "other"]
-    assert why("old", unusable=True) == ["the file cannot be used"]
-    assert why("new", unusable=True) == ["new"]
-    # An empty file is a mistake where something runs, and nothing new where nothing does.
-    assert why(work=False) == ["nothing is configured that could run"]
-    assert why("new", work=False) == ["new"]
-    assert why(work=False, runs=False) == []

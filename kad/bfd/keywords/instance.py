@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kad.bfd.keywords.codes import BfdCode
 from kad.config.build import Scope
 from kad.config.values import family_of
 from kad.model.bfd import BfdInstance
@@ -24,8 +25,8 @@ def to_instances(blocks: Iterable[BfdBlock], scope: Scope) -> dict[str, BfdInsta
         place = scope.places.of(block)
         other = neighbors.setdefault((block.neighbor_ip, bool(block.multihop)), block.name)
         if other != block.name:
-            text = f"bfd_instance {block.name} and {other} have the same neighbour {block.neighbor_ip}"
-            scope.report.warning(place, f"{text}; {block.name} is ignored")
+            remark = BfdCode.SAME_NEIGHBOUR(name=block.name, other=other, neighbor_ip=block.neighbor_ip)
+            scope.report.warning(place, remark)
             continue
         made[block.name] = _instance(block, scope)
     return made
@@ -35,8 +36,8 @@ def _instance(block: BfdBlock, scope: Scope) -> BfdInstance:
     assert block.neighbor_ip is not None
     source = block.source_ip
     if source is not None and family_of(source) != family_of(block.neighbor_ip):
-        text = f"source_ip {source} is not of the family of {block.neighbor_ip}; it is ignored"
-        scope.report.warning(scope.places.of(block, "source_ip"), text)
+        remark = BfdCode.BFD_SOURCE_OF_OTHER_FAMILY(source=source, neighbor_ip=block.neighbor_ip)
+        scope.report.warning(scope.places.of(block, "source_ip"), remark)
         source = None
     expected = _OF_KEEPALIVED_IPV6 if family_of(block.neighbor_ip) == 6 else _GENERALIZED_TTL
     hops = block.max_hops or 0

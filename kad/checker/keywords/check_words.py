@@ -3,6 +3,7 @@
 import re
 from typing import Annotated
 
+from kad.checker.keywords.codes import CheckCode
 from kad.config.command import Command, command, user_and_group
 from kad.config.keyword import Block, Inline, block, keyword
 from kad.config.secret_words import TOKEN, to_secret
@@ -39,7 +40,7 @@ def status_codes() -> Value:
     def read(word: Word) -> str:
         low, dash, high = word.text.partition("-")
         if not re.fullmatch(r"[1-5][0-9]{2}(-[1-5][0-9]{2})?", word.text) or (dash and int(low) > int(high)):
-            raise Wrong(f"{word.text} is not a status code of 100..599 or a range of them")
+            raise Wrong(CheckCode.NOT_A_STATUS(word=word.text))
         return word.text
 
     return Value(
@@ -57,7 +58,7 @@ def md5_digest() -> Value:
 
     def read(words: Words) -> str:
         if not re.fullmatch(r"[0-9A-Fa-f]{32}", words[0].text):
-            raise Wrong(f"{words[0].text} is not 32 hexadecimal digits")
+            raise Wrong(CheckCode.NOT_A_DIGEST(text=words[0].text))
         return words[0].text.lower()
 
     return Value(arguments="<32 HEX DIGITS>", pattern=r"\s+([0-9A-Fa-f]{32})", read=read)
@@ -70,7 +71,7 @@ def hexadecimal(*, with_wildcards: bool = False) -> Value:
     def read(words: Words) -> str:
         for index, word in enumerate(words):
             if not re.fullmatch(f"{digits}+", word.text):
-                raise Wrong(f"{word.text} is not hexadecimal", index)
+                raise Wrong(CheckCode.NOT_HEXADECIMAL(word=word.text), index)
         return "".join(word.text if len(word.text) % 2 == 0 else f"0{word.text}" for word in words).lower()
 
     return Value(
@@ -152,10 +153,10 @@ def header() -> Value:
     def read(words: Words) -> tuple[str, Secret]:
         name = words[0].text.removesuffix(":")
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise Wrong(f"{name} is not the name of a header")
+            raise Wrong(CheckCode.NOT_A_HEADER_NAME(name=name))
         value = joined_secret(words)
         if not value.reveal().isprintable():
-            raise Wrong("a header holds printable characters only", 1)
+            raise Wrong(CheckCode.HEADER_NOT_PRINTABLE(), 1)
         return name, value
 
     return Value(

@@ -30,12 +30,14 @@ from kad.checker.keywords.check_words import (
     UrlBlock,
     UrlWords,
 )
+from kad.checker.keywords.codes import CheckCode
 from kad.checker.keywords.default_words import ClientBlock
 from kad.checker.keywords.inherit import Inheritance, first
 from kad.config.build import Scope
 from kad.config.keyword import Block
 from kad.config.native_commands import recognise
 from kad.config.programs import Programs
+from kad.config.remark import Remark
 from kad.config.tree import Complaint, Place
 from kad.config.values import family_of
 from kad.model.checker import (
@@ -111,8 +113,8 @@ class Checks:
                 kept.append(BfdCheck(name=bfd.name, alpha=above.alpha if bfd.alpha is None else bfd.alpha))
         return tuple(kept)
 
-    def _warn(self, place: Place, text: str, proposal: str = "") -> None:
-        self.scope.report.warning(place, text, proposal=proposal)
+    def _warn(self, place: Place, remark: Remark, proposal: str = "") -> None:
+        self.scope.report.warning(place, remark, proposal=proposal)
 
     def _connection(
         self,
@@ -126,11 +128,11 @@ class Checks:
         made = above.connection(words, *more, stream=stream)
         if made.bindto is not None and family_of(made.bindto) != family_of(made.address):
             place = self.scope.places.find("bindto", words, *more)
-            self._warn(place, f"bindto {made.bindto} is not of the family of {made.address}; it is ignored")
+            self._warn(place, CheckCode.BINDTO_OF_OTHER_FAMILY(bindto=made.bindto, address=made.address))
             made = msgspec.structs.replace(made, bindto=None)
         if made.bind_if is None and family_of(made.address) == 6 and ip_address(made.address).is_link_local:
-            text = f"{made.address} is a link-local address, which needs an interface; the check fails"
-            self._warn(self.scope.places.of(block), text, "add bind_if IFNAME")
+            remark = CheckCode.LINK_LOCAL_NEEDS_INTERFACE(address=made.address)
+            self._warn(self.scope.places.of(block), remark, "add bind_if IFNAME")
         return made
 
     def _http(self, block: HttpBlock | SslBlock, above: Inheritance) -> Iterator[HttpCheck]:
@@ -140,7 +142,7 @@ class Checks:
         connection = self._connection(block, above, common.connection, common.stream)
         urls = [made for url in block.url if (made := self._url(url, common, ssl, connection, above)) is not None]
         if not urls:
-            self._warn(self.scope.places.of(block), f"{name} has no url; it is ignored", "add url { path / }")
+            self._warn(self.scope.places.of(block), CheckCode.NO_URL(name=name), "add url { path / }")
             return
         retries = TimingWords(retry=common.nb_get_retry)
         yield HttpCheck(
@@ -167,7 +169,7 @@ class Checks:
     ) -> Url | None:
         request = url.request
         if request.path is None:
-            self._warn(self.scope.places.of(url), "this url has no path; it is ignored", "add path /")
+            self._warn(self.scope.places.of(url), CheckCode.NO_PATH(), "add path /")
             return None
         virtualhost = first(request.virtualhost, common.virtualhost, above.virtualhost)
         target = f"[{connection.address}]" if ":" in connection.address else connection.address
@@ -176,7 +178,9 @@ class Checks:
             name = first(ssl.verify_name if ssl.verify is not None else None, common.sni_name or None, virtualhost)
         if name is not None and not _can_be_asked_for(name):
             consequence = "it is not sent" if ssl is None or ssl.verify is None else "the url is ignored"
-            self._warn(self.scope.places.of(url), f"{name!r} cannot be the name of a server in TLS; {consequence}")
+            self._warn(
+                self.scope.places.of(url).about(name), CheckCode.NOT_A_TLS_NAME(name=name, consequence=consequence)
+            )
             if ssl is not None and ssl.verify is not None:
                 return None
             name = None
@@ -200,7 +204,7 @@ class Checks:
         for name in ("regex_min_offset", "regex_max_offset"):
             written = getattr(words, name)
             if written is not None and not _OFFSET.fullmatch(written):
-                self._warn(self.scope.places.of(words, name), f"{name} {written} is not a whole number; it is ignored")
+                self._warn(self.scope.places.of(words, name), CheckCode.NOT_WHOLE_IGNORED(name=name, written=written))
                 written = None
             bounds.append(None if written is None else int(written))
         regex = Regex(
@@ -213,7 +217,7 @@ class Checks:
         if reason := self.why_not(regex):
             # A note, since keepalived's -t finds nothing wrong with it.
             place = self.scope.places.of(words, "regex")
-            self.scope.report.note(place, f"the regex {regex.pattern} is ignored: {reason}")
+            self.scope.report.note(place, CheckCode.REGEX_IGNORED(pattern=regex.pattern, reason=reason))
         return regex
 
     def _tls(self, block: SslBlock) -> Tls:
@@ -247,7 +251,7 @@ class Checks:
             return self.scope.host.files.read(path).decode("ascii")
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or "not PEM"
-            self.scope.report.warning(place, f"{path} cannot be read: {said}; it is ignored", about_host=True)
+            self.scope.report.warning(place, CheckCode.PEM_UNREADABLE(path=path, said=said), about_host=True)
             return ""
 
     def _smtp(self, block: SmtpBlock, above: Inheritance) -> Iterator[SmtpCheck]:
@@ -268,9 +272,7 @@ class Checks:
         try:
             labels = name.from_text(asked)
         except exception.DNSException as error:
-            self._warn(
-                self.scope.places.of(block, "name"), f"{asked} is not a domain name: {error}; the check is ignored"
-            )
+            self._warn(self.scope.places.of(block, "name"), CheckCode.NOT_A_DOMAIN_NAME(asked=asked, error=error))
             return
         number = rdatatype.from_text(kind)
         yield DnsCheck(
@@ -285,12 +287,12 @@ class Checks:
         for block in blocks:
             if block.misc_path is None:
                 place = self.scope.places.of(block)
-                self._warn(place, "MISC_CHECK has no misc_path; it is ignored", 'add misc_path "COMMAND"')
+                self._warn(place, CheckCode.NO_MISC_PATH(), 'add misc_path "COMMAND"')
                 continue
             dynamic = block.misc_dynamic
             if dynamic and has_dynamic:
-                text = f"{above.address} has more than one misc_dynamic; the first one sets the weight"
-                self.scope.report.note(self.scope.places.of(block, "misc_dynamic"), text)
+                remark = CheckCode.SECOND_MISC_DYNAMIC(address=above.address)
+                self.scope.report.note(self.scope.places.of(block, "misc_dynamic"), remark)
                 dynamic = False
             owner = " ".join(name for name in (block.user.user, block.user.group) if name) if block.user else ""
             native = block.native is not False and not dynamic
@@ -338,10 +340,8 @@ class Checks:
         if name in known:
             return True
         near = difflib.get_close_matches(name, known, n=1) if name else []
-        text = (
-            f"there is no {what} {name}; the check is ignored" if name else f"the check names no {what}; it is ignored"
-        )
-        self._warn(place, text, f"did you mean {near[0]}?" if near else "")
+        remark = CheckCode.NO_SUCH_TRACKED(what=what, name=name) if name else CheckCode.CHECK_NAMES_NOTHING(what=what)
+        self._warn(place, remark, f"did you mean {near[0]}?" if near else "")
         return False
 
 

@@ -7,6 +7,7 @@ import re
 
 import msgspec
 
+from kad.config.codes import ConfigCode
 from kad.config.line_mistakes import choice
 from kad.config.values import (
     Complaints,
@@ -20,6 +21,7 @@ from kad.config.values import (
     to_address,
     to_interface_name,
 )
+from kad.ipvs.keywords.codes import IpvsCode
 
 ADDRESS_PORT = r"\s+([0-9A-Fa-f.:]+)(?:\s+([0-9]{1,5}))?"
 LARGEST = (1 << 32) - 1
@@ -81,13 +83,13 @@ def to_port(words: Words, index: int) -> int:
         return 0
     text = words[index].text
     if not text.isdecimal() or int(text) > 65535:
-        raise Wrong(f"{text} is not a port of 1..65535", index)
+        raise Wrong(ConfigCode.NOT_A_PORT(text=text), index)
     return int(text)
 
 
 def to_mark(text: str, index: int) -> int:
     if not text.isdecimal() or int(text) > LARGEST:
-        raise Wrong(f"{text} is not a firewall mark of 0..{LARGEST}", index)
+        raise Wrong(IpvsCode.NOT_A_FIREWALL_MARK(text=text, largest=LARGEST), index)
     return int(text)
 
 
@@ -101,7 +103,7 @@ def _address(text: str, complaints: Complaints) -> str:
     except Wrong as wrong:
         joined = _WITH_PORT.fullmatch(text)
         proposal = f"{joined[1]} {joined[2]}" if joined else ""
-        raise Wrong(wrong.text, wrong.index, proposal) from None
+        raise Wrong(wrong.remark, wrong.index, proposal) from None
 
 
 def service_name() -> Value:
@@ -112,7 +114,7 @@ def service_name() -> Value:
         kind = words[0].text
         if kind in ("fwmark", "group"):
             if len(words) < 2:
-                raise Wrong(f"{kind} needs a {'number' if kind == 'fwmark' else 'name'}")
+                raise Wrong(IpvsCode.NAME_INCOMPLETE(kind=kind, what="number" if kind == "fwmark" else "name"))
             if kind == "group":
                 return ServiceName(text=" ".join(written), group=words[1].text)
             return ServiceName(text=" ".join(written), fwmark=to_mark(words[1].text, 1))
@@ -149,10 +151,10 @@ def group_member() -> Value:
     def read(words: Words) -> GroupMember:
         if words[0].text == "fwmark":
             if len(words) < 2:
-                raise Missing("fwmark needs a number")
+                raise Missing(IpvsCode.FIREWALL_MARK_MISSING())
             family = words[2].text if len(words) > 2 else None
             if family not in (None, "inet", "inet6"):
-                raise Wrong(f"{family} is neither inet nor inet6", 2)
+                raise Wrong(IpvsCode.NOT_AN_IP_FAMILY(family=family), 2)
             return GroupMember(fwmark=to_mark(words[1].text, 1), family=family)
         first, last = _range(words[0].text)
         return GroupMember(first=first, last=last, port=to_port(words, 1))
@@ -171,7 +173,7 @@ def _range(text: str) -> tuple[str, str]:
         try:
             network = ipaddress.ip_network(text)
         except ValueError as error:
-            raise Wrong(f"{text}: {error}") from None
+            raise Wrong(IpvsCode.BAD_RANGE(text=text, error=error)) from None
         return str(network[0]), str(network[-1])
     first, dash, last = text.partition("-")
     start = ipaddress.ip_address(to_address(first))
@@ -179,7 +181,7 @@ def _range(text: str) -> tuple[str, str]:
         return str(start), str(start)
     end = ipaddress.ip_address(_complete(str(start), last))
     if end.version != start.version or int(end) < int(start):
-        raise Wrong(f"the range {text} ends before it begins")
+        raise Wrong(IpvsCode.RANGE_REVERSED(text=text))
     return str(start), str(end)
 
 
@@ -213,7 +215,7 @@ def forwarding() -> Value:
     def read(words: Words) -> Forwarding:
         method = words[0].text
         if method not in ("NAT", "DR", "TUN"):
-            raise Wrong(f"{method} is not one of NAT, DR, TUN", proposal=choice(method, ("NAT", "DR", "TUN"), _METHODS))
+            raise Wrong(IpvsCode.NOT_A_METHOD(method=method), proposal=choice(method, ("NAT", "DR", "TUN"), _METHODS))
         complaints = Complaints()
         tunnel, port, checksum, at = None, None, None, 1
         while at < len(words):
@@ -226,18 +228,18 @@ def forwarding() -> Value:
                 if text in _TUNNELS:
                     tunnel = text
                 else:
-                    complaints.add(f"type needs one of {' '.join(_TUNNELS)}", min(at, len(words) - 1))
+                    complaints.add(IpvsCode.TUNNEL_WITHOUT_TYPE(tunnels=" ".join(_TUNNELS)), min(at, len(words) - 1))
             elif word == "port":
                 at += 1
                 try:
                     port = to_port(words, at) or None
                 except Wrong as wrong:
-                    complaints.add(wrong.text, at)
+                    complaints.add(wrong.remark, at)
             else:
-                complaints.add(f"{word} is not one of type, port, nocsum, csum, remcsum", at)
+                complaints.add(IpvsCode.NOT_A_TUNNEL_OPTION(word=word), at)
             at += 1
         if (tunnel == "gue") is (port is None):
-            complaints.add("a gue tunnel needs a port, and no other has one")
+            complaints.add(IpvsCode.TUNNEL_PORT())
             tunnel, port = None if tunnel == "gue" else tunnel, None
         found = Forwarding(method=method, tunnel=tunnel, port=port, checksum=checksum)
         return complaints.judged(found, f"{found} is used")
@@ -257,7 +259,7 @@ def granularity() -> Value:
         text = words[0].text
         if text.isdecimal():
             if not 1 <= int(text) <= 128:
-                raise Wrong(f"{text} is not in 1..128")
+                raise Wrong(IpvsCode.NOT_A_NETMASK_LENGTH(text=text))
             return text
         return to_address(text, family=4)
 
@@ -286,9 +288,9 @@ def timeouts() -> Value:
             name = words[at].text
             number = words[at + 1].text if at + 1 < len(words) else ""
             if name not in _TIMEOUTS:
-                complaints.add(f"{name} is not one of {', '.join(_TIMEOUTS)}", at)
+                complaints.add(ConfigCode.NOT_ONE_OF(text=name, choices=", ".join(_TIMEOUTS)), at)
             elif not number.isdecimal() or int(number) > 2678400:
-                complaints.add(f"{name} needs seconds of 0..2678400", at)
+                complaints.add(IpvsCode.TIMEOUT_WITHOUT_SECONDS(name=name), at)
                 at += 1
             else:
                 found[name] = int(number)
@@ -341,7 +343,7 @@ def sync_daemon() -> Value:
                 if text.isdecimal() and low <= int(text) <= high:
                     found[word] = int(text)
                 else:
-                    complaints.add(f"{word} needs a number of {low}..{high}", at)
+                    complaints.add(IpvsCode.OPTION_WITHOUT_NUMBER(word=word, low=low, high=high), at)
                 at += 1
             elif word == "group":
                 try:
@@ -351,7 +353,7 @@ def sync_daemon() -> Value:
                 if group and is_multicast(group):
                     found[word] = group
                 else:
-                    complaints.add("group needs a multicast address", at)
+                    complaints.add(IpvsCode.SYNC_GROUP_MISSING(), at)
                 at += 1
             elif word == "inst":
                 found["instance"] = text
@@ -359,7 +361,7 @@ def sync_daemon() -> Value:
             elif at == 1:
                 found["instance"] = word
             else:
-                complaints.add(f"{word} is not one of inst, id, maxlen, port, ttl, group", at)
+                complaints.add(IpvsCode.NOT_A_SYNC_OPTION(word=word), at)
             at += 1
         return complaints.judged(msgspec.convert(found, SyncDaemon), "the rest of the line holds")
 

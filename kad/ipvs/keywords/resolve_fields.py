@@ -8,6 +8,7 @@ from typing import Protocol
 
 from kad.config.build import Scope
 from kad.config.values import family_of
+from kad.ipvs.keywords.codes import IpvsCode
 from kad.ipvs.keywords.line_values import ServiceName
 from kad.ipvs.keywords.line_values import SyncDaemon as SyncDaemonLine
 from kad.ipvs.keywords.line_values import Timeouts as TimeoutsLine
@@ -95,8 +96,8 @@ def to_marking(words: IpvsGlobals, filtering: Filtering, scope: Scope) -> Markin
     if table is None:
         return None
     if table == filtering.table:
-        text = f"the table {table} is that of nftables for VRRP; nftables_ipvs uses {table}_ipvs"
-        scope.report.warning(scope.places.of(words, "nftables_ipvs"), text)
+        remark = IpvsCode.TABLE_OF_VRRP(table=table)
+        scope.report.warning(scope.places.of(words, "nftables_ipvs"), remark)
         table = f"{table}_ipvs"
     return Marking(
         table=table,

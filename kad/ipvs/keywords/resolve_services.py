@@ -11,9 +11,11 @@ import msgspec
 
 from kad.config.build import Scope
 from kad.config.programs import Programs
+from kad.config.remark import Remark
 from kad.config.tree import Place
 from kad.config.values import family_of
 from kad.ipvs.keywords import resolve_fields
+from kad.ipvs.keywords.codes import IpvsCode
 from kad.ipvs.keywords.line_values import Forwarding, ServerName, ServiceName
 from kad.ipvs.keywords.service_words import DestinationWords, ServiceGroupBlock, ServiceWords
 from kad.model.ipvs import RealServer, VirtualServer
@@ -82,20 +84,20 @@ class Services:
         family = self._family(service)
         label = self._unique(name, words, family)
         if label in self.judged:
-            text = f"virtual_server {label} is listed twice; the first one is used"
-            self.scope.report.note(place, text, proposal="put all real servers into one block")
+            remark = IpvsCode.SERVICE_LISTED_TWICE(label=label)
+            self.scope.report.note(place, remark, proposal="put all real servers into one block")
             return None
         if name.group is not None and name.group not in self.groups:
-            text = f"there is no virtual_server_group {name.group} with a member; the virtual_server is ignored"
-            self.scope.report.note(place, text)
+            remark = IpvsCode.NO_SUCH_GROUP(group=name.group)
+            self.scope.report.note(place, remark)
             return None
         identity = f"service:{label}"
         notifies = self._make_programs(identity, words, ("quorum_up", "quorum_down"))
         self._tell_conflict(name, words, family)
         kept = self._servers(service, family, identity)
         if not kept:
-            text = f"virtual_server {name.text} has no real_server; it is ignored"
-            self._warn(place, text, "add real_server IP PORT { }")
+            remark = IpvsCode.NO_REAL_SERVER(name=name.text)
+            self._warn(place, remark, "add real_server IP PORT { }")
             return None
         kept = self._apart(name, place)
         self._tell_defaults(name, words, place)
@@ -137,8 +139,8 @@ class Services:
         found: dict[tuple[str, int], RealServer] = {}
         for written, real in list(self.servers.items()):
             if (real.address, real.port) in found:
-                text = f"real_server {written} is listed twice, as {real.address} {real.port}; it is ignored"
-                self._warn(place, text)
+                remark = IpvsCode.SAME_REAL_SERVER(written=written, address=real.address, port=real.port)
+                self._warn(place.about(written), remark)
                 del self.servers[written]
             else:
                 found[real.address, real.port] = real
@@ -160,7 +162,7 @@ class Services:
         place = self.scope.places.of(words, "sorry_server")
         forwarding = words.sorry_server_lvs_method or words.lb_kind or NAT
         if family is not None and family_of(sorry.address) != family and forwarding.method != "TUN":
-            self._warn(place, f"sorry_server {sorry} is not of the family of {name.text}; it is ignored")
+            self._warn(place, IpvsCode.SORRY_SERVER_OF_OTHER_FAMILY(sorry=sorry, name=name.text))
             return None
         port = self._port(name, sorry.port, forwarding, place)
         same = next((each for each in real_servers if (each.address, each.port) == (sorry.address, port)), None)
@@ -168,9 +170,8 @@ class Services:
         if same is not None and same.inhibit is not inhibit:
             # One destination of the kernel cannot both stay with weight 0 and leave.
             inhibit = same.inhibit
-            rule = "stays with weight 0 when it fails" if inhibit else "leaves when it fails"
-            text = f"sorry_server {sorry} is also a real_server, which {rule}; sorry_server_inhibit"
-            self._warn(place, f"{text} is {'set' if inhibit else 'ignored'}")
+            code = IpvsCode.SORRY_SERVER_INHIBIT_SET if inhibit else IpvsCode.SORRY_SERVER_INHIBIT_IGNORED
+            self._warn(place, code(sorry=sorry))
         return _placed(sorry.address, port, forwarding, inhibit=inhibit)
 
     def _port(self, name: ServiceName, port: int, forwarding: Forwarding, place: Place) -> int:
@@ -184,7 +185,7 @@ class Services:
             return port
         if port not in (0, name.port):
             kept = f"the port stays {name.port}" if name.port else "the client's port stays"
-            self._warn(place, f"with {forwarding.method} {kept}; {port} is ignored")
+            self._warn(place, IpvsCode.PORT_IGNORED(method=forwarding.method, kept=kept, port=port))
         return name.port
 
     def _tell_group_port(self, name: ServiceName, port: int, forwarding: Forwarding, place: Place) -> None:
@@ -192,8 +193,8 @@ class Services:
         others = [member for member in group.members if member.port != port] if group is not None and port else []
         if others:
             members = ", ".join(map(str, others[:3])) + (" ..." if len(others) > 3 else "")
-            text = f"{forwarding.method} keeps the port of the client; {port} is ignored for {members}"
-            self._warn(place, text)
+            remark = IpvsCode.GROUP_PORT_IGNORED(method=forwarding.method, port=port, members=members)
+            self._warn(place, remark)
 
     def _make_programs(
         self, identity: str, words: ServiceWords | DestinationWords, names: tuple[str, ...]
@@ -211,8 +212,8 @@ class Services:
         nearest = self.alerts if words.smtp_alert is None else words.smtp_alert
         return self.mails and (unsaid if nearest is None else nearest)
 
-    def _warn(self, place: Place, text: str, proposal: str = "") -> None:
-        self.scope.report.warning(place, text, proposal=proposal)
+    def _warn(self, place: Place, remark: Remark, proposal: str = "") -> None:
+        self.scope.report.warning(place, remark, proposal=proposal)
 
     def _family(self, service: Service) -> int | None:
         name, asked = service.name, service.service.ip_family
@@ -230,7 +231,7 @@ class Services:
     def _tell_conflict(self, name: ServiceName, words: ServiceWords, family: int | None) -> None:
         if words.ip_family is not None and family is not None and (words.ip_family == "inet6") is not (family == 6):
             place = self.scope.places.of(words, "ip_family")
-            self._warn(place, f"ip_family {words.ip_family} contradicts the address {name.address}; it is ignored")
+            self._warn(place, IpvsCode.FAMILY_CONTRADICTS_ADDRESS(ip_family=words.ip_family, address=name.address))
 
     def _servers(self, service: Service, family: int | None, identity: str) -> list[RealServer]:
         name, words, places = service.name, service.service, self.scope.places
@@ -240,15 +241,15 @@ class Services:
             forwarding = said.lvs_method or words.lb_kind or NAT
             version = family_of(server.name.address)
             if server.name in kept:
-                self._warn(place, f"real_server {server.name} is listed twice; the first one is used")
+                self._warn(place, IpvsCode.REAL_SERVER_LISTED_TWICE(name=server.name))
                 continue
             if family is not None and version != family and forwarding.method != "TUN":
-                self._warn(place, f"real_server {server.name} is not of the family of {name.text}; it is ignored")
+                self._warn(place, IpvsCode.REAL_SERVER_OF_OTHER_FAMILY(name=server.name, service=name.text))
                 continue
             if words.lb_kind is not None and said.lvs_method is None and place < places.of(words, "lb_kind"):
-                text = "lb_kind is written after a real_server: keepalived uses NAT for that one, kad uses lb_kind"
+                remark = IpvsCode.METHOD_AFTER_REAL_SERVER()
                 proposal = "write lb_kind before the first real_server"
-                self.scope.report.note(places.of(words, "lb_kind"), text, proposal=proposal)
+                self.scope.report.note(places.of(words, "lb_kind"), remark, proposal=proposal)
             port = self._port(name, server.name.port, forwarding, place)
             weight = said.weight if said.weight is not None else words.weight
             address = server.name.address
@@ -266,17 +267,17 @@ class Services:
     def _tell_defaults(self, name: ServiceName, words: ServiceWords, place: Place) -> None:
         has_address = name.address is not None or bool(self._members(name))
         if words.protocol is None and has_address:
-            self._warn(place, f"virtual_server {name.text} has no protocol; UDP is used", "add protocol TCP")
+            self._warn(place, IpvsCode.NO_PROTOCOL(name=name.text), "add protocol TCP")
         if words.protocol is not None and not has_address:
-            text = f"a service by firewall mark has no protocol; {words.protocol} is ignored"
-            self._warn(self.scope.places.of(words, "protocol"), text)
+            remark = IpvsCode.MARK_HAS_NO_PROTOCOL(protocol=words.protocol)
+            self._warn(self.scope.places.of(words, "protocol"), remark)
         if words.lb_algo is None:
-            self._warn(place, f"virtual_server {name.text} has no lb_algo; wlc is used", "add lb_algo rr")
+            self._warn(place, IpvsCode.NO_SCHEDULER(name=name.text), "add lb_algo rr")
         if words.lb_kind is None:
-            self._warn(place, f"virtual_server {name.text} has no lb_kind; NAT is used", "add lb_kind NAT, DR or TUN")
+            self._warn(place, IpvsCode.NO_METHOD(name=name.text), "add lb_kind NAT, DR or TUN")
         if self._has_every_port(name) and words.persistence_timeout is None:
-            text = f"virtual_server {name.text} has no port, which needs persistence; persistence_timeout 360 is used"
-            self._warn(place, text)
+            remark = IpvsCode.NO_PORT_NEEDS_PERSISTENCE(name=name.text)
+            self._warn(place, remark)
 
     def _has_every_port(self, name: ServiceName) -> bool:
         """Some address of it is served without a port."""
@@ -304,26 +305,26 @@ class Services:
             place = places.of(words, option)
             word = option.replace("_", "-")
             if words.lb_algo != scheduler:
-                self._warn(place, f"{word} has no effect without lb_algo {scheduler}; it is ignored")
+                self._warn(place, IpvsCode.NEEDS_SCHEDULER(word=word, scheduler=scheduler))
             elif place.file == places.of(words, "lb_algo").file and place < places.of(words, "lb_algo"):
-                self._warn(place, f"keepalived ignores {word} before lb_algo", f"write it behind lb_algo {scheduler}")
+                self._warn(place, IpvsCode.BEFORE_SCHEDULER(word=word), f"write it behind lb_algo {scheduler}")
         if words.ops and name.fwmark is None and words.protocol not in (None, "UDP"):
-            self._warn(places.of(words, "ops"), "ops, one packet at a time, is for UDP alone; it is ignored")
+            self._warn(places.of(words, "ops"), IpvsCode.OPS_FOR_UDP_ALONE())
         for option in ("sorry_server_inhibit", "sorry_server_lvs_method"):
             if getattr(words, option) and words.sorry_server is None:
-                self._warn(places.of(words, option), f"{option} has no effect without sorry_server; it is ignored")
+                self._warn(places.of(words, option), IpvsCode.NEEDS_SORRY_SERVER(option=option))
 
     def _quorum(self, words: ServiceWords, servers: list[RealServer]) -> tuple[int, int]:
         """Quorum and hysteresis, as far as the weights allow them."""
         total = sum(server.weight for server in servers)
         quorum = words.quorum if words.quorum is not None else 1
         if quorum > total and words.quorum is not None:
-            text = f"quorum {quorum} is more than all weights together, {total}; {total} is used"
-            self._warn(self.scope.places.of(words, "quorum"), text)
+            remark = IpvsCode.QUORUM_TOO_LARGE(quorum=quorum, total=total)
+            self._warn(self.scope.places.of(words, "quorum"), remark)
             quorum = total
         if words.hysteresis is not None and words.hysteresis >= quorum:
-            text = f"hysteresis {words.hysteresis} is not below the quorum {quorum}; 0 is used"
-            self._warn(self.scope.places.of(words, "hysteresis"), text)
+            remark = IpvsCode.HYSTERESIS_TOO_LARGE(hysteresis=words.hysteresis, quorum=quorum)
+            self._warn(self.scope.places.of(words, "hysteresis"), remark)
             return quorum, 0
         return quorum, words.hysteresis or 0
 

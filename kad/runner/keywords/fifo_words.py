@@ -8,6 +8,7 @@ from kad.config.build import Scope
 from kad.config.notification_words import FifoWords
 from kad.config.programs import Programs
 from kad.model.runner import Fifo
+from kad.runner.keywords.codes import RunnerCode
 
 READABLE = 0o644
 SOURCES = {"": ("vrrp", "lvs"), "vrrp_": ("vrrp",), "lvs_": ("lvs",)}
@@ -21,13 +22,13 @@ def to_fifos(words: Mapping[str, FifoWords], umask: int, programs: Programs, sco
         if block.notify_fifo is None:
             if block.notify_fifo_script is not None:
                 place = scope.places.of(block, "notify_fifo_script")
-                scope.report.note(place, f"{prefix}notify_fifo_script has no {prefix}notify_fifo to read")
+                scope.report.note(place, RunnerCode.FIFO_SCRIPT_WITHOUT_FIFO(prefix=prefix))
             continue
         place = scope.places.of(block, "notify_fifo")
         written, *names = block.notify_fifo
         path = written if written.startswith("/") else f"{scope.host.cwd.rstrip('/')}/{written}"
         if path in made:
-            scope.report.warning(place, f"{path} gets every event already; {prefix}notify_fifo is ignored")
+            scope.report.warning(place, RunnerCode.FIFO_TAKEN(path=path, prefix=prefix))
         elif (owner := programs.owner(names, place)) is not None:
             script = None
             if block.notify_fifo_script is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kad.config.build import Scope
 from kad.config.notification_words import MailGlobals
 from kad.model.runner import Mailing
+from kad.runner.keywords.codes import RunnerCode
 
 
 def to_mailing(words: MailGlobals, router_id: str, scope: Scope) -> Mailing | None:
@@ -13,10 +14,10 @@ def to_mailing(words: MailGlobals, router_id: str, scope: Scope) -> Mailing | No
     if words.smtp_server is None or not recipients:
         if recipients:
             place = scope.places.of(words, "notification_email")
-            scope.report.note(place, "no mail is sent without smtp_server", proposal="add smtp_server HOST [PORT]")
+            scope.report.note(place, RunnerCode.NO_SMTP_SERVER(), proposal="add smtp_server HOST [PORT]")
         elif words.smtp_server is not None:
             place = scope.places.of(words, "smtp_server")
-            scope.report.note(place, "no mail is sent without notification_email", proposal="add it with an address")
+            scope.report.note(place, RunnerCode.NO_NOTIFICATION_EMAIL(), proposal="add it with an address")
         return None
     server, *port = words.smtp_server
     name = scope.host.name

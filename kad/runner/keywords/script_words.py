@@ -9,6 +9,7 @@ from kad.config.programs import Programs
 from kad.config.tree import Complaint
 from kad.config.values import boolean, flag, integer, seconds, text
 from kad.model.runner import VrrpScript
+from kad.runner.keywords.codes import RunnerCode
 from kad.tracking.item_words import Weight, weight_up_to
 
 
@@ -48,8 +49,8 @@ class ScriptBlock(Block, frozen=True, kw_only=True):
 def to_script(block: ScriptBlock, programs: Programs, scope: Scope, *, tracked: bool) -> VrrpScript | None:
     """The script; one that cannot run has failed, which has then been said. None: there is nothing to run."""
     if block.script is None:
-        text = f"vrrp_script {block.name} has no script; it is ignored"
-        scope.report.warning(scope.places.of(block), text, proposal='add script "COMMAND"')
+        remark = RunnerCode.SCRIPT_WITHOUT_COMMAND(name=block.name)
+        scope.report.warning(scope.places.of(block), remark, proposal='add script "COMMAND"')
         return None
     place = scope.places.of(block, "script")
     made = programs.make_check(
@@ -59,8 +60,8 @@ def to_script(block: ScriptBlock, programs: Programs, scope: Scope, *, tracked: 
         return None
     program, impossible = made
     if block.immediate and program.probe is None:
-        text = "immediate has no effect for a program that is run each interval; it is ignored"
-        scope.report.note(scope.places.of(block, "immediate"), text)
+        remark = RunnerCode.IMMEDIATE_WITHOUT_EFFECT()
+        scope.report.note(scope.places.of(block, "immediate"), remark)
     interval = block.interval if block.interval is not None else 1.0
     asked = block.weight or Weight()
     return VrrpScript(

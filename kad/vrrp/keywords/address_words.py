@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from kad.config.codes import ConfigCode
+from kad.config.remark import Remark
 from kad.config.values import (
     UNSIGNED,
     Complaints,
@@ -21,6 +23,7 @@ from kad.config.values import (
     to_prefix,
 )
 from kad.model.vrrp import UnicastPeer, VirtualAddress
+from kad.vrrp.keywords.codes import VrrpCode
 
 SCOPES = {"global": 0, "nowhere": 255, "host": 254, "link": 253, "site": 200}
 FLAGS = {
@@ -72,7 +75,7 @@ def _read(words: Words) -> AddressLine:
         if length.isdecimal() and int(length) <= prefix:
             prefix = int(length)
         else:
-            complaints.add(f"/{length} is not a prefix length of 0..{prefix}; /{prefix} is used")
+            complaints.add(VrrpCode.PREFIX_LENGTH_REPLACED(length=length, prefix=prefix))
     at = 1
     while at < len(words):
         word = words[at].text
@@ -86,17 +89,17 @@ def _read(words: Words) -> AddressLine:
                 complaints.add(complaint, at)
             at += 1
         elif word in WITH_VALUE:
-            complaints.add(f"{word} needs a value", at - 1)
+            complaints.add(VrrpCode.VALUE_MISSING(name=word), at - 1)
         else:
-            complaints.add(f"{word} is not an option of an address", at - 1)
+            complaints.add(VrrpCode.NOT_AN_ADDRESS_OPTION(word=word), at - 1)
     if "peer" in options:
         other, _, length = options["peer"].partition("/")
         if family_of(other) != version:
-            complaints.add(f"the peer {other} is not of the family of {address}")
+            complaints.add(VrrpCode.ADDRESS_PEER_OF_OTHER_FAMILY(other=other, address=address))
             del options["peer"]
         else:
             if slash:
-                complaints.add(f"with a peer the prefix is the peer's, and /{prefix} is not used")
+                complaints.add(VrrpCode.PREFIX_WITH_PEER(prefix=prefix))
             prefix = int(length) if length else 128 if version == 6 else 32
     if version == 6 and prefix == 128:
         options.setdefault("preferred_lft", 0)
@@ -113,47 +116,47 @@ def _option(
     address: str,
     options: dict[str, Any],
     more: dict[str, Any],
-) -> str:
+) -> Remark | None:
     """Take one option; what is wrong with it, but does not hurt the address. Raises Wrong."""
     match word:
         case "dev":
             options["device"] = to_interface_name(text, at)
         case "scope":
             if version == 6:
-                return "an IPv6 address takes its scope from itself"
+                return VrrpCode.SCOPE_OF_IPV6_ADDRESS()
             if text not in SCOPES and not (text.isdecimal() and int(text) <= 255):
-                return f"{text} is not one of {', '.join(SCOPES)}"
+                return ConfigCode.NOT_ONE_OF(text=text, choices=", ".join(SCOPES))
             options["scope"] = SCOPES[text] if text in SCOPES else int(text)
             more["has_scope"] = True
         case "brd" | "broadcast":
             if version == 6:
-                return "an IPv6 address has no broadcast address"
+                return VrrpCode.BROADCAST_OF_IPV6()
             if text in ("+", "-") and prefix > 30:
-                return f"a network of /{prefix} has no broadcast address"
+                return VrrpCode.BROADCAST_OF_SMALL_NETWORK(prefix=prefix)
             try:
                 options["broadcast"] = _broadcast(text, address, prefix)
             except Wrong as wrong:
-                return wrong.text
+                return wrong.remark
         case "label":
             if len(text) > 15:
-                return f"the label {text} has more than 15 characters"
+                return VrrpCode.LABEL_TOO_LONG(text=text)
             if version == 6:
-                return "an IPv6 address has no label"
+                return VrrpCode.LABEL_OF_IPV6()
             options["label"] = text
         case "peer":
             # keepalived 2.2.7 takes no prefix here, and then has no peer.
             try:
                 peer, length = to_prefix(text, at)
             except Wrong as wrong:
-                return f"peer: {wrong.text}"
+                return wrong.remark.of("peer")
             options["peer"] = f"{peer}/{length}" if "/" in text else peer
         case "preferred_lft":
             if text != "forever" and not (text.isdecimal() and int(text) <= UNSIGNED):
-                return f"{text} is neither forever nor a number of seconds in 0..{UNSIGNED}"
+                return VrrpCode.NOT_A_LIFETIME(text=text, unsigned=UNSIGNED)
             options["preferred_lft"] = None if text == "forever" else int(text)
         case "track_group":
             more["track_group"] = text
-    return ""
+    return None
 
 
 def _broadcast(text: str, address: str, prefix: int) -> str:
@@ -199,16 +202,16 @@ def peer_line() -> Value:
             name = words[at].text
             number = words[at + 1].text if at + 1 < len(words) else ""
             if name not in ("min_ttl", "max_ttl"):
-                complaints.add(f"{name} is not one of min_ttl, max_ttl", at)
+                complaints.add(VrrpCode.NOT_A_TTL_BOUND(name=name), at)
                 at += 1
                 continue
             if number.isdecimal() and int(number) <= 255:
                 limits[name] = int(number)
             else:
-                complaints.add(f"{name} needs a number of 0..255", at)
+                complaints.add(VrrpCode.TTL_BOUND_WITHOUT_NUMBER(name=name), at)
             at += 2
         if limits.get("min_ttl", 0) > limits.get("max_ttl", 255):
-            complaints.add("no advert has a TTL of min_ttl and more, and of max_ttl and less; both are ignored")
+            complaints.add(VrrpCode.TTL_BOUNDS_REVERSED())
             limits = {}
         return complaints.judged(UnicastPeer(address=address, **limits), "the peer is kept")
 

@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from kad.config.remark import Remark, joined
 from kad.config.values import (
     WORD,
     Clamped,
@@ -20,6 +21,7 @@ from kad.config.values import (
     to_prefix,
 )
 from kad.model.link_monitoring import InterfaceDelay, Linkbeat
+from kad.vrrp.keywords.codes import VrrpCode
 
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){4,5}\Z")
 _ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*(/.*)?")
@@ -62,7 +64,7 @@ def extra_announcing(least: int) -> Value:
         rest = [word for word in words if word.text != "all"]
         everywhere = len(rest) < len(words)
         if len(rest) != 1 or not rest[0].text.isdecimal() or not least <= int(rest[0].text) <= 86400:
-            raise Wrong(f"needs [all] and seconds of {least}..86400", len(words) - 1)
+            raise Wrong(VrrpCode.NEEDS_SECONDS(least=least), len(words) - 1)
         return ExtraAnnouncing(interval=int(rest[0].text), all_interfaces=everywhere)
 
     return Value(
@@ -84,11 +86,11 @@ def buffer_policy() -> Value:
         if text in ("MTU", "ADVERT"):
             return text
         if not text.isdecimal():
-            raise Wrong(f"{text} is neither MTU nor ADVERT nor a number of bytes")
+            raise Wrong(VrrpCode.NOT_A_PADDING(text=text))
         try:
             return str(size.read(words))
         except Clamped as clamped:
-            raise Clamped(clamped.text, str(clamped.value), is_harmless=clamped.is_harmless) from None
+            raise Clamped(clamped.remark, str(clamped.value), is_harmless=clamped.is_harmless) from None
 
     return Value(arguments="<MTU or ADVERT or BYTES>", pattern=r"\s+(MTU|ADVERT|[0-9]+)", read=read)
 
@@ -100,27 +102,27 @@ def name_prefix() -> Value:
         text = words[0].text
         prefix = to_interface_name(text.encode()[:_LONGEST_PREFIX].decode(errors="ignore"))
         if prefix != text:
-            raise Clamped(f"{text} has more than {_LONGEST_PREFIX} bytes", prefix)
+            raise Clamped(VrrpCode.TOO_MANY_BYTES(text=text, longest_prefix=_LONGEST_PREFIX), prefix)
         return text
 
     return Value(arguments="<STRING>", pattern=rf"\s+({WORD})", read=read, write=quote)
 
 
-def _take(found: dict[str, str | bool], word: str, text: str) -> str:
+def _take(found: dict[str, str | bool], word: str, text: str) -> Remark | None:
     """Take the word into what was found; what is wrong with it, and then it is not taken."""
     if word in found:
-        return f"{text} is a second {word}, after {found[word]}"
+        return VrrpCode.SECOND_WORD(text=text, word=word, found=found[word])
     if word == "name":
         try:
             to_interface_name(text)
         except Wrong as wrong:
-            return wrong.text
+            return wrong.remark
     if word == "mac" and int(text.partition(":")[0], 16) & 1:
-        return f"{text} is a multicast address"
+        return VrrpCode.MAC_IS_MULTICAST(text=text)
     if word == "mac" and text.startswith(_PROTOCOL_MACS):
-        return f"{text} is an address of the protocol itself"
+        return VrrpCode.MAC_OF_PROTOCOL(text=text)
     found[word] = text
-    return ""
+    return None
 
 
 def vmac() -> Value:
@@ -143,8 +145,8 @@ def vmac() -> Value:
                 complaints.append(_take(found, "name", word))
             at += 1
         value = msgspec.convert(found, Vmac)
-        if text := "; ".join(filter(None, complaints)):
-            raise Clamped(text, value, "use_vmac goes without it")
+        if remarks := [each for each in complaints if each is not None]:
+            raise Clamped(joined(remarks), value, "use_vmac goes without it")
         return value
 
     def write(value: Vmac) -> str:
@@ -178,13 +180,13 @@ def ipvlan() -> Value:
                     at += 1
                     found["group"] = words[at].text
                 elif kind in found:
-                    complaints.add(f"{word} is a second {kind}, after {found[kind]}", at)
+                    complaints.add(VrrpCode.SECOND_WORD(text=word, word=kind, found=found[kind]), at)
                 elif kind == "address":
                     found["address"], found["prefix"] = to_prefix(word, at)
                 else:
                     found[kind] = word if kind == "mode" else to_interface_name(word, at)
             except Wrong as wrong:
-                complaints.add(wrong.text, at)
+                complaints.add(wrong.remark, at)
             at += 1
         return complaints.judged(msgspec.convert(found, Ipvlan), "use_ipvlan goes without it")
 
@@ -209,14 +211,14 @@ def interface_delay() -> Value:
     def read(words: Words) -> InterfaceDelay:
         name = to_interface_name(words[0].text)
         if len(words) < 2:
-            raise Wrong("needs a delay behind the name")
+            raise Wrong(VrrpCode.DELAY_MISSING())
         complaints = Complaints()
         numbers = []
         for index, word in enumerate(words[1:3], 1):
             if re.fullmatch(r"[0-9]+(\.[0-9]+)?", word.text) and float(word.text) <= 255:
                 numbers.append(float(word.text))
             else:
-                complaints.add(f"{word.text} is not a number of seconds in 0..255", index)
+                complaints.add(VrrpCode.NOT_A_DELAY(word=word.text), index)
         if not numbers:
             complaints.refuse()
         return complaints.judged(InterfaceDelay(name=name, down=numbers[0], up=numbers[-1]))
@@ -238,10 +240,10 @@ def linkbeat() -> Value:
         complaints = Complaints()
         kind = words[1].text if len(words) > 1 else None
         if kind not in (None, "MII", "ETHTOOL", "IOCTL"):
-            complaints.add(f"{kind} is not one of MII, ETHTOOL, IOCTL", 1)
+            complaints.add(VrrpCode.NOT_A_LINK_QUERY(kind=kind), 1)
             kind = None
         for index, word in enumerate(words[2:], 2):
-            complaints.add(f"{word.text} is a word too many", index)
+            complaints.add(VrrpCode.WORD_TOO_MANY(word=word.text), index)
         return complaints.judged(Linkbeat(name=name, kind=kind))
 
     return Value(

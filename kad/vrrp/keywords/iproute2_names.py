@@ -7,6 +7,7 @@ from functools import cached_property
 
 from kad.config.values import Wrong
 from kad.model.host import Files
+from kad.vrrp.keywords.codes import VrrpCode
 
 _FILES = {
     "table": ("rt_tables", 0xFFFFFFFF),
@@ -71,9 +72,9 @@ class Names:
         if found is None:
             found = self._table(kind).get(text)
         if found is None:
-            raise Wrong(f"there is no {kind} {text}")
+            raise Wrong(VrrpCode.NAME_NOT_IN_TABLE(kind=kind, text=text))
         if found > limit:
-            raise Wrong(f"{kind} {text} is above {limit}")
+            raise Wrong(VrrpCode.NUMBER_ABOVE(kind=kind, text=text, limit=limit))
         return found
 
     def ip_protocol(self, text: str) -> int:
@@ -82,7 +83,7 @@ class Names:
         if found is None:
             found = self._protocols.get(text.lower())
         if found is None or found > 255:
-            raise Wrong(f"there is no IP protocol {text}")
+            raise Wrong(VrrpCode.NO_IP_PROTOCOL(text=text))
         return found
 
     def _table(self, kind: str) -> dict[str, int]:

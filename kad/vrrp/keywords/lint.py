@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 
 from kad.config.build import Scope
+from kad.config.remark import Remark
 from kad.config.tree import Place
 from kad.model.vrrp import VrrpInstance
 from kad.tracking.item_words import counts_as_fault
+from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.instance_words import InstanceBlock
 
 OWNER = 255
@@ -18,7 +20,7 @@ class Subnets:
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
-        self._foreign: dict[str, list[tuple[Place, str, str]]] = {}
+        self._foreign: dict[tuple[str, str], list[tuple[Place, str, str]]] = {}
 
     def look(self, instance: VrrpInstance, block: InstanceBlock) -> None:
         """Remember those of one instance."""
@@ -30,16 +32,18 @@ class Subnets:
             own = [network for network in networks if network.version == instance.family]
             wanted = ipaddress.ip_address(address.address)
             if own and not wanted.is_link_local and not any(wanted in network for network in own):
-                where = f"in none of the networks of {device.name}: {' '.join(map(str, own))}"
+                where = (device.name, " ".join(map(str, own)))
                 place = self._scope.places.of(block, "virtual_ipaddress", index)
                 self._foreign.setdefault(where, []).append((place, block.name, str(wanted)))
 
     def report(self) -> None:
         """After the last instance."""
-        for where, found in self._foreign.items():
+        for (device, networks), found in self._foreign.items():
             (place, name, first), *others = found
-            text = f"{first} and {len(others)} more are {where}" if others else f"{first} is {where}"
-            self._scope.report.note(place, f"{name}: {text}", about_host=True)
+            code = VrrpCode.FOREIGN_NETWORKS if others else VrrpCode.FOREIGN_NETWORK
+            figures = {"more": len(others)} if others else {}
+            remark = code(address=first, device=device, networks=networks, **figures)
+            self._scope.report.note(place, remark.of(name), about_host=True)
 
 
 class Consistency:
@@ -59,36 +63,36 @@ class Consistency:
         self._weights(instance)
         self._priority(instance)
 
-    def _warn(self, word: str, text: str, proposal: str = "") -> None:
+    def _warn(self, word: str, remark: Remark, proposal: str = "") -> None:
         place = self._scope.places.find(word, self._block, self._block.devices, self._block.protocol)
-        self._scope.report.warning(place, f"{self._block.name}: {text}", proposal=proposal)
+        self._scope.report.warning(place, remark.of(self._block.name), proposal=proposal)
 
-    def _note(self, word: str, text: str, proposal: str = "", index: int = -1, about_host: bool = False) -> None:
+    def _note(self, word: str, remark: Remark, proposal: str = "", index: int = -1, about_host: bool = False) -> None:
         if index >= 0:
             place = self._scope.places.of(self._block, word, index)
         else:
             place = self._scope.places.find(word, self._block, self._block.protocol)
-        self._scope.report.note(place, f"{self._block.name}: {text}", proposal=proposal, about_host=about_host)
+        self._scope.report.note(place, remark.of(self._block.name), proposal=proposal, about_host=about_host)
 
     def _devices(self, instance: VrrpInstance) -> None:
         devices, said = self._block.devices, self._block.protocol
         if devices.vrf is not None and said.interface is not None:
-            self._warn("vrf", "vrf cannot be combined with interface; it is ignored")
+            self._warn("vrf", VrrpCode.VRF_WITH_INTERFACE())
         if devices.vmac_xmit_base and devices.use_vmac is None and not devices.use_vmac_addr:
-            self._warn("vmac_xmit_base", "vmac_xmit_base has no effect without use_vmac; it is ignored", "add use_vmac")
+            self._warn("vmac_xmit_base", VrrpCode.XMIT_BASE_WITHOUT_VMAC(), "add use_vmac")
         if devices.use_ipvlan is not None:
             if devices.use_vmac is not None:
-                self._warn("use_ipvlan", "use_ipvlan cannot be combined with use_vmac; it is ignored")
+                self._warn("use_ipvlan", VrrpCode.IPVLAN_WITH_VMAC())
             elif instance.family == 4 and devices.use_ipvlan.address is None and instance.interface:
                 consequence = "" if instance.source_address else "; without one the instance is in FAULT"
-                text = f"an ipvlan needs an address of its own{consequence}"
-                self._warn("use_ipvlan", text, "write use_ipvlan ADDRESS/PREFIX")
+                remark = VrrpCode.IPVLAN_WITHOUT_ADDRESS(consequence=consequence)
+                self._warn("use_ipvlan", remark, "write use_ipvlan ADDRESS/PREFIX")
         if said.owner_ignore_adverts and instance.priority != OWNER:
-            text = f"owner_ignore_adverts has no effect with priority {instance.priority}, only with {OWNER}"
-            self._note("owner_ignore_adverts", text)
+            remark = VrrpCode.OWNER_IGNORE_WITHOUT_OWNER(priority=instance.priority, owner=OWNER)
+            self._note("owner_ignore_adverts", remark)
         if said.native_ipv6 and any("." in line.address.address for line in self._block.virtual_ipaddress):
-            text = f"native_ipv6 cannot be combined with IPv4 addresses; the instance is IPv{instance.family}"
-            self._warn("native_ipv6", text)
+            remark = VrrpCode.NATIVE_IPV6_WITH_IPV4(family=instance.family)
+            self._warn("native_ipv6", remark)
 
     def _first_address(self, instance: VrrpInstance) -> None:
         """RFC 9568 5.2.9 (erratum 8300)."""
@@ -97,11 +101,11 @@ class Consistency:
         address = instance.virtual_addresses[0].address
         if ipaddress.ip_address(address).is_link_local:
             return
-        text = f"the first address of an IPv6 instance should be link-local, not {address}"
+        remark = VrrpCode.FIRST_ADDRESS_NOT_LINK_LOCAL(address=address)
         if instance.strict:
-            self._warn("virtual_ipaddress", text, "put a link-local address first")
+            self._warn("virtual_ipaddress", remark, "put a link-local address first")
         else:
-            self._note("virtual_ipaddress", text, "put a link-local address first", index=0)
+            self._note("virtual_ipaddress", remark, "put a link-local address first", index=0)
 
     def _silence(self, instance: VrrpInstance) -> None:
         """Strict mode takes packets for the addresses from nobody, which few expect."""
@@ -112,8 +116,7 @@ class Consistency:
         remedy = "add accept" if instance.version == 3 else "leave out vrrp_strict, or use version 3 and add accept"
         self._note(
             "strict_mode",
-            f"in strict mode a router that does not own its addresses is silent on them: nothing sent to {addresses} "
-            "is answered, not even ping",
+            VrrpCode.STRICT_IS_SILENT(addresses=addresses),
             proposal=remedy,
         )
 
@@ -130,28 +133,28 @@ class Consistency:
             place = self._scope.places.of(self._block.tracks, word, index)
             if instance.priority == OWNER:
                 taken = "counts as 0" if counts_as_fault(item) else "changes nothing"
-                text = f"{self._block.name}: the weight of {item.name} {taken}: priority {OWNER} never moves"
-                self._scope.report.warning(place, text, proposal="write weight 0, or another priority")
+                remark = VrrpCode.WEIGHT_OF_OWNER(name=item.name, taken=taken, owner=OWNER).of(self._block.name)
+                self._scope.report.warning(place, remark, proposal="write weight 0, or another priority")
                 continue
-            text = ""
+            useless: Remark | None = None
             if item.weight > 0 and instance.priority == OWNER - 1:
-                text = f"the weight of {item.name} changes nothing: priority {OWNER - 1} cannot rise"
+                useless = VrrpCode.WEIGHT_CANNOT_RAISE(name=item.name, owner=OWNER - 1)
             elif item.weight < 0 and instance.priority == 1:
-                text = f"the weight of {item.name} changes nothing: priority 1 cannot fall"
-            if text:
-                self._scope.report.note(place, f"{self._block.name}: {text}")
+                useless = VrrpCode.WEIGHT_CANNOT_LOWER(name=item.name)
+            if useless is not None:
+                self._scope.report.note(place, useless.of(self._block.name))
 
     def _priority(self, instance: VrrpInstance) -> None:
         said = self._block.protocol
         if said.state == "MASTER" and said.priority is None:
             self._note(
                 "state",
-                f"state MASTER without priority means priority {OWNER}, the owner of the addresses",
+                VrrpCode.MASTER_WITHOUT_PRIORITY(owner=OWNER),
                 "add priority 100, or another one, if it does not own them",
             )
         elif said.state == "BACKUP" and instance.priority == OWNER and not instance.strict:
-            self._note("state", f"with priority {OWNER} it becomes MASTER at once, whatever state says")
+            self._note("state", VrrpCode.OWNER_WITH_STATE_BACKUP(owner=OWNER))
         if said.preempt and said.nopreempt:
-            self._note("nopreempt", "both preempt and nopreempt are given; nopreempt holds")
+            self._note("nopreempt", VrrpCode.PREEMPT_AND_NOPREEMPT())
         if not instance.preempt and instance.preempt_delay:
-            self._note("preempt_delay", "with nopreempt nothing is ever preempted, so preempt_delay has no effect")
+            self._note("preempt_delay", VrrpCode.PREEMPT_DELAY_WITHOUT_EFFECT())

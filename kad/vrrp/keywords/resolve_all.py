@@ -12,9 +12,11 @@ from kad.config.command import Command
 from kad.config.keyword import Block
 from kad.config.process_words import NetlinkWords, placement
 from kad.config.programs import Programs
+from kad.config.remark import Remark
 from kad.config.tree import Place
 from kad.model.vrrp import NetlinkBuffers, SyncGroup, VirtualAddress, VrrpInstance, VrrpSlice
 from kad.tracking.item_words import TrackItem, TrackLine, Weight, counts_as_fault
+from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.global_words import VrrpGlobals
 from kad.vrrp.keywords.group_words import GroupBlock
 from kad.vrrp.keywords.instance_words import InstanceBlock, NotifyWords, TrackWords
@@ -136,10 +138,12 @@ class Routers:
         for other, theirs, interface in others:
             apart = interface and instance.interface and interface != instance.interface
             if not apart and (peers & theirs or not (peers or theirs)):
+                code = VrrpCode.SAME_VIRTUAL_ROUTER_ID_ON if instance.interface else VrrpCode.SAME_VIRTUAL_ROUTER_ID
+                figures = {"name": block.name, "other": other.name, "number": instance.virtual_router_id}
+                more = {"interface": instance.interface} if instance.interface else {}
                 self._scope.report.error(
                     self._scope.places.find("virtual_router_id", block, block.protocol),
-                    f"{block.name} and {other.name} both use virtual_router_id {instance.virtual_router_id}"
-                    + (f" on {instance.interface}" if instance.interface else ""),
+                    code(**figures, **more),
                     proposal="give one of them another number",
                 )
                 break
@@ -155,7 +159,9 @@ class Routers:
                 holder = holders.setdefault((device, address.address), block.name)
                 if holder != block.name:
                     place = self._scope.places.of(block, "virtual_ipaddress", index)
-                    self._scope.report.note(place, f"{block.name}: {address.address} belongs to {holder} as well")
+                    self._scope.report.note(
+                        place, VrrpCode.ADDRESS_OF_OTHER_INSTANCE(address=address.address, holder=holder).of(block.name)
+                    )
 
     def _notifies(self, block: InstanceBlock) -> tuple[str, ...]:
         commands = block.notifies.commands()
@@ -184,7 +190,7 @@ class Routers:
             for index, line in enumerate(lines):
                 place = self._scope.places.of(words, f"track_{kind}", index)
                 if (kind, line.name) in items:
-                    self._warn(place, block, f"{line.name} is listed twice; the first one is used")
+                    self._warn(place, block, VrrpCode.LISTED_TWICE(name=line.name))
                 elif self._is_trackable(kind, line.name, own_interface, block, place):
                     items[kind, line.name] = self._item(kind, line)
         return tuple(item for item in items.values() if item.kind in WATCHED)
@@ -195,7 +201,7 @@ class Routers:
         """Say what is wrong with the name; True when it is tracked all the same."""
         if kind == "interface":
             if name == own_interface:
-                self._warn(place, block, f"{name} is its own interface, already tracked; the line is ignored")
+                self._warn(place, block, VrrpCode.TRACKS_OWN_INTERFACE(name=name))
                 return False
             if name not in self._scope.host.interfaces:
                 self._scope.tell_absent(name, place, block.name)
@@ -203,22 +209,22 @@ class Routers:
         if name in self._weights[kind]:
             at = self._defined.get((kind, name))
             if at is not None and at.file == place.file and at.line > place.line:
-                text = f"{block.name}: {BLOCKS[kind]} {name} is defined below, where keepalived does not find it"
-                self._scope.report.note(place, text, proposal="move its block above this one")
+                remark = VrrpCode.DEFINED_BELOW(kind=BLOCKS[kind], name=name).of(block.name)
+                self._scope.report.note(place, remark, proposal="move its block above this one")
             return True
         near = difflib.get_close_matches(name, self._weights[kind], n=1)
-        self._warn(place, block, f"there is no {BLOCKS[kind]} {name}, or it cannot be used; it is not tracked", near)
+        self._warn(place, block, VrrpCode.TRACKED_NOT_FOUND(kind=BLOCKS[kind], name=name), near)
         return False
 
     def _warn(
         self,
         place: Place,
         block: InstanceBlock | GroupBlock,
-        text: str,
+        remark: Remark,
         near: Sequence[str] = (),
     ) -> None:
         proposal = f"did you mean {near[0]}?" if near else ""
-        self._scope.report.warning(place, f"{block.name}: {text}", proposal=proposal)
+        self._scope.report.warning(place, remark.of(block.name), proposal=proposal)
 
     def _item(self, kind: str, line: TrackLine) -> TrackItem:
         own = self._weights[kind].get(line.name, Weight()) if kind in self._weights else Weight()
@@ -232,28 +238,26 @@ class Routers:
         for at, name in ((at, name) for at, line in enumerate(block.group) for name in line):
             if name not in made:
                 near = difflib.get_close_matches(name, made, n=1)
-                where = self._scope.places.of(block, "group", at)
-                self._warn(where, block, f"there is no vrrp_instance {name}", near)
+                where = self._scope.places.of(block, "group", at).about(name)
+                self._warn(where, block, VrrpCode.NO_SUCH_INSTANCE(name=name), near)
             elif name in self._grouped:
-                where = self._scope.places.of(block, "group", at)
-                self._warn(
-                    where, block, f"{name} is already in the sync group {self._grouped[name]}; it is ignored here"
-                )
+                where = self._scope.places.of(block, "group", at).about(name)
+                self._warn(where, block, VrrpCode.IN_OTHER_GROUP(name=name, group=self._grouped[name]))
             else:
                 members.append(name)
                 self._grouped[name] = block.name
         if not members:
-            self._warn(place, block, "the sync group has no member; it is ignored")
+            self._warn(place, block, VrrpCode.SYNC_GROUP_WITHOUT_MEMBER())
             return None
         if len(members) == 1:
-            self._warn(place, block, f"the sync group has one member, {members[0]}")
+            self._warn(place, block, VrrpCode.GROUP_WITH_ONE_MEMBER(member=members[0]))
         if len({made[name].state for name in members}) > 1:
             states = ", ".join(f"{name} {made[name].state}" for name in members)
-            text = f"{block.name}: the members have different states ({states}); they will all have the same one"
-            self._scope.report.note(place, text)
+            remark = VrrpCode.GROUP_STATES_DIFFER(states=states).of(block.name)
+            self._scope.report.note(place, remark)
         own = self._tracks(block, block.tracks, None)
         if any(made[name].priority == OWNER for name in members) and any(item.weight for item in own):
-            self._warn(place, block, f"a member has priority {OWNER}, which no weight moves; each counts as 0")
+            self._warn(place, block, VrrpCode.GROUP_MEMBER_OWNS(owner=OWNER))
             own = tuple(msgspec.structs.replace(item, weight=0) for item in own)
         for name in members:
             made[name] = self._joined(made[name], block, own)
@@ -272,21 +276,21 @@ class Routers:
             weighted = [item.name for item in tracks if item.weight and not counts_as_fault(item)]
             if weighted:
                 self._scope.report.warning(
-                    self._scope.places.of(block),
-                    f"{instance.name}: inside {block.name} the weight of {' '.join(weighted)} does not count",
+                    self._scope.places.of(block).about(instance.name),
+                    VrrpCode.GROUP_WEIGHT_IGNORED(group=block.name, names=" ".join(weighted)).of(instance.name),
                     proposal="add sync_group_tracking_weight",
                 )
             for name in (item.name for item in tracks if counts_as_fault(item)):
-                text = f"{instance.name}: inside {block.name} the weight of {name} counts as 0"
-                place = self._scope.places.of(block)
-                self._scope.report.warning(place, text, proposal="write weight 0, or sync_group_tracking_weight")
+                remark = VrrpCode.GROUP_WEIGHT_IS_ZERO(group=block.name, name=name).of(instance.name)
+                place = self._scope.places.of(block).about(f"{instance.name} {name}")
+                self._scope.report.warning(place, remark, proposal="write weight 0, or sync_group_tracking_weight")
             tracks = list(_unweighted(tracks))
         known = {(item.kind, item.name) for item in tracks}
         for item in own:
             if item.kind == "interface" and (item.kind, item.name) in known:
-                text = f"{instance.name}: its sync group {block.name} tracks {item.name} as well; its own line counts"
-                place = self._scope.places.of(block.tracks, "track_interface")
-                self._scope.report.warning(place, text, proposal=f"remove {item.name} from one of them")
+                remark = VrrpCode.GROUP_TRACKS_AS_WELL(group=block.name, name=item.name).of(instance.name)
+                place = self._scope.places.of(block.tracks, "track_interface").about(f"{instance.name} {item.name}")
+                self._scope.report.warning(place, remark, proposal=f"remove {item.name} from one of them")
         tracks += (item for item in own if (item.kind, item.name) not in known)
         tells = instance.notify_priority_changes
         if block.notify_priority_changes is not None and instance.name not in self._say_for_themselves:

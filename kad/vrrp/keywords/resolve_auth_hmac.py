@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kad.config.build import Scope
+from kad.config.remark import Remark
 from kad.config.secret_words import TOKEN, to_secret
 from kad.config.tree import Complaint, Place
 from kad.config.values import Clamped, Value, Words, Wrong, integer, quote_all
 from kad.model.vrrp import AuthHmac, HmacKey
 from kad.shared.secret import Secret, SecretBytes
+from kad.vrrp.keywords.codes import VrrpCode
 
 if TYPE_CHECKING:
     from kad.vrrp.keywords.instance_words import HmacBlock, InstanceBlock
@@ -38,7 +40,7 @@ def key_line() -> Value:
         try:
             return KeyLine(int(number.read(words[:1])), to_secret(words[1], 1))
         except Clamped as clamped:
-            raise Wrong(clamped.text) from None
+            raise Wrong(clamped.remark) from None
 
     return Value(
         arguments="<ID 1..255> <STRING or hex:DIGITS or file:PATH>",
@@ -68,12 +70,12 @@ class HmacResolver:
         keys = self._keys(block)
         if block.active_key not in keys:
             active = "there is no active_key" if block.active_key is None else f"there is no key {block.active_key}"
-            self._warn(block, "active_key", f"{active} to sign with; adverts are neither signed nor verified")
+            self._warn(block, "active_key", VrrpCode.NO_ACTIVE_KEY(active=active))
             return None
         assert block.active_key is not None
         mode = block.mode or "enforce"
         if strict and mode != "enforce":
-            self._warn(block, "mode", f"strict mode does not support mode {mode}; enforce is used")
+            self._warn(block, "mode", VrrpCode.STRICT_MODE_OF_HMAC(mode=mode))
             mode = "enforce"
         derived = max(_LEAST_WINDOW, min(3 * int(advertisement_interval), _LARGEST_WINDOW))
         return AuthHmac(
@@ -91,10 +93,10 @@ class HmacResolver:
             try:
                 secret = self._secret(line.value.reveal(), place)
             except Wrong as wrong:
-                self._warn(block, "key", f"key {line.id}: {wrong.text}; it is ignored", index)
+                self._warn(block, "key", VrrpCode.KEY_IGNORED(id=line.id, reason=wrong.remark), index)
                 continue
             if line.id in keys:
-                self._warn(block, "key", f"key {line.id} is written twice; the first one is used", index)
+                self._warn(block, "key", VrrpCode.KEY_WRITTEN_TWICE(id=line.id), index)
             else:
                 keys[line.id] = secret
         return keys
@@ -107,11 +109,11 @@ class HmacResolver:
             try:
                 secret = bytes.fromhex(value[len(_HEX) :])
             except ValueError:
-                raise Wrong("what follows hex: is not pairs of hexadecimal digits") from None
+                raise Wrong(VrrpCode.KEY_NOT_HEXADECIMAL()) from None
         else:
             secret = value.encode()
         if not SHORTEST <= len(secret) <= LONGEST:
-            raise Wrong(f"it has {len(secret)} bytes, and {SHORTEST} to {LONGEST} are needed")
+            raise Wrong(VrrpCode.KEY_LENGTH(length=len(secret), shortest=SHORTEST, longest=LONGEST))
         return secret
 
     def _read(self, path: str, place: Place) -> str:
@@ -119,12 +121,12 @@ class HmacResolver:
         try:
             content = files.read(path)
         except OSError as error:
-            raise Wrong(f"the file {path} cannot be read: {error.strerror}") from None
+            raise Wrong(VrrpCode.KEY_FILE_UNREADABLE(path=path, strerror=error.strerror)) from None
         look = files.look(path)
         if look is not None and look.mode & _OTHERS:
             self._scope.report.warning(
                 place,
-                f"{self._name}: others than its owner may use the key file {path}",
+                VrrpCode.KEY_FILE_OPEN_TO_OTHERS(path=path).of(self._name),
                 proposal=f"chmod 600 {path}",
                 klass=Complaint.SECURITY,
                 about_host=True,
@@ -132,7 +134,7 @@ class HmacResolver:
         try:
             return content.rstrip(b"\r\n").decode()
         except UnicodeDecodeError:
-            raise Wrong(f"the file {path} is neither text nor hex: and digits") from None
+            raise Wrong(VrrpCode.KEY_FILE_NOT_TEXT(path=path)) from None
 
-    def _warn(self, block: HmacBlock, name: str, text: str, index: int = 0) -> None:
-        self._scope.report.warning(self._scope.places.of(block, name, index), f"{self._name}: {text}")
+    def _warn(self, block: HmacBlock, name: str, remark: Remark, index: int | None = None) -> None:
+        self._scope.report.warning(self._scope.places.of(block, name, index), remark.of(self._name))

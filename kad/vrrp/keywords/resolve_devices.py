@@ -7,8 +7,10 @@ import itertools
 import msgspec
 
 from kad.config.build import Scope
+from kad.config.remark import Remark
 from kad.config.values import LONGEST_INTERFACE_NAME, UNSIGNED, family_of
 from kad.model.vrrp import Filtering, VirtualAddress, VirtualDevice, VrrpInstance
+from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.device_words import Vmac
 from kad.vrrp.keywords.global_words import VrrpGlobals
 from kad.vrrp.keywords.instance_words import InstanceBlock
@@ -46,7 +48,7 @@ class VirtualDevices:
         device, transmits_by_base = None, False
         if not instance.interface and (words.use_vmac is not None or words.use_ipvlan is not None):
             word = "use_vmac" if words.use_vmac is not None else "use_ipvlan"
-            self._warn(block, word, f"{word} needs an interface; it is ignored", "add interface IFNAME")
+            self._warn(block, word, VrrpCode.DEVICE_NEEDS_INTERFACE(word=word), "add interface IFNAME")
         elif words.use_vmac is not None:
             device = self._macvlan(instance, block, words.use_vmac)
             transmits_by_base = self._transmits_by_base(instance, block)
@@ -69,14 +71,14 @@ class VirtualDevices:
         )
         return self._told_of_ipv6(placed)
 
-    def _warn(self, block: InstanceBlock, word: str, text: str, proposal: str = "") -> None:
+    def _warn(self, block: InstanceBlock, word: str, remark: Remark, proposal: str = "") -> None:
         place = self._scope.places.find(word, block.devices, block)
-        self._scope.report.warning(place, f"{block.name}: {text}", proposal=proposal)
+        self._scope.report.warning(place, remark.of(block.name), proposal=proposal)
 
     def _macvlan(self, instance: VrrpInstance, block: InstanceBlock, said: Vmac) -> VirtualDevice:
         mac = _virtual_mac(instance)
         if said.mac is not None and instance.strict:
-            self._warn(block, "use_vmac", "strict mode needs the virtual MAC; it is used")
+            self._warn(block, "use_vmac", VrrpCode.STRICT_NEEDS_VIRTUAL_MAC())
         elif said.mac is not None:
             octets = [f"{int(octet, 16):02x}" for octet in said.mac.split(":")]
             mac = ":".join([*octets, f"{instance.virtual_router_id:02x}"][:6])
@@ -94,10 +96,10 @@ class VirtualDevices:
         asked = block.devices.vmac_xmit_base
         if instance.unicast_peers:
             if not asked:
-                self._warn(block, "use_vmac", "with unicast_peer adverts leave by the interface", "add vmac_xmit_base")
+                self._warn(block, "use_vmac", VrrpCode.UNICAST_LEAVES_BY_INTERFACE(), "add vmac_xmit_base")
             return True
         if asked and instance.strict:
-            self._warn(block, "vmac_xmit_base", "strict mode sends from the virtual MAC; vmac_xmit_base is ignored")
+            self._warn(block, "vmac_xmit_base", VrrpCode.STRICT_IGNORES_XMIT_BASE())
             return False
         return asked
 
@@ -106,8 +108,8 @@ class VirtualDevices:
         assert said is not None
         address = said.address
         if address is not None and family_of(address) != instance.family:
-            text = f"{address} is not of the family of the instance, IPv{instance.family}; it is ignored"
-            self._warn(block, "use_ipvlan", text)
+            remark = VrrpCode.SOURCE_OF_OTHER_FAMILY(address=address, family=instance.family)
+            self._warn(block, "use_ipvlan", remark)
             address = None
         device = VirtualDevice(
             name=self._name(instance, block, "use_ipvlan", said.name, self._prefix, None),
@@ -173,7 +175,7 @@ class VirtualDevices:
         if wish is not None:
             if self._is_free(wish, mac, exactly=False):
                 return wish
-            self._warn(block, word, f"{wish} is the name of another interface; the device gets another name")
+            self._warn(block, word, VrrpCode.DEVICE_NAME_TAKEN(wish=wish))
         number = instance.virtual_router_id
         names = [f"{prefix}.{number}", *([f"{prefix}6.{number}"] if instance.family == 6 else [])]
         more = (f"{begin}{at}.{number}" for begin in (prefix, _PREFIX) for at in range(1, _MOST_NUMBERED))
@@ -203,9 +205,7 @@ class VirtualDevices:
             number, *names = line.partition("#")[0].split()[:2] or [""]
             if names == [text] and number.isdecimal() and int(number) <= UNSIGNED:
                 return int(number)
-        self._warn(
-            block, word, f"the group {text} is neither a number of 0..{UNSIGNED} nor in {_GROUPS}; it is ignored"
-        )
+        self._warn(block, word, VrrpCode.NO_SUCH_LINK_GROUP(text=text, unsigned=UNSIGNED, groups=_GROUPS))
         return None
 
 

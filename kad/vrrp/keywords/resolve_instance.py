@@ -8,11 +8,13 @@ from typing import TypeVar
 
 from kad.config.build import Scope
 from kad.config.keyword import Block
+from kad.config.remark import Remark
 from kad.config.tree import Place
 from kad.config.values import family_of
 from kad.model.vrrp import Announcing, Authentication, UnicastPeer, VirtualAddress, VrrpInstance
 from kad.tracking.item_words import TrackItem
 from kad.vrrp.keywords.address_words import AddressLine, identity
+from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.device_words import ExtraAnnouncing
 from kad.vrrp.keywords.global_words import VrrpGlobals
 from kad.vrrp.keywords.instance_words import InstanceBlock
@@ -50,7 +52,7 @@ class InstanceResolver:
         """The router; None when it cannot run, which has then been said."""
         said, defaults, block = self._said, self._defaults, self._block
         if said.virtual_router_id is None:
-            self._warn("", "it has no virtual_router_id; the instance is ignored", "add virtual_router_id with 1..255")
+            self._warn("", VrrpCode.NO_VIRTUAL_ROUTER_ID(), "add virtual_router_id with 1..255")
             return None
         interface = self._interface()
         if interface is None:
@@ -69,9 +71,7 @@ class InstanceResolver:
         hmac = HmacResolver(block, self._scope).resolve(interval, strict=self._strict)
         authentication = self._authentication()
         if authentication is not None and authentication.type == "AH" and state == "MASTER" and priority != OWNER:
-            self._warn(
-                "auth_type", "with AH a router cannot start as MASTER; it starts as BACKUP", at=block.authentication
-            )
+            self._warn("auth_type", VrrpCode.AH_STARTS_AS_BACKUP(), at=block.authentication)
             state = "BACKUP"
         source = self._source()
         if self._strict:
@@ -130,10 +130,10 @@ class InstanceResolver:
         return self._scope.places.find(name, self._block, self._said, self._block.devices, self._block.announcing)
 
     def _warn(
-        self, name: str, text: str, proposal: str = "", *, at: Block | None = None, about_host: bool = False
+        self, name: str, remark: Remark, proposal: str = "", *, at: Block | None = None, about_host: bool = False
     ) -> None:
         place = self._scope.places.of(at, name) if at is not None else self._at(name)
-        self._scope.report.warning(place, f"{self._block.name}: {text}", proposal=proposal, about_host=about_host)
+        self._scope.report.warning(place, remark.of(self._block.name), proposal=proposal, about_host=about_host)
 
     def _find_family(self) -> int:
         texts = [line.address.address for line in self._block.virtual_ipaddress]
@@ -151,7 +151,7 @@ class InstanceResolver:
         said = self._said.version
         if self._family == 6:
             if said == "2":
-                self._warn("version", "version 2 does not support IPv6; version 3 is used")
+                self._warn("version", VrrpCode.IPV6_WITH_VERSION_2())
             return 3
         return int(first("2", said, self._defaults.vrrp_version))
 
@@ -163,7 +163,7 @@ class InstanceResolver:
         if name is None:
             return "" if self._needs_no_interface() else None
         if name in known and known[name].is_loopback:
-            self._warn("interface", f"{name} is a loopback interface, without other routers; the instance is ignored")
+            self._warn("interface", VrrpCode.INTERFACE_IS_LOOPBACK(name=name))
             return None
         if name not in known:
             self._scope.tell_absent(name, self._at("interface"), self._block.name)
@@ -180,28 +180,26 @@ class InstanceResolver:
         if not said.unicast_peer or source is None:
             self._warn(
                 "",
-                "it has no interface; the instance is ignored",
+                VrrpCode.INTERFACE_MISSING(),
                 "add interface IFNAME; only unicast does without, and needs unicast_src_ip ADDRESS then",
             )
             return False
         addresses = (source, *(peer.address for peer in said.unicast_peer))
         if any(ipaddress.ip_address(each).is_link_local for each in addresses if ":" in each):
-            self._warn("", "link-local addresses need an interface; the instance is ignored", "add interface IFNAME")
+            self._warn("", VrrpCode.LINK_LOCAL_WITHOUT_INTERFACE(), "add interface IFNAME")
             return False
         return True
 
     def _vrf(self, name: str) -> str | None:
         """Sockets that are bound to a VRF speak and hear on all of its interfaces."""
         if not self._said.unicast_peer:
-            self._warn(
-                "vrf", "a VRF needs unicast_peer; the instance is ignored", "add interface IFNAME, or unicast_peer"
-            )
+            self._warn("vrf", VrrpCode.VRF_WITHOUT_UNICAST(), "add interface IFNAME, or unicast_peer")
             return None
         known = self._scope.host.interfaces.get(name)
         if known is None:
-            self._warn("vrf", f"there is no VRF {name} on this host", about_host=True)
+            self._warn("vrf", VrrpCode.NO_SUCH_VRF(name=name), about_host=True)
         elif known.vrf_table is None:
-            self._warn("vrf", f"{name} is not a VRF; the instance is ignored", about_host=True)
+            self._warn("vrf", VrrpCode.NOT_A_VRF(name=name), about_host=True)
             return None
         return name
 
@@ -230,7 +228,7 @@ class InstanceResolver:
         if self._strict and wish != fitting:
             self._warn(
                 "state",
-                f"in strict mode an instance of priority {priority} starts as {fitting}; state {wish} is ignored",
+                VrrpCode.STRICT_STATE_IGNORED(priority=priority, fitting=fitting, wish=wish),
             )
             return fitting
         return wish
@@ -247,23 +245,21 @@ class InstanceResolver:
             "garp_lower_prio_delay": bool(announcing.garp_lower_prio_delay),
         }
         for word in (word for word, is_forced in forced.items() if is_forced):
-            self._warn(word, f"{word} cannot be combined with strict mode; it is ignored")
+            self._warn(word, VrrpCode.NOT_WITH_STRICT(word=word))
 
     def _interval(self) -> float:
         asked = first(1.0, self._said.advert_int)
         if self._version == 2:
             whole = max(1, int(asked + 0.5))
             if whole != asked:
-                self._warn("advert_int", f"version 2 counts whole seconds; advert_int {asked:g} becomes {whole}")
+                self._warn("advert_int", VrrpCode.INTERVAL_IN_SECONDS(asked=asked, whole=whole))
             return float(whole)
         if asked > _LONGEST_V3_INTERVAL:
-            self._warn("advert_int", f"version 3 supports at most {_LONGEST_V3_INTERVAL} s; that is used")
+            self._warn("advert_int", VrrpCode.INTERVAL_TOO_LONG(longest_v3_interval=_LONGEST_V3_INTERVAL))
             return _LONGEST_V3_INTERVAL
         rounded = max(1, int(asked * 100 + 0.5)) / 100
         if abs(rounded - asked) > 1e-9:
-            self._warn(
-                "advert_int", f"version 3 counts hundredths of a second; advert_int {asked:g} becomes {rounded:g}"
-            )
+            self._warn("advert_int", VrrpCode.INTERVAL_IN_HUNDREDTHS(asked=asked, rounded=rounded))
         return rounded
 
     def _addresses(
@@ -277,16 +273,18 @@ class InstanceResolver:
             found = line.address
             device = found.device
             if name == "virtual_ipaddress" and family_of(found.address) != self._family:
-                text = f"{self._block.name}: the instance is IPv{self._family}, {found.address} is not; it is ignored"
-                self._scope.report.warning(place, text, proposal="put it into virtual_ipaddress_excluded")
+                remark = VrrpCode.ADDRESS_OF_OTHER_FAMILY(family=self._family, address=found.address)
+                self._scope.report.warning(
+                    place, remark.of(self._block.name), proposal="put it into virtual_ipaddress_excluded"
+                )
                 continue
             if line.track_group is not None:
-                text = f"{self._block.name}: track_group is for static addresses; it is ignored"
-                self._scope.report.warning(place, text)
+                remark = VrrpCode.TRACK_GROUP_OF_VIRTUAL_ADDRESS().of(self._block.name)
+                self._scope.report.warning(place, remark)
             same = identity(found, self._said.interface or "")
             if same in known:
-                text = f"{self._block.name}: {found.address} is listed twice; the first one is used"
-                self._scope.report.note(place, text)
+                remark = VrrpCode.LISTED_TWICE(name=found.address).of(self._block.name)
+                self._scope.report.note(place, remark)
                 repeated.append(found.address)
                 continue
             known.add(same)
@@ -314,7 +312,7 @@ class InstanceResolver:
         if len(addresses) > most:
             self._warn(
                 "virtual_ipaddress",
-                f"an advert can name {most} addresses; the other {len(addresses) - most} are held but not advertised",
+                VrrpCode.TOO_MANY_ADDRESSES(most=most, more=len(addresses) - most),
                 "put them into virtual_ipaddress_excluded",
             )
         return addresses[:most], addresses[most:]
@@ -326,34 +324,32 @@ class InstanceResolver:
         """A router without addresses: version 2 may, others are ignored."""
         if self._version == 3 or self._strict:
             rule = "strict mode" if self._strict else "version 3"
-            self._warn(
-                "", f"{rule} needs a virtual_ipaddress; the instance is ignored", "add virtual_ipaddress { ADDRESS }"
-            )
+            self._warn("", VrrpCode.ADDRESSES_MISSING(rule=rule), "add virtual_ipaddress { ADDRESS }")
             return False
         if not self._block.no_virtual_ipaddress:
-            self._warn("", "it has no virtual_ipaddress", "add virtual_ipaddress { ADDRESS }, or no_virtual_ipaddress")
+            self._warn("", VrrpCode.NO_ADDRESSES(), "add virtual_ipaddress { ADDRESS }, or no_virtual_ipaddress")
         return True
 
     def _source(self) -> str | None:
         name = "unicast_src_ip" if self._said.unicast_src_ip is not None else "mcast_src_ip"
         source = self._written_source
         if source is not None and family_of(source) != self._family:
-            self._warn(name, f"{source} is not of the family of the instance, IPv{self._family}; it is ignored")
+            self._warn(name, VrrpCode.SOURCE_OF_OTHER_FAMILY(address=source, family=self._family))
             return None
         if source is not None and self._scope.host.addresses and source not in self._scope.host.addresses:
-            text = f"{self._block.name}: {source} is not an address of this host"
-            self._scope.report.note(self._at(name), text, about_host=True)
+            remark = VrrpCode.NOT_AN_ADDRESS_OF_HOST(source=source).of(self._block.name)
+            self._scope.report.note(self._at(name), remark, about_host=True)
         return source
 
     def _group(self) -> str:
         said = self._said.mcast_dst_ip
         if said is not None and self._said.unicast_peer:
-            self._warn("mcast_dst_ip", "mcast_dst_ip has no effect with unicast_peer; it is ignored")
+            self._warn("mcast_dst_ip", VrrpCode.MULTICAST_WITH_UNICAST())
             said = None
         if said is not None and family_of(said) == self._family:
             return said
         if said is not None:
-            self._warn("mcast_dst_ip", f"{said} is not of the family of the instance, IPv{self._family}; it is ignored")
+            self._warn("mcast_dst_ip", VrrpCode.SOURCE_OF_OTHER_FAMILY(address=said, family=self._family))
         if self._family == 6:
             return first("ff02::12", self._defaults.vrrp_mcast_group6)
         return first("224.0.0.18", self._defaults.vrrp_mcast_group4)
@@ -364,7 +360,7 @@ class InstanceResolver:
         asked = [word for word, value in words.items() if value is not None]
         asked += ["check_unicast_src"] if said.check_unicast_src else []
         if not peers and said.unicast_ttl is not None:
-            self._warn("unicast_ttl", "unicast_ttl has no effect without unicast_peer; it is ignored")
+            self._warn("unicast_ttl", VrrpCode.UNICAST_TTL_WITHOUT_UNICAST())
         if peers is None and not asked:
             return ()
         kept = []
@@ -373,21 +369,19 @@ class InstanceResolver:
             if family_of(peer.address) == self._family:
                 kept.append(peer)
                 if peer.address in self._scope.host.addresses:
-                    text = f"{self._block.name}: the peer {peer.address} is an address of this host"
-                    self._scope.report.note(place, text, about_host=True)
+                    remark = VrrpCode.PEER_IS_THIS_HOST(address=peer.address).of(self._block.name)
+                    self._scope.report.note(place, remark, about_host=True)
                 continue
-            self._scope.report.warning(
-                place, f"{self._block.name}: {peer.address} is not of the family of the instance; it is ignored"
-            )
+            self._scope.report.warning(place, VrrpCode.PEER_OF_OTHER_FAMILY(address=peer.address).of(self._block.name))
         if kept and not self._checks_source(kept):
             self._scope.report.note(
                 self._scope.places.of(said, "unicast_peer"),
-                f"{self._block.name}: adverts of every host count, also of one that is no peer",
+                VrrpCode.PEERS_NOT_CHECKED().of(self._block.name),
                 proposal="add check_unicast_src",
             )
         if not kept and not said.unicast_fault_no_peer:
             word = asked[0] if peers is None else "unicast_peer"
-            self._warn(word, "unicast_peer is empty; multicast is used", "add unicast_peer { ADDRESS }")
+            self._warn(word, VrrpCode.NO_UNICAST_PEER(), "add unicast_peer { ADDRESS }")
         return tuple(kept)
 
     def _checks_source(self, peers: Iterable[UnicastPeer]) -> bool:
@@ -403,14 +397,14 @@ class InstanceResolver:
             return True
         if state == "MASTER" or priority == OWNER:
             reason = "state MASTER" if state == "MASTER" else f"priority {OWNER}"
-            self._warn("nopreempt", f"nopreempt cannot be combined with {reason}; it is ignored", "write state BACKUP")
+            self._warn("nopreempt", VrrpCode.NOPREEMPT_COMBINED(reason=reason), "write state BACKUP")
             return True
         return False
 
     def _timer_expired_backup(self) -> int | None:
         said = self._said.timer_expired_backup
         if said is not None and not self._said.nopreempt:
-            self._warn("timer_expired_backup", "timer_expired_backup needs nopreempt; it is ignored", "add nopreempt")
+            self._warn("timer_expired_backup", VrrpCode.TIMER_EXPIRED_BACKUP_WITHOUT_NOPREEMPT(), "add nopreempt")
             return None
         return said
 
@@ -420,13 +414,13 @@ class InstanceResolver:
             return 0.0
         if self._strict or state == "MASTER":
             reason = "strict mode" if self._strict else "state MASTER"
-            self._warn("preempt_delay", f"preempt_delay cannot be combined with {reason}; it is ignored")
+            self._warn("preempt_delay", VrrpCode.PREEMPT_DELAY_COMBINED(reason=reason))
             return 0.0
         return delay
 
     def _accepts(self) -> bool:
         if self._strict and self._version == 2 and self._said.accept:
-            self._warn("accept", "strict mode of version 2 accepts nothing (RFC 3768); accept is ignored")
+            self._warn("accept", VrrpCode.STRICT_ACCEPTS_NOTHING())
             return False
         return self._said.accept or not (self._said.no_accept or self._strict)
 
@@ -435,20 +429,20 @@ class InstanceResolver:
         if block is None:
             return None
         if self._block.auth_hmac is not None:
-            self._warn("authentication", "authentication cannot be combined with auth_hmac; it is ignored")
+            self._warn("authentication", VrrpCode.AUTHENTICATION_WITH_HMAC())
             return None
         if self._version == 3 or self._strict:
             rule = "strict mode" if self._strict else "version 3"
-            self._warn("authentication", f"{rule} does not support authentication; it is ignored")
+            self._warn("authentication", VrrpCode.AUTHENTICATION_NOT_SUPPORTED(rule=rule))
             return None
         if block.auth_type is None:
             place = self._scope.places.of(block)
-            text = f"{self._block.name}: the authentication has no auth_type; adverts are not authenticated"
-            self._scope.report.note(place, text, proposal="add auth_type PASS")
+            remark = VrrpCode.NO_AUTH_TYPE().of(self._block.name)
+            self._scope.report.note(place, remark, proposal="add auth_type PASS")
             return None
         if not block.auth_pass:
-            text = "the authentication has no auth_pass; adverts are not authenticated"
-            self._warn("", text, "add auth_pass", at=block)
+            remark = VrrpCode.NO_AUTH_PASS()
+            self._warn("", remark, "add auth_pass", at=block)
             return None
         return Authentication(type=block.auth_type, password=block.auth_pass)
 

@@ -12,6 +12,7 @@ from kad.config.keyword import Block
 from kad.config.tree import Place
 from kad.config.values import Wrong
 from kad.model.routing import Route, RoutingEntry, Rule
+from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.iproute2_names import Names
 from kad.vrrp.keywords.route_numbers import adapted, family_of_rule, to_route, to_rule
 from kad.vrrp.keywords.route_words import RouteLine, RuleLine
@@ -68,20 +69,21 @@ class Routings:
         self, line: RouteLine | RuleLine, place: Place, who: str, groups: Dependents | None
     ) -> RoutingEntry | None:
         """What is wrong has been said; None for what cannot be put to the kernel."""
+        place = place.about(line)
         self._look_at_devices(line, place, who, groups is None)
         group = line.options.get("track_group")
         if group is not None and groups is None:
-            self._scope.report.warning(place, f"{who}: track_group is for static routes and rules; it is ignored")
+            self._scope.report.warning(place, VrrpCode.TRACK_GROUP_OF_VIRTUAL_ROUTE().of(who))
         dependents = (groups or {}).get(group or "", ())
         try:
             if isinstance(line, RouteLine):
-                for text in adapted(line):
-                    self._scope.report.note(place, f"{who}: {line}: {text}")
+                for remark in adapted(line):
+                    self._scope.report.note(place, remark.of(f"{who}: {line}"))
                 return self._route(line, dependents)
             return self._rule(line, dependents)
         except (ValueError, OSError, OverflowError, struct.error) as error:
-            reason = error.text if isinstance(error, Wrong) else f"it cannot be encoded for the kernel: {error}"
-            self._scope.report.warning(place, f"{who}: {line}: {reason}; it is ignored")
+            remark = error.remark if isinstance(error, Wrong) else VrrpCode.NOT_ENCODABLE(error=error)
+            self._scope.report.warning(place, remark.of(f"{who}: {line}").then("it is ignored"))
             return None
 
     def _route(self, line: RouteLine, dependents: tuple[str, ...]) -> RoutingEntry:

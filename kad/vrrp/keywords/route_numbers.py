@@ -6,8 +6,10 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator
 
+from kad.config.remark import Remark
 from kad.config.values import Wrong, family_of, to_prefix
 from kad.model.routing import PROTOCOL_KEEPALIVED, Encap, Nexthop, Route, Rule
+from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.iproute2_names import Names, to_number
 from kad.vrrp.keywords.route_options import Options
 from kad.vrrp.keywords.route_words import EVERYTHING, LONGEST, TIMES, RouteLine, RuleLine
@@ -109,7 +111,7 @@ def _table(options: Options, names: Names, table_of_vrf: VrfTable) -> int:
     if vrf is not None:
         table = table_of_vrf(vrf)
         if table is None:
-            raise Wrong(f"{vrf} is not a VRF of this host")
+            raise Wrong(VrrpCode.NOT_A_VRF_OF_HOST(vrf=vrf))
         return table
     return names.number("table", options.get("table", "lookup") or "main")
 
@@ -135,15 +137,15 @@ def _metrics(options: Options) -> Iterator[tuple[str, int]]:
         yield "features", _ECN
 
 
-def adapted(line: RouteLine) -> Iterator[str]:
+def adapted(line: RouteLine) -> Iterator[Remark]:
     """What is put in the place of a scope that cannot be, and of times that are too short or too long, in words."""
     options = line.options
     if (scope := options.get("scope")) is not None and ":" in line.destination:
-        yield f"an IPv6 route has no scope; {scope} is ignored"
+        yield VrrpCode.SCOPE_OF_IPV6_ROUTE(scope=scope)
     for name, units in TIMES.items():
         if (text := options.get(name)) and not _SHORTEST <= _milliseconds(text, units) <= LONGEST:
             nearest = "0.2" if _milliseconds(text, units) < _SHORTEST else LONGEST // 1000
-            yield f"{name} {text} is not in 0.2..{LONGEST // 1000} s; {nearest} s is used"
+            yield VrrpCode.ROUTE_TIME_ADAPTED(name=name, text=text, longest=LONGEST // 1000, nearest=nearest)
 
 
 def _milliseconds(text: str, units: int) -> float:
@@ -191,12 +193,12 @@ def _encap(words: list[str], names: Names) -> Encap:
     if kind == "mpls":
         labels = tuple(map(to_number, words.pop(0).split("/")))
         if not all(label is not None and label < 1 << 20 for label in labels):
-            raise Wrong("encap mpls needs labels below 1048576, joined by /")
+            raise Wrong(VrrpCode.NOT_MPLS_LABELS())
         return Encap(kind=kind, labels=tuple(label for label in labels if label is not None))
     if kind == "ila":
         parts = words.pop(0).split(":")
         if len(parts) != 4 or not all(re.fullmatch("[0-9A-Fa-f]{1,4}", part) for part in parts):
-            raise Wrong("encap ila needs a locator of four hexadecimal numbers, joined by :")
+            raise Wrong(VrrpCode.NOT_AN_ILA_LOCATOR())
         return Encap(kind=kind, locator=int("".join(part.zfill(4) for part in parts), 16))
     known = {"id", "dst", "src", "tos", "tc", "ttl", "hoplimit", "flags"}
     found: dict[str, str] = {}
@@ -205,7 +207,7 @@ def _encap(words: list[str], names: Names) -> Encap:
         found[name] = words.pop(0)
     addresses = [found[name] for name in ("dst", "src") if name in found]
     if any(family_of(address) != (4 if kind == "ip" else 6) for address in addresses):
-        raise Wrong(f"encap {kind} needs IPv{4 if kind == 'ip' else 6} addresses")
+        raise Wrong(VrrpCode.ENCAPSULATION_OF_OTHER_FAMILY(kind=kind, family=4 if kind == "ip" else 6))
     ttl = found.get("ttl", found.get("hoplimit"))
     field = found.get("tos", found.get("tc"))
     return Encap(
@@ -279,5 +281,5 @@ def _range(text: str | None, limit: int = 0xFFFFFFFF) -> tuple[int, int] | None:
         return None
     first, _, last = text.partition("-")
     if not int(first) <= int(last) <= limit:
-        raise Wrong(f"{text} is not a range of numbers up to {limit}")
+        raise Wrong(VrrpCode.NOT_A_RANGE(text=text, limit=limit))
     return int(first), int(last)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from kad.config.codes import ConfigCode
 from kad.config.tree import Word
 from kad.config.values import UNSIGNED as LARGEST
 from kad.config.values import Missing, Words, Wrong, quote, to_address, to_interface_name, to_prefix
+from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.iproute2_names import to_number
 
 Check = Callable[[str], str]
@@ -49,9 +51,9 @@ def number(low: int, high: int, *, any_base: bool = False) -> Check:
         digits = text.removeprefix("+")
         value = to_number(digits) if any_base else int(digits) if re.fullmatch("[0-9]{1,100}", digits) else None
         if value is None:
-            raise Wrong(f"{text} is not a whole number")
+            raise Wrong(ConfigCode.NOT_A_WHOLE_NUMBER(text=text))
         if not low <= value <= high:
-            raise Wrong(f"{text} is not in {low}..{high}")
+            raise Wrong(VrrpCode.OUT_OF_RANGE(text=text, low=low, high=high))
         return str(value)
 
     return check
@@ -65,7 +67,7 @@ def matching(pattern: str, what: str) -> Check:
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
-            raise Wrong(f"{text} is not {what}")
+            raise Wrong(VrrpCode.NOT_OF_KIND(text=text, what=what))
         return text
 
     return check
@@ -81,7 +83,7 @@ def mark(text: str) -> str:
     for part in text.split("/", 1):
         value = to_number(part)
         if value is None or value > LARGEST:
-            raise Wrong(f"{text} is not a mark, nor a mark and a mask, of 0..{LARGEST}")
+            raise Wrong(VrrpCode.NOT_A_MARK(text=text, largest=LARGEST))
     return text
 
 
@@ -104,7 +106,7 @@ def take(words: Words, at: int, known: Mapping[str, Check | None], lockable: fro
     """The option at this word, and the word after it; raises Wrong."""
     name = words[at].text
     if name not in known:
-        raise Wrong(f"{name} is not an option here", at)
+        raise Wrong(VrrpCode.NOT_AN_OPTION(name=name), at)
     check = known[name]
     at += 1
     if check is None:
@@ -113,11 +115,11 @@ def take(words: Words, at: int, known: Mapping[str, Check | None], lockable: fro
     if name in lockable and _text(words, at) == "lock":
         lock, at = ("lock",), at + 1
     if _text(words, at) is None:
-        raise Missing(f"{name} needs a value", at - 1)
+        raise Missing(VrrpCode.VALUE_MISSING(name=name), at - 1)
     try:
         return Option(name, (*lock, check(words[at].text))), at + 1
     except Wrong as wrong:
-        raise Wrong(f"{name}: {wrong.text}", at, wrong.proposal) from None
+        raise Wrong(wrong.remark.of(name), at, wrong.proposal) from None
 
 
 def _text(words: tuple[Word, ...], at: int) -> str | None:

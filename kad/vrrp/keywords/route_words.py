@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from kad.config.remark import Remark, joined
 from kad.config.values import Clamped, Missing, Value, Words, Wrong, to_address
+from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.route_options import (
     ANY,
     INTERFACE,
@@ -53,7 +55,7 @@ def _time(name: str) -> Check:
     def check(text: str) -> str:
         number = float(form(text).rstrip("ms")) * (1 if text.endswith("ms") or not text.endswith("s") else 1000)
         if number > largest:
-            raise Wrong(f"{text} is above {largest // 1000}s")
+            raise Wrong(VrrpCode.TIME_TOO_LONG(text=text, largest=largest // 1000))
         return text
 
     return check
@@ -193,14 +195,14 @@ def _route_subject(words: Words) -> str:
 def _read_route(words: Words) -> RouteLine:
     kind, destination, at = "unicast", None, 0
     found: list[Option] = []
-    complaints: list[str] = []
+    complaints: list[Remark] = []
     while at < len(words):
         word = words[at].text
         if word in ("via", "gw", "or"):
             option, at = _gateway(words, at)
             found.append(option)
             if word != "via":
-                complaints.append(f"{word} is a deprecated spelling of {'via' if word == 'gw' else 'nexthop'}")
+                complaints.append(VrrpCode.OPTION_DEPRECATED(word=word, modern="via" if word == "gw" else "nexthop"))
         elif word in ("nexthop", "encap"):
             option, at = _rest(words, at)
             found.append(option)
@@ -210,7 +212,7 @@ def _read_route(words: Words) -> RouteLine:
             at += 1
         elif word == "as":
             at += 3 if [word.text for word in words[at + 1 : at + 2]] == ["to"] else 2
-            complaints.append("as is for MPLS routes, and is ignored")
+            complaints.append(VrrpCode.AS_WITHOUT_MPLS())
         elif word in _TYPES and destination is None:
             kind, at = word, at + 1
         elif word in ROUTE_OPTIONS:
@@ -221,38 +223,38 @@ def _read_route(words: Words) -> RouteLine:
         elif destination is None:
             destination, at = _destination(words[at].text, at), at + 1
         else:
-            raise Wrong(f"{word} is not an option of a route", at)
+            raise Wrong(VrrpCode.NOT_A_ROUTE_OPTION(word=word), at)
     if destination is None:
-        raise Wrong("the route has no destination")
+        raise Wrong(VrrpCode.NO_DESTINATION())
     line = RouteLine(type=kind, destination=destination, options=Options(found=tuple(found)))
     _tell_mixed(words, [*_families(line.options), line.destination, line.options.get("src"), *_gateways(line.options)])
     _tell_family(line)
     if line.options.get("features") not in (None, "ecn"):
-        complaints.append(f"{line.options.get('features')} is not a feature of a route (only ecn is) and is ignored")
+        complaints.append(VrrpCode.NOT_A_FEATURE(feature=line.options.get("features")))
     if line.options.get("no_track") is None:
         if line.options.get("dev", "oif") is None:
             complaints.append(_untracked(line))
         if line.options.get("protocol") is not None:
-            complaints.append("a route of another protocol cannot be tracked, protocol keepalived is used")
+            complaints.append(VrrpCode.ROUTE_OF_OTHER_PROTOCOL())
     if complaints:
-        raise Clamped("; ".join(complaints), line, "the route is kept")
+        raise Clamped(joined(complaints), line, "the route is kept")
     return line
 
 
-def _untracked(line: RouteLine) -> str:
+def _untracked(line: RouteLine) -> Remark:
     """Why no link is tracked for a route without dev."""
     if line.type in ("blackhole", "unreachable", "prohibit", "throw"):
-        return f"a {line.type} route has no interface to track; write no_track"
+        return VrrpCode.UNTRACKED_TYPE(type=line.type)
     if line.options.get("nexthop") is not None:
-        return "the interfaces of several next hops are not tracked; write no_track"
-    return "without dev no link is tracked for it; write dev or no_track"
+        return VrrpCode.UNTRACKED_NEXT_HOPS()
+    return VrrpCode.UNTRACKED_WITHOUT_DEV()
 
 
 def _destination(text: str, at: int) -> str:
     try:
         return text if text in ("default", "default6") else network(text)
     except Wrong as wrong:
-        raise Wrong(wrong.text, at) from None
+        raise Wrong(wrong.remark, at) from None
 
 
 def _gateway(words: Words, at: int) -> tuple[Option, int]:
@@ -262,7 +264,7 @@ def _gateway(words: Words, at: int) -> tuple[Option, int]:
     if at < len(words) and words[at].text in ("inet", "inet6"):
         family, at = (words[at].text,), at + 1
     if at >= len(words):
-        raise Missing(f"{name} needs an address", at - 1)
+        raise Missing(VrrpCode.GATEWAY_MISSING(name=name), at - 1)
     return Option(name, (*family, to_address(words[at].text, index=at))), at + 1
 
 
@@ -274,11 +276,11 @@ def _rest(words: Words, at: int) -> tuple[Option, int]:
         kind = words[at].text if at < len(words) else ""
         if kind in ("mpls", "ila"):
             if at + 1 >= len(words):
-                raise Wrong(f"encap {kind} needs a value", at)
+                raise Wrong(VrrpCode.ENCAPSULATION_WITHOUT_VALUE(kind=kind), at)
             return Option(name, (kind, words[at + 1].text)), at + 2
         if kind not in _ENCAP:
             # keepalived keeps the route, by which packets then go unwrapped.
-            raise Wrong(f"{kind or 'nothing'} is not a kind of encap", min(at, len(words) - 1))
+            raise Wrong(VrrpCode.NOT_AN_ENCAPSULATION(kind=kind or "nothing"), min(at, len(words) - 1))
         at += 1
         while at < len(words) and words[at].text in _ENCAP[kind]:
             _, at = take(words, at, _ENCAP[kind], frozenset())
@@ -317,14 +319,14 @@ def _tell_mixed(words: Words, texts: Sequence[str | None]) -> None:
     others = [text for text in told if _is_v6(text) is not _is_v6(told[0])]
     if others:
         at = next((at for at, word in enumerate(words) if word.text == others[0]), 0)
-        raise Wrong(f"IPv4 and IPv6 are mixed: {' '.join(told)}", at)
+        raise Wrong(VrrpCode.FAMILIES_MIXED(word=" ".join(told)), at)
 
 
 def _tell_family(line: RouteLine) -> None:
     is_v6 = _is_v6(line.destination)
     for name, only_v6 in (("expires", True), ("pref", True), ("from", True), ("realms", False)):
         if line.options.get(name) is not None and is_v6 is not only_v6:
-            raise Wrong(f"{name} is for IPv{6 if only_v6 else 4} alone")
+            raise Wrong(VrrpCode.OPTION_OF_OTHER_FAMILY(name=name, family=6 if only_v6 else 4))
 
 
 def rule_line() -> Value:
@@ -363,25 +365,25 @@ def _read_rule(words: Words) -> RuleLine:
     line = RuleLine(options=Options(found=tuple(found)))
     options = line.options
     if options.get("table", "lookup") == "0":
-        raise Wrong("table 0 is not a table")
+        raise Wrong(VrrpCode.TABLE_ZERO())
     actions = [each.name for each in options.found if each.name in _ACTIONS]
     if not actions:
-        raise Wrong(f"the rule has no action, one of {' '.join(_ACTIONS)}")
+        raise Wrong(VrrpCode.RULE_WITHOUT_ACTION(actions=" ".join(_ACTIONS)))
     if len(actions) > 1:
-        raise Wrong(f"{' and '.join(actions)} cannot be combined in one rule")
+        raise Wrong(VrrpCode.RULE_ACTIONS_COMBINED(actions=" and ".join(actions)))
     if options.get("table", "lookup") is None and options.get(*_FOR_TABLES) is not None:
-        raise Wrong(f"{' '.join(_FOR_TABLES)} need a table")
+        raise Wrong(VrrpCode.RULE_NEEDS_TABLE(for_tables=" ".join(_FOR_TABLES)))
     told = [*_families(options), *filter(None, (options.get("from"), options.get("to")))]
     _tell_mixed(words, told)
     if options.get("realms") is not None and any(map(_is_v6, told)):
-        raise Wrong("realms is for IPv4 alone")
+        raise Wrong(VrrpCode.REALMS_WITH_IPV6())
     preference, target = options.get("preference", "priority", "order"), options.get("goto")
     if target is not None and preference is None:
-        raise Wrong(f"goto {target} needs a preference below it")
+        raise Wrong(VrrpCode.GOTO_WITHOUT_PREFERENCE(target=target))
     if target is not None and preference is not None and int(preference) >= int(target):
-        raise Wrong(f"goto {target} must be above the preference {preference}")
+        raise Wrong(VrrpCode.GOTO_BACKWARDS(target=target, preference=preference))
     if preference is None:
-        raise Clamped("the rule has no preference", line, "one from 16384 downwards is used")
+        raise Clamped(VrrpCode.RULE_WITHOUT_PREFERENCE(), line, "one from 16384 downwards is used")
     if options.get("protocol") is not None and options.get("no_track") is None:
-        raise Clamped("a rule of another protocol cannot be tracked", line, "protocol keepalived is used")
+        raise Clamped(VrrpCode.RULE_OF_OTHER_PROTOCOL(), line, "protocol keepalived is used")
     return line

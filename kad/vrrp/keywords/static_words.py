@@ -13,6 +13,7 @@ from kad.config.values import interface_name, interface_names, seconds, text, te
 from kad.model.link_monitoring import InterfaceDelay, Linkbeat
 from kad.model.vrrp import GarpGroup, StaticAddress, VrrpInstance
 from kad.vrrp.keywords.address_words import AddressLine, address_line, identity
+from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.device_words import interface_delay, linkbeat
 from kad.vrrp.keywords.route_words import RouteLine, RuleLine, route_line, rule_line
 
@@ -104,17 +105,17 @@ class Statics:
                 device = default_interface
                 self._interface(device, place, Complaint.HOST)
             if line.address.use_vmac:
-                text = f"static_ipaddress: {line.address.address}: use_vmac is for virtual addresses; it is ignored"
-                self._scope.report.warning(place, text)
+                remark = VrrpCode.STATIC_USE_VMAC(address=line.address.address)
+                self._scope.report.warning(place, remark)
             owner = virtual.get((line.address.address, device))
             if owner is not None:
-                text = f"static_ipaddress: {line.address.address} is a virtual address of {owner}; it is ignored here"
-                self._scope.report.note(place, text)
+                remark = VrrpCode.STATIC_ADDRESS_IS_VIRTUAL(address=line.address.address, owner=owner)
+                self._scope.report.note(place, remark)
                 continue
             address = msgspec.structs.replace(line.address, device=device, use_vmac=False)
             same = identity(address, device)
             if same in found:
-                self._scope.report.note(place, f"static_ipaddress: {found[same].address.address} is listed twice")
+                self._scope.report.note(place, VrrpCode.STATIC_ADDRESS_TWICE(address=found[same].address.address))
                 continue
             found[same] = StaticAddress(address=address, dependents=dependents.get(line.track_group or "", ()))
         return tuple(found.values())
@@ -131,8 +132,8 @@ class Statics:
             limit = min(limits, default=line.down)
             if line.down > limit:
                 place = self._scope.places.of(self._words, "interface_up_down_delays", index)
-                text = f"{line.name}: after {line.down:g} s without adverts a peer has taken over; {limit:g} s are used"
-                self._scope.report.note(place, text)
+                remark = VrrpCode.DELAY_TOO_LONG(down=line.down, limit=limit).of(line.name)
+                self._scope.report.note(place, remark)
             found[line.name] = msgspec.structs.replace(line, down=min(line.down, limit))
         return tuple(found.values())
 
@@ -153,7 +154,7 @@ class Statics:
                     device, group = line.options.get("dev", "oif", "iif"), line.options.get("track_group")
                 self._interface(device, place)
                 if group is not None and group not in groups:
-                    self._scope.report.warning(place, f"there is no track_group {group}")
+                    self._scope.report.warning(place, VrrpCode.NO_SUCH_TRACK_GROUP(group=group))
         for word in ("linkbeat_interfaces", "interface_up_down_delays"):
             for index, line in enumerate(getattr(self._words, word)):
                 place = self._scope.places.of(self._words, word, index)
@@ -170,8 +171,8 @@ class Statics:
             named += [name for line in words.interfaces for name in line]
             twice = [name for name, count in Counter(named).items() if count > 1]
             for name in [*twice, *(name for name in named if name in taken)]:
-                place = self._scope.places.of(words)
-                self._scope.report.warning(place, f"{name} is in a garp_group already; it is ignored in this one")
+                place = self._scope.places.of(words).about(name)
+                self._scope.report.warning(place, VrrpCode.IN_OTHER_GARP_GROUP(name=name))
             own = tuple(dict.fromkeys(name for name in named if name not in taken))
             taken.update(own)
             if own and (words.garp_interval or words.gna_interval):
@@ -192,14 +193,14 @@ class Statics:
         lines = enumerate(block.group)
         unknown = [(at, name) for at, line in lines for name in line if name not in self._instances]
         for at, name in unknown:
-            place = self._scope.places.of(block, "group", at)
-            self._scope.report.warning(place, f"{block.name}: there is no vrrp_instance {name}")
+            place = self._scope.places.of(block, "group", at).about(name)
+            self._scope.report.warning(place, VrrpCode.NO_SUCH_INSTANCE(name=name).of(block.name))
         return len(unknown) < sum(map(len, block.group))
 
     def _announcing(self, block: GarpGroupBlock) -> None:
         if block.garp_interval is None and block.gna_interval is None:
-            text = "the garp_group has neither garp_interval nor gna_interval; it is ignored"
-            self._scope.report.warning(self._scope.places.of(block), text, proposal="add garp_interval SECONDS")
+            remark = VrrpCode.GARP_GROUP_WITHOUT_INTERVAL()
+            self._scope.report.warning(self._scope.places.of(block), remark, proposal="add garp_interval SECONDS")
         self._interface(block.interface, self._scope.places.of(block, "interface"))
         for index, line in enumerate(block.interfaces):
             for name in line:

@@ -7,6 +7,7 @@ import json
 from kad.analyzer.language import language
 from kad.analyzer.process import render, to_json, to_message
 from kad.config.explain import explain, overview, reference
+from kad.model.finding import Identity, Subject
 from tests.config.hosts import FILE, judged
 
 TEXT = "global_defs {\n\trouter_id x\n}\nvrrp_instance A {\n\t\tprioritty 5\n}\n"
@@ -34,6 +35,8 @@ def test_a_finding_for_an_editor() -> None:
         "line": 5,
         "column": 3,
         "severity": "warning",
+        "code": "unknown-keyword",
+        "subject": {"block": "vrrp_instance A", "keyword": "prioritty", "item": ""},
         "text": "unknown keyword prioritty in vrrp_instance; the line is ignored",
         "proposal": "did you mean priority?",
         "about_host": False,
@@ -47,11 +50,11 @@ def test_what_the_parent_hears() -> None:
     assert message.findings[2].summary == (
         f"{FILE}:5:3: warning: unknown keyword prioritty in vrrp_instance; the line is ignored (did you mean priority?)"
     )
-    assert message.refusals == (
-        "nothing that is configured here can run",
-        "A: it has no virtual_router_id; the instance is ignored",
-        "unknown keyword prioritty in vrrp_instance; the line is ignored",
-    )
+    assert message.refusals == {
+        Identity("nothing-can-run"),
+        Identity("no-virtual-router-id", Subject("vrrp_instance A")),
+        Identity("unknown-keyword", Subject("vrrp_instance A", "prioritty")),
+    }
 
 
 def test_findings_about_the_host_refuse_no_reload() -> None:
@@ -59,7 +62,7 @@ def test_findings_about_the_host_refuse_no_reload() -> None:
     text += 'notify "/nowhere"\nnotify_master /bin/true\n}\n'
     analysis = judged(text)
     assert [one.severity for one in analysis.diagnostics] == ["warning"] * 3
-    assert to_message(analysis).refusals == ()
+    assert to_message(analysis).refusals == frozenset()
 
 
 def test_a_word_is_explained_in_each_of_its_meanings() -> None:

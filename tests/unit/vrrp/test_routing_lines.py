@@ -155,7 +155,7 @@ def test_what_nobody_wrote_is_main_unicast_and_ours() -> None:
 def test_a_route_that_the_kernel_cannot_be_told(text: str, complaint: str) -> None:
     with pytest.raises(Wrong) as wrong:
         route(text)
-    assert wrong.value.text == complaint
+    assert str(wrong.value) == complaint
 
 
 @pytest.mark.parametrize(
@@ -210,4 +210,4 @@ def test_a_rule(text: str, expected: dict[str, Any]) -> None:
 def test_a_rule_that_the_kernel_cannot_be_told(text: str, complaint: str) -> None:
     with pytest.raises(Wrong) as wrong:
         rule(text)
-    assert wrong.value.text.startswith(complaint)
+    assert str(wrong.value).startswith(complaint)
