@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
 _MISSED_AFTER = 3
 """Advertisement intervals without an advert after which a peer takes over."""
-_LEAVES_WITHIN = 5.0
-"""Seconds that a vrrp process whose parent is gone has to hand over and leave by itself."""
+_LEAVES_WITHIN = 1.0
+"""Seconds that a vrrp process whose parent is gone has to hand over and leave; longer where a peer takes over later."""
+_KILLED_WITHIN = 1.0
+"""Seconds in which a process that is killed has ended."""
 _RELEASE_WITHIN = 5.0
 """Seconds that the process has which releases."""
 _UNLOCKED_WITHIN = 1.0
@@ -113,15 +115,25 @@ class LastRelease:
         """The parent is gone; the vrrp process releases by itself, or dies before it has."""
         self._orphaned = True
         self._locked_until = self._mux.now() + _UNLOCKED_WITHIN
-        end = self._mux.now() + _LEAVES_WITHIN
         if self._slice is None:
             return
+        end = self._mux.now() + max(_LEAVES_WITHIN, missed_after(self._slice))
         if self._pidfd is not None:
-            while self._pidfd is not None and self._mux.now() < end:
-                await asyncio.sleep(0.02)
+            await self._left_until(end)
         elif self._releasing is None:
             self._died()
         while (self._waiting is not None or self._releasing is not None) and self._mux.now() < end + _RELEASE_WITHIN:
+            await asyncio.sleep(0.02)
+
+    async def _left_until(self, end: float) -> None:
+        """The vrrp process has ended; one that is stopped or hangs is killed at that moment."""
+        killed = False
+        while self._pidfd is not None and self._mux.now() < end + _KILLED_WITHIN:
+            if not killed and self._mux.now() >= end:
+                killed = True
+                self._log.error("the vrrp process does not leave: killing it to release what it holds")
+                with suppress(OSError):
+                    signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             await asyncio.sleep(0.02)
 
     def _release(self) -> None:

@@ -90,7 +90,9 @@ def test_a_child_that_sleeps_while_its_parent_dies_leaves_when_it_wakes(pair: Pa
     os.kill(vrrp, signal.SIGSTOP)
     moment = time.time()
     os.kill(daemon.pid, signal.SIGKILL)
-    lab.wire.wait_advert(node="b", seconds=4, since=moment)
+    # Before 3 advertisement intervals are over: then the runner kills it.
+    lab.hub.never(lambda: None, 0.5, "nothing")
     os.kill(vrrp, signal.SIGCONT)
+    lab.wire.wait_advert(node="a", priority=0, seconds=1, since=moment)
     lab.hub.until(lambda: a.processes() == {}, 3, lambda: f"no process is left: {a.processes()}")
     lab.wait_holder(VIP, b, seconds=2)
