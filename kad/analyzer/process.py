@@ -18,6 +18,7 @@ from kad.analyzer.bfd_sessions import checkable, to_bfd
 from kad.analyzer.daemon_words import ScriptGlobals, to_watchdog
 from kad.analyzer.language import File, GlobalsBlock, RealServerBlock, VirtualServerBlock, language
 from kad.analyzer.program_subjects import with_subjects
+from kad.analyzer.written_files import foreign_files, tell_own_configuration, written_files
 from kad.bfd.keywords.instance import to_instances
 from kad.checker.keywords.inherit import Inheritance
 from kad.checker.keywords.resolve_checks import Checks
@@ -63,6 +64,13 @@ from kad.vrrp.keywords.static_words import Statics
 __all__ = ["Analysis", "Options", "analyze", "effective", "render", "to_json", "to_message"]
 
 EXIT_CONFIGURATION = 2
+_FIELDS_OF_FILES = {
+    "reload_check_config": "reload_check_log",
+    "reload_time_file": "reload_time_file",
+    "reload_file": "reload_file",
+    "watchdog_device": "watchdog_device",
+}
+"""Fields of the WatchdogSlice by the keyword that names a file."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +87,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Which parts are wanted (-P, -C)."""
     umask: int | None = None
     """Of the command line, which overrides the file's."""
+    own_files: dict[str, str] = {}
+    """What each file is that the daemon has for itself, by its path: no configuration may have it written."""
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +148,9 @@ def _analyze(files: str, host: Host, options: Options) -> tuple[Analysis, File]:
     defaults = file.global_defs or builder.default(layout_of(GlobalsBlock))
     assert isinstance(defaults, GlobalsBlock)
     scope = dataclasses.replace(scope, dynamic_interfaces=defaults.daemon.dynamic_interfaces is not None)
-    watchdog, slices = _slices(file, defaults, scope, options)
+    foreign = foreign_files(written_files(file, defaults, scope), reader.files, options.own_files, scope)
+    tell_own_configuration(reader.files, options.own_files, scope)
+    watchdog, slices = _slices(file, defaults, scope, options, foreign)
     _tell_if_empty(files, file, slices, report)
     diagnostics = _finished(report, reader)
     encoded = {name: secret.encode(part) for name, part in slices.items()}
@@ -171,7 +183,7 @@ def to_message(analysis: Analysis) -> Analyzed:
 
 
 def _slices(
-    file: File, defaults: GlobalsBlock, scope: Scope, options: Options
+    file: File, defaults: GlobalsBlock, scope: Scope, options: Options, foreign: frozenset[tuple[str, str]]
 ) -> tuple[WatchdogSlice, dict[str, msgspec.Struct]]:
     programs = _programs(defaults.daemon.scripts, scope, options)
     titles = {
@@ -179,7 +191,10 @@ def _slices(
         "checker": defaults.checker_process.process_name,
         "bfd": defaults.bfd_process.process_name,
     }
-    watchdog = to_watchdog(file.root, defaults.daemon, titles, programs, scope)
+    watchdog = msgspec.structs.replace(
+        to_watchdog(file.root, defaults.daemon, titles, programs, scope),
+        **{field: None for keyword, field in _FIELDS_OF_FILES.items() if (keyword, "") in foreign},
+    )
     scripts = _scripts(file, programs, scope)
     mail = defaults.mail
     sessions = to_instances(file.bfd_instance, scope)
@@ -219,7 +234,11 @@ def _slices(
         polled_links=statics.polled(_polled(file, vrrp)),
     )
     fifos = to_fifos(
-        {"": defaults.fifo, "vrrp_": defaults.vrrp.fifo, "lvs_": defaults.ipvs_fifo},
+        {
+            prefix: words
+            for prefix, words in (("", defaults.fifo), ("vrrp_", defaults.vrrp.fifo), ("lvs_", defaults.ipvs_fifo))
+            if (f"{prefix}notify_fifo", "") not in foreign
+        },
         watchdog.umask if options.umask is None else options.umask,
         programs,
         scope,
@@ -236,7 +255,7 @@ def _slices(
         services,
         checker if services and options.checker else None,
         scripts,
-        _tracked(file, scope),
+        _tracked(file, scope, foreign),
         programs,
     )
     if (vrrp.instances or vrrp.static_addresses or vrrp.static_routing) and options.vrrp:
@@ -509,7 +528,9 @@ def _scripts(file: File, programs: Programs, scope: Scope) -> dict[str, VrrpScri
     return {name: script for name, script in scripts.items() if script is not None}
 
 
-def _tracked(file: File, scope: Scope) -> tuple[dict[str, TrackedProcess], dict[str, TrackedFile]]:
+def _tracked(
+    file: File, scope: Scope, foreign: frozenset[tuple[str, str]]
+) -> tuple[dict[str, TrackedProcess], dict[str, TrackedFile]]:
     """What can be watched, by name; the first of a name counts, as _weights() has said."""
     processes: dict[str, TrackedProcess] = {}
     for process in file.vrrp_track_process:
@@ -518,7 +539,10 @@ def _tracked(file: File, scope: Scope) -> tuple[dict[str, TrackedProcess], dict[
     files: dict[str, TrackedFile] = {}
     for block in file.track_file:
         if block.file is not None and block.name not in files:
-            files[block.name] = to_file(block, scope)
+            tracked = to_file(block, scope)
+            if ("init_file", block.name) in foreign:
+                tracked = msgspec.structs.replace(tracked, initial=None)
+            files[block.name] = tracked
     return processes, files
 
 

@@ -5,7 +5,8 @@ The parser is imported by the functions that need it: the daemon's parent import
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ class Reading:
     umask: int | None = None
     all_checks: bool = False
     """Each include is as strict as can be (-e)."""
+    own_files: Mapping[str, str] = field(default_factory=dict)
+    """What each file is that the daemon has for itself, by its path."""
 
     def __call__(self) -> tuple[messages.Analyzed, dict[str, bytes]]:
         """Called in the analyzer process: what the parent is told, and the content of each memory file by its name."""
@@ -58,6 +61,7 @@ class Reading:
             checker=self.checker,
             umask=self.umask,
             all_config=self.all_checks,
+            own_files=dict(self.own_files),
         )
 
 

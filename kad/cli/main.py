@@ -13,7 +13,8 @@ from kad import VERSION
 from kad.cli import config_commands, status
 from kad.cli.config_commands import Reading
 from kad.cli.options import Parser, file_name, not_empty, octal, one_of, seconds
-from kad.linux.files.own_files import Foreign, check_log_file, check_pid_file
+from kad.cli.runtime_files import child_pid_files, daemon_pid_file, named_twice, runtime_files
+from kad.linux.files.own_files import Foreign, check_pid_file, refuse_configuration
 from kad.linux.files.runtime_directory import prepare_runtime_directory
 from kad.linux.process.daemonize import detach, have_standard_streams
 from kad.linux.process.pid_file import AlreadyRunning, PidFile
@@ -237,9 +238,11 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     try:
         for name in ("pid", *_PID_FIELDS):
             check_pid_file(getattr(options, name) or "")
-        check_log_file(options.log_file or "")
+        refuse_configuration(options.log_file or "")
     except Foreign as foreign:
         p.error(str(foreign))
+    if twice := named_twice(runtime_files(options, runtime_directory(options), _log_file(options))):
+        p.error(twice)
     return options
 
 
@@ -332,10 +335,18 @@ def _reading(options: argparse.Namespace) -> Reading:
         checker=options.check or not only,
         umask=options.umask,
         all_checks=options.all_config,
+        own_files=dict(runtime_files(options, runtime_directory(options), _log_file(options))),
     )
 
 
 # the daemon
+
+
+def _log_file(options: argparse.Namespace) -> str | None:
+    """None: it logs to no file."""
+    if options.log_file == "":
+        return str(runtime_directory(options) / DEFAULT_LOG_FILE)
+    return options.log_file or None
 
 
 def _destination(options: argparse.Namespace) -> Destination:
@@ -344,8 +355,7 @@ def _destination(options: argparse.Namespace) -> Destination:
     return Destination(
         console=options.log_console,
         syslog=not options.no_syslog,
-        file=options.log_file
-        or (str(runtime_directory(options) / DEFAULT_LOG_FILE) if options.log_file == "" else None),
+        file=_log_file(options),
         facility=FACILITIES[name],
         detail=bool(options.log_detail),
     )
@@ -372,7 +382,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         if advice := prepare_runtime_directory(directory):
             log.warning(advice)
-        pid_file = PidFile(Path(options.pid) if options.pid else directory / "kad.pid")
+        pid_file = PidFile(daemon_pid_file(options, directory))
     except (AlreadyRunning, OSError, Refused) as error:
         to_error(f"kad: {error}\n")
         return EXIT_FATAL
@@ -409,16 +419,12 @@ def _watch(
     except OSError as error:
         log.error(f"pid file {pid_file.path}: {error.strerror}")
     set_title("kad")
-    files = {
-        spec.name: (spec.pid_option and getattr(options, spec.pid_option.field)) or directory / spec.pid_file
-        for spec in PROCESS_SPECS.values()
-    }
     return daemon.Watchdog(
         daemon.Options(
             files=reading.files,
             runtime_directory=directory,
             analyze=reading,
-            child_pid_files={name: Path(path) for name, path in files.items()},
+            child_pid_files=child_pid_files(options, directory),
             release_at_stop=not options.dont_release_vrrp,
             release_ipvs_at_stop=not options.dont_release_ipvs,
             respawn=not options.dont_respawn,

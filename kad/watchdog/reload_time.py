@@ -33,6 +33,11 @@ def moment(text: str, now: datetime) -> datetime | None:
     return time if time > now else None
 
 
+def is_time(text: str) -> bool:
+    """Whether the text has the form of a time: another content is no order."""
+    return _FORM.fullmatch(text.strip()) is not None
+
+
 def is_daily(text: str) -> bool:
     """A time without a date, which reload_repeat repeats."""
     found = _FORM.fullmatch(text.strip())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from kad.linux.files.inotify import FolderWatch
 from kad.linux.refused import Refused
 from kad.model.daemon import WatchdogSlice
-from kad.watchdog.reload_time import BadTime, is_daily, moment
+from kad.watchdog.reload_time import BadTime, is_daily, is_time, moment
 
 if TYPE_CHECKING:
     from kad.watchdog.daemon import Watchdog
@@ -51,7 +52,10 @@ class ReloadSchedule:
         """The files were read."""
         if self._words.reload_file is not None:
             with suppress(OSError):
-                self._marker().unlink()
+                found = self._marker().lstat()
+                # Another file has come to have this name: what has a content is not the marker.
+                if stat.S_ISREG(found.st_mode) and not found.st_size:
+                    self._marker().unlink()
 
     @property
     def deadline(self) -> float | None:
@@ -68,7 +72,8 @@ class ReloadSchedule:
         self._at = None
         path = Path(str(self._words.reload_time_file))
         with suppress(OSError):
-            if not (self._words.reload_repeat and is_daily(path.read_text())):
+            text = path.read_text()
+            if is_time(text) and not (self._words.reload_repeat and is_daily(text)):
                 path.unlink()
         self._watchdog.log.info(f"{path} ordered a reload for now")
         self._watchdog.ask_reload()

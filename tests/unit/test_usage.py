@@ -335,3 +335,28 @@ def test_an_interrupt_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(cli, "_ask", interrupted)
     assert cli.main(["--dump"]) == 130
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("-p", "{0}/a", "-r", "{0}/a"), "{0}/a would be the pid file and the pid file of vrrp: name two files"),
+        (("-b", "{0}/a", "-g{0}/a"), "{0}/a would be the pid file of bfd and the log file: name two files"),
+        (
+            ("-c", "{0}/control"),
+            "{0}/control would be the control socket and the pid file of checker: name two files",
+        ),
+        (("-r", "{0}/link"), "{0}/kad.pid would be the pid file and the pid file of vrrp: name two files"),
+        (("-p", "{0}/a", "-r", "{0}/.a.lock"), "{0}/.a.lock would be the lock of the pid file and the pid file of"),
+        (("-g", "-p", "{0}/kad.log"), "{0}/kad.log would be the pid file and the log file: name two files"),
+    ],
+)
+def test_no_file_of_the_daemon_is_two(
+    words: tuple[str, ...], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "kad.pid")
+    given = [word.format(tmp_path) for word in words]
+    with pytest.raises(SystemExit) as exit_status:
+        cli.main(["-n", "-f", str(tmp_path / "none.conf"), "--runtime-dir", str(tmp_path), *given])
+    assert exit_status.value.code == 1
+    assert text.format(tmp_path) in capsys.readouterr().err

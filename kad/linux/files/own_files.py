@@ -65,7 +65,7 @@ def check_pid_file(path: str) -> None:
     _check(path, lambda text: not text.strip(" \t\n\0") or text.strip().isdecimal(), "is not a pid file")
 
 
-def check_log_file(path: str) -> None:
+def refuse_configuration(path: str) -> None:
     """Raises Foreign where the file exists and is a configuration."""
     _check(path, lambda text: not _BLOCK.search(text), "is a configuration")
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kad.linux.files.own_files import Foreign, refuse_configuration
 from kad.runner.process.file_monitor import Folders
 from kad.shared.log import Logger
 from kad.shared.messages import Message, Observation
@@ -112,6 +113,11 @@ class Files:
         if tracked.initial is None or (os.path.lexists(tracked.path) and not tracked.overwrite):
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            refuse_configuration(tracked.path)
+        except Foreign as foreign:
+            self._log.error(f"track_file {tracked.name}: {foreign}: not written")
+            return
         try:
             with os.fdopen(os.open(tracked.path, flags, 0o666), "w") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
