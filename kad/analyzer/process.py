@@ -40,22 +40,21 @@ from kad.ipvs.keywords.resolve_fields import to_marking, to_sync_daemon, to_time
 from kad.ipvs.keywords.resolve_services import Services
 from kad.ipvs.keywords.service_words import ServiceGroupBlock
 from kad.ipvs.keywords.sysctl_advice import Prerequisites
+from kad.model import secret
 from kad.model.checker import BfdCheck, Check, CheckedServer, CheckerSlice, FileCheck, Followed, Regex
 from kad.model.daemon import WatchdogSlice
 from kad.model.host import Host
 from kad.model.ipvs import IpvsSlice, RealServer, VirtualServer
 from kad.model.routing import Route, Rule
 from kad.model.runner import RunnerSlice, VrrpScript
+from kad.model.tracking import TrackedFile, TrackedProcess
 from kad.model.vrrp import VrrpInstance, VrrpSlice, to_release
 from kad.runner.keywords.fifo_words import to_fifos
 from kad.runner.keywords.mail_words import to_mailing
 from kad.runner.keywords.script_words import ScriptBlock, to_script
-from kad.shared import secret
 from kad.shared.messages import Analyzed
 from kad.tracking.block_words import BfdBlock, FileBlock, ProcessBlock, to_file, to_process
-from kad.tracking.file import TrackedFile
 from kad.tracking.item_words import Weight
-from kad.tracking.process_quorum import TrackedProcess
 from kad.vrrp.keywords.iproute2_names import Names
 from kad.vrrp.keywords.resolve_all import Routers
 from kad.vrrp.keywords.resolve_routes import Routings

@@ -19,16 +19,15 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import msgspec
 
 from kad.child.main import UNPRIVILEGED_USER, give_up_signals
-from kad.linux.process import capabilities
+from kad.linux.process import capabilities, fork
 from kad.linux.process.memfd import read_memory_file
 from kad.linux.process.pid_file import is_locked
 from kad.linux.process.process import set_title
 from kad.linux.process.spawn import reap
 from kad.model.program_end import shell_status
 from kad.shared import messages
+from kad.shared.exit_codes import EXIT_OK, EXIT_SOFTWARE, describe
 from kad.shared.log import Logger
-from kad.watchdog import process_specs
-from kad.watchdog.supervision import EXIT_OK, EXIT_SOFTWARE, describe
 
 if TYPE_CHECKING:
     from kad.child.multiplexer import Moment, Mux
@@ -150,7 +149,7 @@ class LastRelease:
         if not self._orphaned:
             self._log.error("the vrrp process is dead and the parent does nothing: releasing what it held")
         try:
-            birth = process_specs.fork(lambda _end: release(content, None, self._log))
+            birth = fork.fork(lambda _end: release(content, None, self._log))
         except OSError as error:
             self._log.error(f"cannot start the process that releases addresses: {error.strerror}")
             return

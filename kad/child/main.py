@@ -20,12 +20,14 @@ from kad.linux.process.process import set_title
 from kad.linux.process.seccomp import refuse_signals_and_tracing
 from kad.linux.refused import Refused
 from kad.linux.sockets.channel import Channel, ChannelLost
+from kad.model import secret
 from kad.model.problem import Problem
-from kad.shared import messages, secret
+from kad.shared import messages
+from kad.shared.exit_codes import EXIT_NO_PERMISSION, EXIT_OK, EXIT_SOFTWARE
+from kad.shared.framing import BadFrame, Frame
 from kad.shared.log import Logger
-from kad.shared.messages import BadFrame, Frame, Message
+from kad.shared.messages import Message
 from kad.shared.shared_page import Page
-from kad.watchdog.supervision import EXIT_NO_PERMISSION, EXIT_OK, EXIT_SOFTWARE
 
 if TYPE_CHECKING:
     from kad.child.last_release import LastRelease

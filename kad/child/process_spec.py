@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from kad.linux.process.capabilities import Capability
 from kad.shared import messages
-from kad.shared.messages import BadFrame, Message
+from kad.shared.framing import BadFrame
+from kad.shared.messages import Message
 
 _OF_EVERY_CHILD = frozenset(
     {messages.Ready, messages.Refused, messages.Configured, messages.Pong, messages.SnapshotTaken}

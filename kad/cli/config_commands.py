@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from kad.linux.files.own_files import Foreign, append_findings
 from kad.shared import escaping, messages
 from kad.shared.control_protocol import ControlError
+from kad.shared.exit_codes import EXIT_CONFIGURATION, EXIT_FATAL, EXIT_OK
 from kad.shared.output import to_error, to_output
-from kad.watchdog.supervision import EXIT_CONFIGURATION, EXIT_FATAL, EXIT_OK
 
 if TYPE_CHECKING:
     from kad.analyzer.process import Analysis, Options

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kad import VERSION
-from kad.cli import config_commands, status
+from kad.cli import config_commands, control_client, status
 from kad.cli.config_commands import Reading
+from kad.cli.control_client import Silent
 from kad.cli.options import Parser, file_name, not_empty, octal, one_of, seconds
 from kad.cli.runtime_files import child_pid_files, daemon_pid_file, named_twice, runtime_files
 from kad.linux.files.own_files import Foreign, check_pid_file, refuse_configuration
@@ -20,11 +21,11 @@ from kad.linux.process.daemonize import detach, have_standard_streams
 from kad.linux.process.pid_file import AlreadyRunning, PidFile
 from kad.linux.refused import Refused
 from kad.shared import control_protocol, escaping
-from kad.shared.control_protocol import ControlError, Silent
+from kad.shared.control_protocol import ControlError
+from kad.shared.exit_codes import EXIT_FATAL, EXIT_NO_FILE, EXIT_OK
 from kad.shared.log import FACILITIES, Destination, Logger
 from kad.shared.output import OutputLost, to_error, to_output
 from kad.watchdog.process_registry import PROCESS_SPECS
-from kad.watchdog.supervision import EXIT_FATAL, EXIT_NO_FILE, EXIT_OK
 
 DEFAULT_FILES = (Path("/etc/kad/kad.conf"), Path("/etc/keepalived/keepalived.conf"))
 DEFAULT_RUNTIME_DIRECTORY = Path("/run/kad")
@@ -186,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(words: Sequence[str]) -> int:
     if words and words[0] in _GENHASH:
-        from kad.tools import genhash
+        from kad.cli import genhash
 
         return genhash.main(words[1:])
     options = _options(words)
@@ -259,15 +260,13 @@ def runtime_directory(options: argparse.Namespace) -> Path:
 def _ask(options: argparse.Namespace) -> int:
     try:
         if options.reload:
-            control_protocol.ask(
-                runtime_directory(options), {"verb": "reload"}, timeout=control_protocol.RELOAD_SECONDS
-            )
+            control_client.ask(runtime_directory(options), {"verb": "reload"}, timeout=control_protocol.RELOAD_SECONDS)
             return EXIT_OK
         if options.status:
             return _status(runtime_directory(options))
         if options.why is not None:
             return _why(runtime_directory(options), options.why)
-        dump_text = control_protocol.ask_dump(runtime_directory(options), options.dump or None)
+        dump_text = control_client.ask_dump(runtime_directory(options), options.dump or None)
     except ControlError as error:
         to_error(f"kad: {error}\n")
         return status.UNKNOWN if options.status else EXIT_FATAL
@@ -279,7 +278,7 @@ def _status(directory: Path) -> int:
     """Raises ControlError where no daemon is to be found, or it refuses."""
     try:
         dump = escaping.everywhere(
-            control_protocol.ask(directory, {"verb": "status"}, timeout=control_protocol.STATUS_SECONDS)["dump"]
+            control_client.ask(directory, {"verb": "status"}, timeout=control_client.STATUS_SECONDS)["dump"]
         )
     except Silent as silent:
         text, exit_status = status.critical(str(silent))
@@ -299,7 +298,7 @@ def _drain(options: argparse.Namespace) -> int:
         "timeout": getattr(options, "timeout", DRAIN_TIMEOUT),
     }
     try:
-        to_output(f"{control_protocol.ask(runtime_directory(options), request)['text']}\n")
+        to_output(f"{control_client.ask(runtime_directory(options), request)['text']}\n")
     except ControlError as error:
         to_error(f"kad: {error}\n")
         return EXIT_FATAL
@@ -310,8 +309,8 @@ def _why(directory: Path, instance: str) -> int:
     """Raises ControlError."""
     from kad.cli.cause_chain import Unknown, Why
 
-    dump = escaping.everywhere(control_protocol.ask(directory, {"verb": "dump"})["dump"])
-    events = escaping.everywhere(control_protocol.ask(directory, {"verb": "dump", "section": "events"})["dump"])
+    dump = escaping.everywhere(control_client.ask(directory, {"verb": "dump"})["dump"])
+    events = escaping.everywhere(control_client.ask(directory, {"verb": "dump", "section": "events"})["dump"])
     try:
         why = Why(dump, events)
         for name in [instance] if instance else why.names:

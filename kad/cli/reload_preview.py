@@ -11,10 +11,12 @@ import msgspec
 from kad import VERSION
 from kad.analyzer.process import Analysis, to_message
 from kad.child.process_spec import imported
+from kad.cli import control_client
 from kad.config.difference import Difference, difference
+from kad.model import secret
 from kad.model.finding import Identity
 from kad.model.routing import RoutingEntry
-from kad.shared import control_protocol, secret
+from kad.shared import control_protocol
 from kad.watchdog.process_registry import PROCESS_SPECS
 from kad.watchdog.two_phase_commit import refusal
 
@@ -29,7 +31,7 @@ _WORDS = {
 
 def check_reload(runtime_directory: Path, analysis: Analysis) -> tuple[str, bool]:
     """The report, and whether the reload would be accepted. Raises ControlError."""
-    running, slices = control_protocol.ask_configuration(runtime_directory)
+    running, slices = control_client.ask_configuration(runtime_directory)
     if running.get("version") != VERSION:
         raise control_protocol.ControlError(
             f"kad v{running.get('version')} runs, and this is v{VERSION}: a reload needs a restart"

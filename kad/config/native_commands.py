@@ -4,60 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from kad.config.command import is_for_shell, split
 from kad.config.values import Wrong
-from kad.tracking.process_quorum import KillallName, Patterns, PgrepName, PidofName
-
-
-class ProcessesRun(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """There are such processes, whoever owns them; zombies do not count."""
-
-    patterns: tuple[Patterns, ...]
-    each: bool = True
-    """Of several names each one must run; otherwise any."""
-
-    def __str__(self) -> str:
-        joined = (" and " if self.each else " or ").join(map(str, self.patterns))
-        if self.each and len(self.patterns) > 1:
-            return f"processes {joined} run"
-        return f"a process {joined} runs"
-
-
-class ProcessOfFileRuns(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The process lives whose number stands in this file."""
-
-    path: str
-
-    def __str__(self) -> str:
-        return f"the process of {self.path} runs"
-
-
-class FileExists(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """There is such a file; symbolic links are followed."""
-
-    path: str
-    kind: Literal["file", "directory", "anything"]
-
-    def __str__(self) -> str:
-        return f"{'' if self.kind == 'anything' else self.kind + ' '}{self.path} exists"
-
-
-Question = ProcessesRun | ProcessOfFileRuns | FileExists
-
-
-class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """A question that kad answers itself."""
-
-    asks: Question
-    good_if: bool = True
-    """The answer that counts as success."""
-
-    def __str__(self) -> str:
-        return f"OK {'if' if self.good_if else 'unless'} {self.asks}"
+from kad.model.tracking import (
+    FileExists,
+    KillallName,
+    PgrepName,
+    PidofName,
+    Probe,
+    ProcessesRun,
+    ProcessOfFileRuns,
+)
 
 
 class _Word(NamedTuple):

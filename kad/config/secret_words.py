@@ -7,7 +7,7 @@ import re
 from kad.config.codes import ConfigCode
 from kad.config.tree import Word
 from kad.config.values import WORD, Clamped, Value, Words, Wrong, quote
-from kad.shared.secret import Secret
+from kad.model.secret import Secret
 
 TOKEN = "<secret>"
 """What is printed in the place of a secret; no file with it can be used."""

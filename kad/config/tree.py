@@ -12,7 +12,7 @@ import msgspec
 from kad.config.codes import ConfigCode
 from kad.config.remark import Remark
 from kad.model.finding import Figure, Subject
-from kad.shared.secret import MASK
+from kad.model.secret import MASK
 
 if TYPE_CHECKING:
     from kad.config.keyword import Entry

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from kad.shared.secret import Secret
+from kad.model.secret import Secret
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):

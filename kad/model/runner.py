@@ -5,10 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from kad.config.codes import ConfigCode
-from kad.config.native_commands import Probe
 from kad.model.notification import Subject
-from kad.tracking.file import TrackedFile
-from kad.tracking.process_quorum import TrackedProcess
+from kad.model.tracking import Probe, TrackedFile, TrackedProcess
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):

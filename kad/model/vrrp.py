@@ -6,8 +6,8 @@ import msgspec
 
 from kad.model.link_monitoring import InterfaceDelay, Linkbeat
 from kad.model.routing import RoutingEntry
-from kad.shared.secret import Secret, SecretBytes
-from kad.tracking.item_words import TrackItem
+from kad.model.secret import Secret, SecretBytes
+from kad.model.tracking import TrackItem
 
 
 class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True):

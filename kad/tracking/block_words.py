@@ -23,10 +23,9 @@ from kad.config.values import (
     text,
     texts,
 )
+from kad.model.tracking import NAME_BYTES, ProcessWords, TrackedFile, TrackedProcess
 from kad.tracking.codes import TrackCode
-from kad.tracking.file import TrackedFile
 from kad.tracking.item_words import Weight, weight_up_to
-from kad.tracking.process_quorum import NAME_BYTES, ProcessWords, TrackedProcess
 
 
 class InitialContent(msgspec.Struct, frozen=True, kw_only=True):

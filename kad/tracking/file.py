@@ -4,23 +4,10 @@ from __future__ import annotations
 
 import re
 
-import msgspec
-
 READ_BYTES = 127
 """More of a file is not looked at."""
 _NUMBER = re.compile(rb"[ \t\n\v\f\r]*([+-]?)(0[xX][0-9A-Fa-f]+|[0-9]+)")
 _LOWEST, _HIGHEST = -(2**31), 2**31
-
-
-class TrackedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """track_file: a file whose number moves priorities and weights."""
-
-    name: str
-    path: str
-    initial: int | None = None
-    """Written when the daemon starts and there is no such file."""
-    overwrite: bool = False
-    """Written even when there is one."""
 
 
 def number_of(content: bytes) -> int | None:

@@ -11,23 +11,6 @@ from kad.config.values import WORD, Complaints, Value, Words, Wrong, quote
 from kad.tracking.codes import TrackCode
 
 
-class TrackItem(msgspec.Struct, frozen=True, kw_only=True):
-    """What is tracked, and what its failure does to the priority."""
-
-    kind: str
-    """interface, script, process, file or bfd."""
-    name: str
-    weight: int = 0
-    """0: a failure is a fault; above 0 added while good; below 0 subtracted while failing. Already resolved."""
-    reverse: bool = False
-    """Good and failing change places."""
-
-
-def counts_as_fault(item: TrackItem) -> bool:
-    """Where no weight counts, a file of weight 1 is as one of 0: 1 is what it has when nothing is written."""
-    return item.kind == "file" and item.weight == 1
-
-
 class Weight(msgspec.Struct, frozen=True, kw_only=True):
     """weight N [reverse]"""
 

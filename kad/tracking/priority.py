@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from kad.model.fault import Fault
-from kad.tracking.item_words import TrackItem
+from kad.model.tracking import TrackItem
 
 OWNER = 255
 _LOWEST, _HIGHEST = 1, 254

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from kad.child.last_release import release
 from kad.linux.files.runtime_directory import read_file, remove_file, replace_file
+from kad.linux.process import fork
+from kad.linux.process.fork import Birth
 from kad.linux.process.memfd import read_memory_file, write_memory_file
 from kad.linux.process.spawn import reap
 from kad.model.program_end import shell_status
 from kad.shared import messages
-from kad.watchdog import process_specs
+from kad.shared.exit_codes import EXIT_OK, describe
 from kad.watchdog.process_registry import PROCESS_SPECS
-from kad.watchdog.process_specs import Birth
-from kad.watchdog.supervision import EXIT_OK, describe
 
 if TYPE_CHECKING:
     from kad.watchdog.daemon import Watchdog
@@ -179,7 +179,7 @@ class Sweep:
         """False when this host has no process left for it; it is tried again."""
         log = self._watchdog.log.named(PROCESS_SPECS["vrrp"].ident)
         try:
-            self._birth = process_specs.fork(
+            self._birth = fork.fork(
                 lambda _end: release(read_memory_file(descriptor), names, log), frozenset({descriptor})
             )
         except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from kad.shared.control_protocol import Conversation
+from kad.watchdog.control_socket import Conversation
 
 MOST = 64
 """Of those that may only look, and again of those that may act."""

@@ -20,16 +20,18 @@ from kad.linux.files.watchdog_device import WatchdogDevice
 from kad.linux.process.memfd import resident_memory
 from kad.linux.refused import Refused
 from kad.shared import control_protocol, messages
-from kad.shared.control_protocol import ControlError, Conversation, Request
+from kad.shared.control_protocol import ControlError, Request
+from kad.shared.exit_codes import EXIT_OK
 from kad.shared.shared_page import Page
-from kad.watchdog import keepalived_formats
+from kad.watchdog import control_socket, keepalived_formats
 from kad.watchdog.control_clients import MOST_WAITING_BYTES, Clients
+from kad.watchdog.control_socket import Conversation
 from kad.watchdog.instance_states import Routers
 from kad.watchdog.parent_problems import all_problems
 from kad.watchdog.process_registry import PROCESS_SPECS
 from kad.watchdog.process_specs import Member
 from kad.watchdog.snapshot_collector import Snapshot, Snapshots, Taken, opened
-from kad.watchdog.supervision import EXIT_OK, Phase
+from kad.watchdog.supervision import Phase
 
 if TYPE_CHECKING:
     from kad.watchdog.daemon import Watchdog
@@ -229,7 +231,7 @@ class Inquiries:
         verb = request.verb
         if verb not in control_protocol.LOOK | control_protocol.ACT:
             self._reply(conversation, {"ok": False, "error": f"unknown request {verb}"})
-        elif not control_protocol.may(conversation.connection, verb):
+        elif not control_socket.may(conversation.connection, verb):
             self._reply(conversation, {"ok": False, "error": f"no permission for {verb}"})
         else:
             self._serve(conversation, request)

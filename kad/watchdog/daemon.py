@@ -22,12 +22,13 @@ from kad.linux.process.spawn import identity, reap, reap_strangers
 from kad.linux.sockets.channel import Channel, ChannelFull, ChannelLost
 from kad.model.program_end import shell_status
 from kad.model.runner import Program
-from kad.shared import control_protocol, messages
+from kad.shared import control_protocol, exit_codes, messages
+from kad.shared.exit_codes import EXIT_OK, EXIT_SOFTWARE
+from kad.shared.framing import BadFrame, Frame
 from kad.shared.log import Logger
-from kad.shared.messages import BadFrame, Frame
 from kad.shared.poll import Poll
 from kad.shared.state_machine import Deadlines
-from kad.watchdog import lifecycle_scripts, process_specs, supervision
+from kad.watchdog import control_socket, lifecycle_scripts, process_specs, supervision
 from kad.watchdog.address_cleanup import Sweep
 from kad.watchdog.control_server import Inquiries
 from kad.watchdog.ipvs_cleanup import LeftBehind
@@ -37,7 +38,7 @@ from kad.watchdog.lifecycle_scripts import Errand
 from kad.watchdog.process_registry import PROCESS_SPECS
 from kad.watchdog.process_specs import Member, Order
 from kad.watchdog.reload import Reload
-from kad.watchdog.supervision import EXIT_OK, EXIT_SOFTWARE, Phase, Supervision
+from kad.watchdog.supervision import Phase, Supervision
 
 _PAUSE = 0.5
 """Seconds by which this loop may be late before it is worth remembering."""
@@ -136,7 +137,7 @@ class Watchdog:
     def _listen(self) -> socket.socket | None:
         """None: there is no room for it, or the place cannot be written; the service goes on without."""
         try:
-            listener = control_protocol.listen(self.options.runtime_directory)
+            listener = control_socket.listen(self.options.runtime_directory)
         except OSError as error:
             path = control_protocol.socket_path(self.options.runtime_directory)
             self.log.error(f"control socket {path}: {error.strerror}: nobody can ask this daemon anything")
@@ -522,7 +523,7 @@ class Watchdog:
         self.inquiries.lose(member.name)
         self.reload.child_died(member)
         if not self.options.respawn and not self.stopping and not member.supervision.is_sent_away:
-            self.stop(EXIT_SOFTWARE, f"the {member.name} process {supervision.describe(status)}")
+            self.stop(EXIT_SOFTWARE, f"the {member.name} process {exit_codes.describe(status)}")
         self.supervise(member, supervision.Died(status))
         self.reload.child_waits()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from kad.shared.messages import BadFrame, Frame
+from kad.shared.framing import BadFrame, Frame
 
 MOST_OBJECTS = 131_072
 MOST_BYTES = 64 * 1024 * 1024

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -17,17 +16,18 @@ from typing import NoReturn, cast
 from kad.child import main as child
 from kad.child.process_spec import ProcessSpec, imported
 from kad.child.scheduling import Scheduling
+from kad.linux.process.fork import Birth, fork
 from kad.linux.process.memfd import read_memory_file, write_memory_file
 from kad.linux.process.process import set_title
 from kad.linux.refused import Refused
-from kad.linux.sockets import channel as unix
 from kad.linux.sockets.channel import Channel
 from kad.linux.sockets.packet_sockets import PacketSockets
 from kad.shared import messages
+from kad.shared.exit_codes import EXIT_OK, EXIT_SOFTWARE
+from kad.shared.framing import LARGEST_OF_CHILD, Frame
 from kad.shared.log import Logger
-from kad.shared.messages import LARGEST_OF_CHILD, Frame
 from kad.shared.shared_page import Page
-from kad.watchdog.supervision import EXIT_OK, EXIT_SOFTWARE, Supervision
+from kad.watchdog.supervision import Supervision
 
 _MOST_ORDERS = 10_000
 _MOST_ORDERED_BYTES = 32 * 1024 * 1024
@@ -135,58 +135,6 @@ class Member:
                 self.orders.appendleft(first)
         for order in self.orders:
             order.number = 0
-
-
-@dataclass(frozen=True)
-class Birth:
-    """A process that was just forked, as its parent sees it."""
-
-    pid: int
-    pidfd: int
-    end: socket.socket
-
-
-def fork(
-    live: Callable[[socket.socket], NoReturn],
-    kept: frozenset[int] = frozenset(),
-    inherit: Callable[[], None] = lambda: None,
-) -> Birth:
-    """Fork a process that keeps the standard descriptors, its end of a channel, and `kept`; nothing else.
-
-    `inherit` is called in it while it still has all the others.
-
-    Raises OSError: this host has no process or descriptor left.
-    """
-    gc.collect()
-    gc.freeze()
-    ours, theirs = unix.pair()
-    try:
-        pid = os.fork()
-    except OSError:
-        ours.close()
-        theirs.close()
-        raise
-    if pid == 0:
-        try:
-            inherit()
-            _close_all_but({0, 1, 2, theirs.fileno(), *kept})
-            live(theirs)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(EXIT_SOFTWARE)
-    theirs.close()
-    return Birth(pid, os.pidfd_open(pid), ours)
-
-
-def _close_all_but(kept: set[int]) -> None:
-    """A copy of a sibling's channel would hide its end of file; objects that own the numbers live on unused."""
-    for descriptor in sorted(int(name) for name in os.listdir("/proc/self/fd")):
-        if descriptor not in kept:
-            try:
-                os.close(descriptor)
-            except OSError:
-                continue
 
 
 def fork_member(

@@ -13,18 +13,21 @@ import msgspec
 
 from kad.child.scheduling import Scheduling, of_slice
 from kad.linux.files.own_files import Foreign, replace_findings
+from kad.linux.process.fork import Birth
 from kad.linux.process.process import processor_time
 from kad.linux.sockets.channel import Channel, ChannelLost
 from kad.model.daemon import WatchdogSlice
 from kad.shared import messages
+from kad.shared.exit_codes import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, describe
+from kad.shared.framing import BadFrame
 from kad.shared.log import Level
-from kad.shared.messages import Analyzed, BadFrame
+from kad.shared.messages import Analyzed
 from kad.watchdog import process_specs, supervision
 from kad.watchdog.installed_version import Installation
 from kad.watchdog.process_registry import PROCESS_SPECS
-from kad.watchdog.process_specs import Birth, Member
+from kad.watchdog.process_specs import Member
 from kad.watchdog.reload_triggers import ReloadSchedule
-from kad.watchdog.supervision import EXIT_CONFIGURATION, EXIT_OK, EXIT_SOFTWARE, Phase, describe
+from kad.watchdog.supervision import Phase
 from kad.watchdog.two_phase_commit import Configuration, MemoryFiles, Refusal, Rollout, Stage, refusal
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import msgspec
 from kad.linux.process.memfd import read_sealed
 from kad.model.problem import Problem
 from kad.shared import messages
-from kad.shared.messages import BadFrame
+from kad.shared.framing import BadFrame
 from kad.watchdog.process_specs import Member
 
 _LARGEST = 64 * 1024 * 1024

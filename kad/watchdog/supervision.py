@@ -7,12 +7,7 @@ from enum import Enum
 
 import msgspec
 
-EXIT_OK = 0
-EXIT_FATAL = 1
-EXIT_CONFIGURATION = 2
-EXIT_NO_PERMISSION = 4
-EXIT_NO_FILE = 6
-EXIT_SOFTWARE = 70
+from kad.shared.exit_codes import EXIT_CONFIGURATION, EXIT_NO_PERMISSION, EXIT_OK, describe
 
 BACK_OFF = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 """Seconds before the next try, by the number of early deaths in a row."""
@@ -137,11 +132,6 @@ class Complain(msgspec.Struct, frozen=True):
 
 
 Action = Fork | TellStop | AskAlive | Kill | Gone | GiveUp | Complain
-
-
-def describe(status: int) -> str:
-    """An exit status in words."""
-    return f"died of signal {status - 128}" if status > 128 else f"exited with status {status}"
 
 
 class Supervision:

@@ -27,11 +27,11 @@ from kad.linux.sockets.ip_header import ipv4_header, ipv6_header
 from kad.linux.sockets.ndisc import unsolicited_advertisement
 from kad.linux.sockets.sendmmsg import sockaddr_in, sockaddr_in6
 from kad.linux.sockets.vrrp_socket import size
+from kad.model import secret
 from kad.model.checker import BfdCheck, CheckerSlice, FileCheck, HttpCheck, MiscCheck
 from kad.model.ipvs import IpvsSlice
 from kad.model.ipvs_table import SyncDaemonSettings, TimeoutSettings
 from kad.model.vrrp import VrrpInstance, VrrpSlice
-from kad.shared import secret
 from kad.vrrp.process.address_placement import lay_out, surfaces
 from tests.unit.vrrp.clockwork import link
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kad.model import secret
 from kad.model.host import FileLook, Host
+from kad.model.secret import SecretBytes
 from kad.model.vrrp import AuthHmac, HmacKey, VrrpInstance, VrrpSlice
-from kad.shared import secret
-from kad.shared.secret import SecretBytes
 from tests.config.hosts import a_host, judged, said
 
 TEXT = "0123456789abcdef0123456789ABCDEF"

@@ -7,11 +7,14 @@ from typing import TypeVar
 import msgspec
 import pytest
 
+from kad.model import secret
 from kad.model.checker import CheckedServer, CheckerSlice, Connection, HttpCheck, TcpCheck, Timing, Url
 from kad.model.host import Host
 from kad.model.ipvs import IpvsSlice, Member, RealServer, VirtualServer
 from kad.model.notification import GroupSubject, InstanceSubject
 from kad.model.runner import Program, RunnerSlice, VrrpScript
+from kad.model.secret import Secret
+from kad.model.tracking import TrackItem
 from kad.model.vrrp import (
     Announcing,
     Authentication,
@@ -22,9 +25,6 @@ from kad.model.vrrp import (
     VrrpInstance,
     VrrpSlice,
 )
-from kad.shared import secret
-from kad.shared.secret import Secret
-from kad.tracking.item_words import TrackItem
 from tests.config.hosts import a_host, judged, said
 
 S = TypeVar("S", bound=msgspec.Struct)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kad.analyzer.process import Analysis, Options, analyze
+from kad.model import secret
 from kad.model.checker import CheckerSlice
 from kad.model.ipvs import IpvsSlice
 from kad.model.runner import Fifo, Mailing, RunnerSlice
 from kad.model.vrrp import VrrpSlice
-from kad.shared import secret
 from tests.config.hosts import FILE, a_host, judged, said
 
 INSTANCE = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 5\nMORE\nvirtual_ipaddress { 192.0.2.9/24 }\n}\n"

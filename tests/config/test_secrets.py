@@ -11,10 +11,10 @@ import pytest
 from kad.analyzer.process import Analysis, effective, to_message
 from kad.config.render import render, to_json
 from kad.config.secret_words import TOKEN
+from kad.model import secret
 from kad.model.checker import CheckerSlice, HttpCheck
+from kad.model.secret import Secret, SecretBytes
 from kad.model.vrrp import ReleaseSlice, VrrpSlice
-from kad.shared import secret
-from kad.shared.secret import Secret, SecretBytes
 from tests.config.hosts import FILE, a_host, judged
 
 PLANTED = "Pl4nted"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from kad.analyzer.process import Options, analyze
+from kad.model import secret
 from kad.model.checker import CheckerSlice
 from kad.model.ipvs import IpvsSlice, Member, RealServer, SyncDaemon, Timeouts, VirtualServer
 from kad.model.ipvs_table import FLAG_1, FLAG_2, FLAG_3, ONE_PACKET
 from kad.model.vrrp import VrrpSlice
-from kad.shared import secret
 from tests.config.hosts import FILE, a_host, judged, said
 
 GROUPS = """

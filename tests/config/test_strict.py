@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from kad.model import secret
 from kad.model.vrrp import VrrpSlice
-from kad.shared import secret
 from tests.config.hosts import a_host, judged, said
 from tests.config.test_oracle import host, verdict_of_keepalived
 

@@ -18,9 +18,10 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from kad.cli import control_client
 from kad.linux.sockets.channel import ChannelLost
 from kad.shared import control_protocol, messages
-from kad.shared.messages import BadFrame, Frame
+from kad.shared.framing import BadFrame, Frame
 from tests.lab.impostor import Impostors, start_with_impostors
 from tests.lab.lab import Lab, Node
 from tests.lab.namespaces import environment
@@ -244,7 +245,7 @@ class Attack:
 
         def ask() -> None:
             try:
-                answers.append(control_protocol.ask(self._folder, {"verb": verb}, 20.0))
+                answers.append(control_client.ask(self._folder, {"verb": verb}, 20.0))
             except control_protocol.ControlError as error:
                 answers.append(error)
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 
 from kad.linux.sockets.channel import Channel, ChannelLost
-from kad.shared import messages
+from kad.shared import framing, messages
 from kad.shared.messages import Message
 from tests.lab.lab import Lab, Node
 from tests.lab.namespaces import PROJECT
@@ -84,7 +84,7 @@ class Impostor:
 
     def raw(self, kind: int, body: bytes, key: str = "", descriptors: Sequence[int] = ()) -> None:
         """A frame of these bytes."""
-        self.put(messages.Frame(kind, key, body).encode(), descriptors)
+        self.put(framing.Frame(kind, key, body).encode(), descriptors)
 
     def put(self, data: bytes, descriptors: Sequence[int] = ()) -> bool:
         """Bytes that need be no frame at all; False: the socket did not take them within 5 s."""

@@ -7,9 +7,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kad.shared.messages import Assembler, BadFrame, Frame
+from kad.model.tracking import TrackItem
+from kad.shared.framing import Assembler, BadFrame, Frame
 from kad.shared.state_machine import Deadlines
-from kad.tracking.item_words import TrackItem
 from kad.tracking.priority import Value, judge
 
 FRAMES = st.builds(Frame, st.integers(0, 65535), st.text(max_size=20), st.binary(max_size=60))

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from kad.model import secret
 from kad.model.vrrp import VrrpInstance, VrrpSlice
-from kad.shared import secret
 from kad.vrrp.advert import Advertisement, Expectation, Finding, examine
 from kad.vrrp.events import (
     AdvertReceived,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from kad.model.secret import Secret
 from kad.model.vrrp import Authentication
-from kad.shared.secret import Secret
 from kad.vrrp.advert import Finding
 from kad.vrrp.events import (
     Announce,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kad.model.secret import Secret, SecretBytes
 from kad.model.vrrp import Authentication, AuthHmac, HmacKey, VrrpInstance
-from kad.shared.secret import Secret, SecretBytes
 from kad.simulation.host import Host
 from tests.simulation.scenarios import BACKUP, MASTER, World
 from tests.unit.vrrp.samples import instance

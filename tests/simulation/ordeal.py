@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from kad.model.secret import Secret, SecretBytes
 from kad.model.vrrp import Authentication, AuthHmac, HmacKey, UnicastPeer, VirtualAddress, VrrpInstance
-from kad.shared.secret import Secret, SecretBytes
 from kad.simulation.host import Host
 from kad.simulation.lan import Lan
 from kad.simulation.verdict import Period, caused, left_behind, no_storm, one_holder, unmoved

@@ -7,9 +7,9 @@ import sys
 import time
 from unittest.mock import Mock
 
+from kad.linux.process.fork import Birth
 from kad.linux.process.process import processor_time
 from kad.linux.sockets.channel import Channel
-from kad.watchdog.process_specs import Birth
 from kad.watchdog.reload import Analysis
 
 

@@ -13,7 +13,8 @@ from kad.model.notification import (
     QuorumChanged,
     RealServerChanged,
 )
-from kad.shared.messages import BadFrame, Notify
+from kad.shared.framing import BadFrame
+from kad.shared.messages import Notify
 from kad.watchdog.process_registry import PROCESS_SPECS
 
 STATE = InstanceStateChanged(state="MASTER", previous_state="BACKUP", priority=100, reason="why")

@@ -11,7 +11,8 @@ import pytest
 from kad.model.notification import InstanceLine, InstanceStateChanged
 from kad.model.program_end import Killed
 from kad.shared import messages
-from kad.shared.messages import Assembler, BadFrame, Frame, Ping, RouterState, from_frame, to_frame
+from kad.shared.framing import Assembler, BadFrame, Frame
+from kad.shared.messages import Ping, RouterState, from_frame, to_frame
 from kad.watchdog.process_registry import PROCESS_SPECS
 
 STATE = RouterState(name="VI_1", state="MASTER", since=1000.5, reason="no advert", priority=100, holds_addresses=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from kad.shared.messages import Frame
+from kad.shared.framing import Frame
 from kad.watchdog.process_registry import PROCESS_SPECS
 from kad.watchdog.process_specs import Member, Order
 

@@ -18,6 +18,7 @@ from kad.bfd.packet import Control, Diagnostic, Flag
 from kad.bfd.packet import State as BfdState
 from kad.checker import health
 from kad.linux.netlink.network_table import LinkChanged
+from kad.model import tracking
 from kad.model.bfd import BfdInstance
 from kad.model.checker import HttpCheck, Timing, UdpCheck, Url
 from kad.model.link_monitoring import InterfaceDelay
@@ -520,9 +521,9 @@ def counted(*numbers: int, fork: float = 10.0, terminate: float = 10.0) -> Calla
     return begun(lambda: tracked.ProcessQuorum(process(fork, terminate)), *events)
 
 
-def process(fork: float, terminate: float, quorum: int = 1) -> tracked.TrackedProcess:
-    pattern = tracked.ProcessWords(name="nginx")
-    return tracked.TrackedProcess(name="P", pattern=pattern, quorum=quorum, fork_delay=fork, terminate_delay=terminate)
+def process(fork: float, terminate: float, quorum: int = 1) -> tracking.TrackedProcess:
+    pattern = tracking.ProcessWords(name="nginx")
+    return tracking.TrackedProcess(name="P", pattern=pattern, quorum=quorum, fork_delay=fork, terminate_delay=terminate)
 
 
 def delays(fork: float, terminate: float) -> tracked.Reconfigured:

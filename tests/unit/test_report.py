@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from kad.model import secret
+from kad.model.secret import Secret
+from kad.model.tracking import TrackItem
 from kad.model.vrrp import Authentication, VirtualAddress, VrrpInstance
-from kad.shared import secret
-from kad.shared.secret import Secret
-from kad.tracking.item_words import TrackItem
 from kad.watchdog import keepalived_formats
 
 

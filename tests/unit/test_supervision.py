@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kad.shared.exit_codes import describe
 from kad.watchdog.supervision import (
     Answered,
     AskAlive,
@@ -21,7 +22,6 @@ from kad.watchdog.supervision import (
     TellStop,
     Unwanted,
     Wanted,
-    describe,
 )
 from tests.play import At, Due, Late, Play
 

@@ -225,7 +225,7 @@ import os, sys
 from kad.cli import cause_chain as why, main as cli, reload_preview as check_reload
 from kad.analyzer import process as analyzer
 from kad.config import explain
-from kad.tools import genhash
+from kad.cli import genhash
 explain.overview(analyzer.language())
 kind, file, run = sys.argv[1:4]
 for number, command in enumerate(eval(sys.argv[4])):

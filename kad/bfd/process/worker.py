@@ -30,9 +30,9 @@ from kad.child.multiplexer import Mux
 from kad.linux.refused import Refused
 from kad.linux.sockets import bfd_socket
 from kad.linux.sockets.bfd_socket import Arrived
+from kad.model import secret
 from kad.model.bfd import BfdInstance, BfdSlice
 from kad.model.problem import Problem
-from kad.shared import secret
 from kad.shared.log import Logger
 from kad.shared.log_limit import ComplaintLimit
 from kad.shared.messages import BfdKept, Message, Observation

@@ -26,7 +26,7 @@ from kad.config.values import (
     text,
     texts,
 )
-from kad.shared.secret import Secret
+from kad.model.secret import Secret
 from kad.tracking.item_words import Weight, weight_up_to
 
 LARGEST = (1 << 32) - 1

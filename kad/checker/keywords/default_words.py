@@ -7,7 +7,7 @@ from kad.config.keyword import Block, Inline, keyword
 from kad.config.secret_words import secret_text
 from kad.config.tree import Complaint
 from kad.config.values import boolean, flag, integer, seconds, text
-from kad.shared.secret import Secret
+from kad.model.secret import Secret
 
 _LONG = 18446744073709.0
 

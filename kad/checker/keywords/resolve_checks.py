@@ -57,7 +57,7 @@ from kad.model.checker import (
     UdpCheck,
     Url,
 )
-from kad.shared.secret import Secret
+from kad.model.secret import Secret
 from kad.tracking.item_words import Weight
 
 _OFFSET = re.compile("[0-9]{1,18}")

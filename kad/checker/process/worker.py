@@ -37,9 +37,9 @@ from kad.checker.tls import Contexts
 from kad.child.multiplexer import Mux
 from kad.linux.process import capabilities
 from kad.linux.sockets.check_socket import Exhausted, Unreachable, allow_descriptors
+from kad.model import secret
 from kad.model.checker import CheckedServer, CheckerSlice, DnsCheck, HttpCheck, MiscCheck, Question
 from kad.model.problem import Problem
-from kad.shared import secret
 from kad.shared.log import Logger
 from kad.shared.log_limit import ComplaintLimit
 from kad.shared.messages import CheckState, Message, Notified, Observation, ServerHealth

@@ -34,10 +34,10 @@ from kad.ipvs.service import (
     key_of,
 )
 from kad.linux.refused import Refused
+from kad.model import secret
 from kad.model.ipvs import IpvsSlice, VirtualServer
 from kad.model.ipvs_table import DestinationKey, ServiceKey
 from kad.model.problem import Problem, ProblemKind
-from kad.shared import secret
 from kad.shared.log import Logger
 from kad.shared.messages import (
     Draining,

@@ -8,7 +8,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from kad.shared.messages import LARGEST_FRAME, Assembler, BadFrame, Frame
+from kad.shared.framing import LARGEST_FRAME, Assembler, BadFrame, Frame
 
 _CHUNK = 256 * 1024
 _MOST_DESCRIPTORS = 4

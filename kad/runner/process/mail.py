@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from kad.child.multiplexer import Mux
+from kad.linux.process import fork
+from kad.linux.process.fork import Birth
 from kad.linux.process.spawn import reap
 from kad.model.runner import Mailing
 from kad.runner import mail_queue
@@ -20,8 +22,6 @@ from kad.runner.script_check import DeadlineReached, Report
 from kad.runner.sequences import Sequences
 from kad.shared.log import Logger
 from kad.shared.messages import Event, Mail, MailKept, Message
-from kad.watchdog import process_specs
-from kad.watchdog.process_specs import Birth
 
 LAST_LETTERS = 1.0
 """Seconds that a server gets for the last letters when kad ends; the process that sends them goes on without us."""
@@ -113,7 +113,7 @@ class Mails:
         if mailing is None:
             self._mux.loop.call_soon(self._end, b"", "no server is configured any more")
             return
-        birth = self._sending = process_specs.fork(lambda end: _send(end, mailing, letters))
+        birth = self._sending = fork.fork(lambda end: _send(end, mailing, letters))
         told = bytearray()
 
         def ended() -> None:

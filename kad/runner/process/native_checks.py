@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from kad.child.multiplexer import Mux
-from kad.config.native_commands import FileExists, Probe, ProcessesRun, ProcessOfFileRuns
 from kad.linux.process import proc_table
 from kad.linux.process.process import pidfd_open
 from kad.linux.refused import Refused
+from kad.model.tracking import FileExists, Probe, ProcessesRun, ProcessOfFileRuns
 from kad.runner.process.file_monitor import Folders
 from kad.runner.process.process_monitor import Census, Watch
 

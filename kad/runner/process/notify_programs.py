@@ -8,11 +8,11 @@ from collections.abc import Callable
 from errno import EAGAIN, EMFILE, ENFILE, ENOMEM
 
 from kad.child.multiplexer import Mux
-from kad.config.native_commands import Probe
 from kad.linux.refused import Refused
 from kad.model.notification import CheckDue, CheckSubject
 from kad.model.program_end import Exited, NotStarted, ProgramEnd
 from kad.model.runner import Program
+from kad.model.tracking import Probe
 from kad.runner import notify_queue
 from kad.runner.notify_call import FactRefused, call
 from kad.runner.notify_queue import NotifyLine

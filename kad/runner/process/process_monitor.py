@@ -16,8 +16,8 @@ from kad.linux.process.proc_table import Process
 from kad.linux.process.process import pidfd_open
 from kad.linux.refused import Refused
 from kad.model.program_end import ProcessEnd
+from kad.model.tracking import Pattern
 from kad.shared.log import Logger
-from kad.tracking.process_quorum import Pattern
 
 _MOST_PIDFDS = 256
 """Of more processes the deaths are learned from events, or by looking."""

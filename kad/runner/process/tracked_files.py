@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kad.linux.files.own_files import Foreign, refuse_configuration
+from kad.model.tracking import TrackedFile
 from kad.runner.process.file_monitor import Folders
 from kad.shared.log import Logger
 from kad.shared.messages import Message, Observation
-from kad.tracking.file import READ_BYTES, TrackedFile, number_of
+from kad.tracking.file import READ_BYTES, number_of
 
 
 @dataclass(slots=True)

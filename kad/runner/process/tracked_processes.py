@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kad.child.multiplexer import Moment, Mux
+from kad.model.tracking import TrackedProcess
 from kad.runner.process.deadline_timer import Schedule
 from kad.runner.process.process_monitor import Census, Watch
 from kad.shared.log import Logger
 from kad.shared.messages import Message, Observation
-from kad.tracking.process_quorum import Counted, DeadlineReached, Observe, ProcessQuorum, Reconfigured, TrackedProcess
+from kad.tracking.process_quorum import Counted, DeadlineReached, Observe, ProcessQuorum, Reconfigured
 
 _LOOK_EVERY = 1.0
 """Seconds, where the kernel tells of no births."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from kad.child.multiplexer import Mux
+from kad.model import secret
 from kad.model.problem import Problem
 from kad.model.runner import RunnerSlice
 from kad.runner.process.deadline_timer import Schedule
@@ -21,7 +22,6 @@ from kad.runner.process.program_runner import Programs
 from kad.runner.process.tracked_files import Files
 from kad.runner.process.tracked_processes import Processes
 from kad.runner.process.tracked_scripts import Scripts
-from kad.shared import secret
 from kad.shared.log import Logger
 from kad.shared.messages import FifoKept, FifoLine, FifoOpened, Mail, MailKept, Message, Notify, NotifyKept, Observation
 

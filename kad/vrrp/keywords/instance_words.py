@@ -4,7 +4,6 @@ from typing import Annotated
 
 from kad.config.command import Command, command
 from kad.config.keyword import Block, Head, Inline, block, entries, keyword
-from kad.config.secret_words import secret_text
 from kad.config.tree import Complaint
 from kad.config.values import (
     address,
@@ -19,14 +18,12 @@ from kad.config.values import (
     text,
 )
 from kad.model.vrrp import UnicastPeer
-from kad.shared.secret import Secret
 from kad.tracking.item_words import TrackLine, track_line
 from kad.vrrp.keywords.address_words import AddressLine, address_line, peer_line
+from kad.vrrp.keywords.auth_words import AuthenticationBlock, HmacBlock
 from kad.vrrp.keywords.device_words import ExtraAnnouncing, Ipvlan, Vmac, extra_announcing, ipvlan, vmac
-from kad.vrrp.keywords.resolve_auth_hmac import KeyLine, key_line
 from kad.vrrp.keywords.route_words import RouteLine, RuleLine, route_line, rule_line
 
-_NO_TYPE = ("no_auth", "noauth", "none", "no", "off")
 _STATES = {
     "slave": "BACKUP",
     "standby": "BACKUP",
@@ -35,41 +32,6 @@ _STATES = {
     "primary": "MASTER",
     "active": "MASTER",
 }
-
-
-class AuthenticationBlock(Block, frozen=True, kw_only=True):
-    """authentication { }"""
-
-    auth_type: Annotated[
-        str | None,
-        keyword(
-            one_of("PASS", "AH", advice=dict.fromkeys(_NO_TYPE, "to authenticate nothing, remove the block")),
-            "how version 2 adverts are authenticated",
-        ),
-    ] = None
-    auth_pass: Annotated[Secret | None, keyword(secret_text(longest=8), "the shared secret, 8 bytes")] = None
-
-
-class HmacBlock(Block, frozen=True, kw_only=True):
-    """auth_hmac { }"""
-
-    key: Annotated[
-        tuple[KeyLine, ...],
-        keyword(key_line(), "a key of 32 to 64 bytes", collected=True, missing=Complaint.GENERAL),
-    ] = ()
-    active_key: Annotated[int | None, keyword(integer(1, 255), "the key that signs")] = None
-    time_window: Annotated[
-        int | None, keyword(integer(1, 300), "accepted difference of clocks, seconds", default="3 x advert_int, 5..300")
-    ] = None
-    anti_replay: Annotated[
-        str | None, keyword(one_of("time", "monotonic"), "how a replayed advert is recognised", default="time")
-    ] = None
-    mode: Annotated[
-        str | None,
-        keyword(
-            one_of("enforce", "permissive", "receive-only"), "whether adverts are signed and must be", default="enforce"
-        ),
-    ] = None
 
 
 class AnnouncingWords(Block, frozen=True, kw_only=True):

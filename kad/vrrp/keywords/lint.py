@@ -7,8 +7,8 @@ import ipaddress
 from kad.config.build import Scope
 from kad.config.remark import Remark
 from kad.config.tree import Place
+from kad.model.tracking import counts_as_fault
 from kad.model.vrrp import VrrpInstance
-from kad.tracking.item_words import counts_as_fault
 from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.instance_words import InstanceBlock
 

@@ -4,54 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from kad.config.build import Scope
 from kad.config.remark import Remark
-from kad.config.secret_words import TOKEN, to_secret
 from kad.config.tree import Complaint, Place
-from kad.config.values import Clamped, Value, Words, Wrong, integer, quote_all
+from kad.config.values import Wrong
+from kad.model.secret import SecretBytes
 from kad.model.vrrp import AuthHmac, HmacKey
-from kad.shared.secret import Secret, SecretBytes
 from kad.vrrp.keywords.codes import VrrpCode
 
 if TYPE_CHECKING:
-    from kad.vrrp.keywords.instance_words import HmacBlock, InstanceBlock
+    from kad.vrrp.keywords.auth_words import HmacBlock
+    from kad.vrrp.keywords.instance_words import InstanceBlock
 
 SHORTEST, LONGEST = 32, 64
 """Bytes of a key."""
 _LEAST_WINDOW, _LARGEST_WINDOW = 5, 300
 _OTHERS = 0o077
 _HEX, _FILE = "hex:", "file:"
-
-
-class KeyLine(msgspec.Struct, frozen=True):
-    """key ID TEXT, key ID hex:DIGITS or key ID file:PATH"""
-
-    id: int
-    value: Secret
-
-
-def key_line() -> Value:
-    """ID VALUE"""
-    number = integer(1, 255)
-
-    def read(words: Words) -> KeyLine:
-        try:
-            return KeyLine(int(number.read(words[:1])), to_secret(words[1], 1))
-        except Clamped as clamped:
-            raise Wrong(clamped.remark) from None
-
-    return Value(
-        arguments="<ID 1..255> <STRING or hex:DIGITS or file:PATH>",
-        pattern=r'\s+([0-9]{1,3})\s+([^\s"]+)',
-        read=read,
-        write=lambda line: f"{line.id} {TOKEN}",
-        write_whole=lambda line: quote_all((str(line.id), line.value.reveal())),
-        secret_from=1,
-        least=2,
-        most=2,
-    )
 
 
 class HmacResolver:

@@ -11,8 +11,8 @@ from kad.config.keyword import Block
 from kad.config.remark import Remark
 from kad.config.tree import Place
 from kad.config.values import family_of
+from kad.model.tracking import TrackItem
 from kad.model.vrrp import Announcing, Authentication, UnicastPeer, VirtualAddress, VrrpInstance
-from kad.tracking.item_words import TrackItem
 from kad.vrrp.keywords.address_words import AddressLine, identity
 from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.device_words import ExtraAnnouncing

@@ -9,7 +9,7 @@ import msgspec
 
 from kad.linux.netlink.link import Link
 from kad.linux.netlink.network_table import Network
-from kad.shared import secret
+from kad.model import secret
 from kad.vrrp.group import SyncGroup
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.tracked_values import Tracking

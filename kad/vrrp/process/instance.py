@@ -32,8 +32,6 @@ from kad.vrrp.split_brain import Split
 
 if TYPE_CHECKING:
     from kad.linux.sockets.vrrp_interface import Outbox, Segment
-    from kad.vrrp.process.timers.advert_batches import Choir
-    from kad.vrrp.process.timers.master_down_timers import Watch
 
 MOST_CAUSES = 100
 """Of complaints, that are remembered: whoever forges sources must not fill the memory."""
@@ -68,7 +66,6 @@ class Instance:
         "_expected",
         "armed",
         "causes",
-        "choir",
         "complained",
         "complained_of_peers",
         "configuration",
@@ -102,7 +99,6 @@ class Instance:
         "transitions",
         "verdict",
         "voice",
-        "watch",
     )
 
     def __init__(self, configuration: VrrpInstance, now: float) -> None:
@@ -110,10 +106,6 @@ class Instance:
         self.router = Router(configuration)
         self.armed = inf
         """The moment for which the agenda has it; inf: for none."""
-        self.watch: Watch | None = None
-        """Those that are kept for the same silence; see kad.vrrp.process.timers.master_down_timers."""
-        self.choir: Choir | None = None
-        """Those with whom it speaks; see kad.vrrp.process.timers.advert_batches."""
         self.group: SyncGroup | None = None
         self._expected: Expectation | None = None
         self.verdict: Verdict | None = None
@@ -205,8 +197,8 @@ class Instance:
     def lose_voice(self) -> None:
         """The packets by which it spoke no longer hold."""
         self.voice = self.kept_priority = None
-        if self.choir is not None:
-            self.choir.pulse.disturbed = True
+        if self.router.pulse is not None:
+            self.router.pulse.disturbed = True
 
     def expect_anew(self) -> None:
         """The effective priority is another one."""

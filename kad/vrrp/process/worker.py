@@ -14,9 +14,9 @@ from kad.linux.netlink.address import Address
 from kad.linux.netlink.network_table import AddressChanged, LinkChanged, Network
 from kad.linux.sockets.ethernet_sender import FrameSender
 from kad.linux.sockets.packet_sockets import PacketSockets
+from kad.model import secret
 from kad.model.problem import Problem
 from kad.model.vrrp import VrrpInstance, VrrpSlice
-from kad.shared import secret
 from kad.shared.log import Logger
 from kad.shared.messages import Earlier, HostBefore, IpvsState, Message, Observation, Resume
 from kad.shared.shared_page import SLOTS

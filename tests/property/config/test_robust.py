@@ -7,9 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kad.analyzer.language import language
-from kad.analyzer.process import Analysis, effective, render, to_json, to_message
+from kad.analyzer.process import Analysis, effective, to_json, to_message
 from kad.config.explain import words
-from kad.shared.secret import MASK
+from kad.config.render import render
+from kad.model.secret import MASK
 from tests.config.encoded import encode
 from tests.config.hosts import FILE, a_host, judged
 

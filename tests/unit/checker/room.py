@@ -12,8 +12,8 @@ import pytest
 from kad.checker.process.worker import Room
 from kad.child.multiplexer import Mux
 from kad.linux.process import capabilities
+from kad.model import secret
 from kad.model.checker import Check, CheckedServer, CheckerSlice, Connection, Credentials, Timing
-from kad.shared import secret
 from kad.shared.log import Destination, Logger
 from kad.shared.messages import Message, ServerHealth
 

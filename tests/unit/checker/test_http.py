@@ -11,7 +11,7 @@ import pytest
 from kad.checker.checker_api import Computation, Outcome
 from kad.checker.http_check import ENOUGH, LARGEST_HEAD, HttpConversation, request
 from kad.model.checker import Regex, Url
-from kad.shared.secret import Secret
+from kad.model.secret import Secret
 from tests.unit.checker.servers import page
 
 URL = Url(path="/a?b=c", host="www.example")

@@ -26,8 +26,8 @@ from kad.model.checker import (
     Url,
 )
 from kad.model.program_end import Exited, NotStarted, ProgramEnd
+from kad.model.secret import Secret
 from kad.shared.messages import Notified, Notify, ServerHealth
-from kad.shared.secret import Secret
 from tests.unit.checker.room import SOON, Stage, at, server
 from tests.unit.checker.servers import Behaviour, Servers, http, lines, over_tls, page, reset
 

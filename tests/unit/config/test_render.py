@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from kad.analyzer.language import language
-from kad.analyzer.process import render, to_json, to_message
+from kad.analyzer.process import to_json, to_message
 from kad.config.explain import explain, overview, reference
+from kad.config.render import render
 from kad.model.finding import Identity, Subject
 from tests.config.hosts import FILE, judged
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from kad.linux.sockets.channel import Channel, pair
-from kad.shared.messages import Frame
+from kad.shared.framing import Frame
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from kad.linux.netlink.process_events import ProcessEvents
 from kad.linux.process import proc_table
 from kad.linux.refused import Refused
 from kad.model.program_end import Killed
+from kad.model.tracking import KillallName, Pattern, PidofName, ProcessWords
 from kad.runner.process import process_monitor as room
 from kad.runner.process.process_monitor import Census, Watch
-from kad.tracking.process_quorum import KillallName, Pattern, PidofName, ProcessWords
 from tests.unit.runner.test_runner_room import Lines
 
 NAME = f"kadc{os.getpid():x}"

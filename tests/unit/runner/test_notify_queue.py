@@ -15,9 +15,9 @@ from kad.runner.notify_queue import (
     ProgramEnded,
     Report,
     RunProgram,
-    Signal,
     SignalProgram,
 )
+from kad.runner.script_check import Signal
 from kad.shared.messages import Notified, Notify
 
 

@@ -17,10 +17,9 @@ import pytest
 from kad.linux.files import inotify
 from kad.linux.refused import Refused
 from kad.model.runner import RunnerSlice
+from kad.model.tracking import ProcessWords, TrackedFile, TrackedProcess
 from kad.runner.process import file_monitor
 from kad.shared.messages import Observation
-from kad.tracking.file import TrackedFile
-from kad.tracking.process_quorum import ProcessWords, TrackedProcess
 from tests.unit.runner.test_runner_room import Bench
 
 NAME = f"kadt{os.getpid():x}"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kad.config.command import is_for_shell, split
-from kad.config.native_commands import FileExists, Probe, ProcessesRun, ProcessOfFileRuns, recognise
-from kad.tracking.process_quorum import KillallName, PgrepName, PidofName
+from kad.config.native_commands import recognise
+from kad.model.tracking import FileExists, KillallName, PgrepName, PidofName, Probe, ProcessesRun, ProcessOfFileRuns
 
 NGINX = ProcessesRun(patterns=(KillallName(name="nginx"),))
 DOWN = FileExists(path="/etc/keepalived/down", kind="file")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kad.tracking.item_words import TrackItem
+from kad.model.tracking import TrackItem
 from kad.tracking.priority import Value, Verdict, judge
 
 

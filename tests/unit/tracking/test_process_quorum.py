@@ -6,15 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from kad.tracking.process_quorum import (
-    Counted,
-    DeadlineReached,
-    Observe,
-    ProcessQuorum,
-    ProcessWords,
-    Reconfigured,
-    TrackedProcess,
-)
+from kad.model.tracking import ProcessWords, TrackedProcess
+from kad.tracking.process_quorum import Counted, DeadlineReached, Observe, ProcessQuorum, Reconfigured
 from tests.play import Due, Play
 
 

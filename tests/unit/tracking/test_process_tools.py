@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from kad.config.native_commands import ProcessesRun, recognise
+from kad.config.native_commands import recognise
 from kad.linux.process.proc_table import all_pids, look
-from kad.tracking.process_quorum import Pattern, Process
+from kad.model.tracking import Pattern, Process, ProcessesRun
 
 SLEEP = "/bin/sleep"
 LONG = "kadtool-with-a-long-name"

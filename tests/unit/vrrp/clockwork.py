@@ -17,9 +17,9 @@ from kad.linux.sockets.epoll_set import ONCE, READABLE, Ready
 from kad.linux.sockets.packet_sockets import PacketSockets
 from kad.linux.sockets.sendmmsg import Datagram, Unsent
 from kad.linux.sockets.vrrp_interface import Outbox
+from kad.model import secret
 from kad.model.routing import RoutingEntry
 from kad.model.vrrp import NetlinkBuffers, SyncGroup, VrrpInstance, VrrpSlice
-from kad.shared import secret
 from kad.shared.log import Destination, Logger
 from kad.shared.messages import Message
 from kad.shared.shared_page import Page

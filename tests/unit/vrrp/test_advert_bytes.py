@@ -6,8 +6,8 @@ from ipaddress import ip_address
 
 import pytest
 
+from kad.model.secret import Secret
 from kad.model.vrrp import Authentication, UnicastPeer
-from kad.shared.secret import Secret
 from kad.vrrp.advert import (
     Advertisement,
     build_v2,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from kad.model.secret import Secret
 from kad.model.vrrp import Authentication, UnicastPeer, VrrpInstance
-from kad.shared.secret import Secret
 from kad.vrrp.advert import Examined, Finding, examine
 from kad.vrrp.advert_rules import expectation, message, seal
 from kad.vrrp.auth.ah import AuthenticationHeader

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from kad.model.secret import SecretBytes
 from kad.model.vrrp import AuthHmac, HmacKey, VirtualAddress
-from kad.shared.secret import SecretBytes
 from kad.vrrp.advert import Advertisement, Examined, Finding, examine
 from kad.vrrp.advert_rules import expectation, message
 from kad.vrrp.auth.trailer import HmacTrailer

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from kad.model import secret
+from kad.model.secret import Secret, SecretBytes
 from kad.model.vrrp import Authentication, AuthHmac, HmacKey, VrrpInstance
-from kad.shared import secret
 from kad.shared.messages import Earlier, Resume
-from kad.shared.secret import Secret, SecretBytes
 from kad.vrrp.advert_rules import message
 from kad.vrrp.auth.trailer import HmacTrailer
 from kad.vrrp.events import State

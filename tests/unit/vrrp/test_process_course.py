@@ -10,12 +10,12 @@ import pytest
 from kad.linux.netlink.link import Link
 from kad.linux.netlink.network_table import AddressChanged, LinkChanged
 from kad.linux.sockets.sendmmsg import Datagram, Unsent
+from kad.model import secret
 from kad.model.fault import Cause
 from kad.model.problem import ProblemKind
+from kad.model.tracking import TrackItem
 from kad.model.vrrp import Announcing, VirtualAddress, VrrpInstance, VrrpSlice
-from kad.shared import secret
 from kad.shared.messages import IpvsState
-from kad.tracking.item_words import TrackItem
 from kad.vrrp.events import State
 from kad.vrrp.process.instance import Instance
 from tests.unit.vrrp.clockwork import House, address, link

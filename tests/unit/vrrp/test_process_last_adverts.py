@@ -9,10 +9,10 @@ import pytest
 
 from kad.linux.sockets.ip_header import internet_checksum
 from kad.linux.sockets.sendmmsg import sockaddr_ll
+from kad.model import secret
+from kad.model.secret import Secret
 from kad.model.vrrp import Authentication, UnicastPeer, VirtualAddress, VrrpInstance, VrrpSlice
-from kad.shared import secret
 from kad.shared.messages import Earlier, Resume
-from kad.shared.secret import Secret
 from tests.unit.vrrp.clockwork import House, address, link
 from tests.unit.vrrp.samples import instance, instance_v6
 

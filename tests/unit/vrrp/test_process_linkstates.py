@@ -9,8 +9,8 @@ import pytest
 from kad.linux.netlink.network_table import AddressChanged, LinkChanged
 from kad.linux.refused import Refused
 from kad.model.link_monitoring import InterfaceDelay, Linkbeat
+from kad.model.tracking import TrackItem
 from kad.model.vrrp import VrrpInstance
-from kad.tracking.item_words import TrackItem
 from kad.vrrp.events import State
 from kad.vrrp.process.kernel import link_states
 from tests.unit.vrrp.clockwork import House, address, link

@@ -11,9 +11,9 @@ import pytest
 from kad.linux.netlink.network_table import AddressChanged, LinkChanged
 from kad.linux.netlink.routes import key
 from kad.linux.netlink.socket import message
+from kad.model import secret
 from kad.model.routing import RoutingEntry
 from kad.model.vrrp import Announcing, StaticAddress, VirtualAddress, VrrpInstance
-from kad.shared import secret
 from kad.vrrp.events import State
 from tests.unit.vrrp.clockwork import House, address, link
 from tests.unit.vrrp.samples import instance

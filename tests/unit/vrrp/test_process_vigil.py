@@ -45,7 +45,7 @@ def test_the_first_that_hears_nothing_comes_first() -> None:
     vigil = crowd.kept()
     assert vigil.next() == 1.0 + SILENCE
     assert vigil.take(1.0 + SILENCE) == (1.0 + SILENCE, [crowd.instances[1]])
-    assert crowd.instances[1].watch is None
+    assert 1 not in vigil.watch_of
     assert vigil.next() == 2.0 + SILENCE
     assert vigil.take(9.0) == (2.0 + SILENCE, [crowd.instances[0], crowd.instances[2]])
     assert vigil.next() is None
@@ -111,12 +111,12 @@ def test_another_priority_counts_from_the_next_advert_on() -> None:
     crowd, agenda = raised()
     (one,) = crowd.instances
     # Not kept for either silence: what is noted is as old as the one before.
-    assert one.watch is None
+    assert one.slot not in agenda.vigil.watch_of
     assert agenda.next() == 2.0 + SILENCE
     crowd.hearing[0] = 3.0
     # 3 x 1 s and a skew of (256 - 140) / 256 s.
     assert agenda.next() == 3.0 + 3.453125
-    assert one.watch is not None
+    assert one.slot in agenda.vigil.watch_of
     assert agenda.take(3.0 + 3.453125) == (3.0 + 3.453125, [one])
 
 
@@ -138,12 +138,12 @@ def test_the_agenda_hands_over_whom_it_waited_for_in_vain() -> None:
     (one,) = crowd.instances
     agenda = Agenda(crowd.hearing)
     agenda.watch(one)
-    assert one.watch is None
+    assert one.slot not in agenda.vigil.watch_of
     crowd.hearing[0] = 3.0
     assert agenda.next() == 3.0 + SILENCE
-    assert one.watch is not None
+    assert one.slot in agenda.vigil.watch_of
     agenda.watch(one)
-    assert one.watch is not None
+    assert one.slot in agenda.vigil.watch_of
     moment, due = agenda.take(3.0 + SILENCE) or (0.0, [])
     assert (moment, due) == (3.0 + SILENCE, [one])
     one.router.catch_up()

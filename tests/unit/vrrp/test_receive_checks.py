@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from kad.model.secret import Secret
 from kad.model.vrrp import Authentication, UnicastPeer
-from kad.shared.secret import Secret
 from kad.vrrp.advert import ACCEPTED_FINDINGS, Advertisement, Checksum, Finding, examine
 from tests.unit.vrrp.packets import GLOBAL_VIP, LINK_LOCAL_VIP, Packet, expecting, expecting_v6, v3, v6
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, VIP_BYTES

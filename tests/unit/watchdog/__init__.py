@@ -14,10 +14,11 @@ from pathlib import Path
 from kad.child.scheduling import Scheduling
 from kad.linux.process.pid_file import PidFile
 from kad.linux.sockets.channel import Channel, ChannelLost, pair
-from kad.shared import control_protocol, messages
+from kad.shared import control_protocol, framing, messages
+from kad.shared.framing import Frame
 from kad.shared.log import Destination, Logger
-from kad.shared.messages import Analyzed, Frame, Message
-from kad.watchdog import supervision
+from kad.shared.messages import Analyzed, Message
+from kad.watchdog import control_socket, supervision
 from kad.watchdog.daemon import Options, Watchdog
 from kad.watchdog.process_registry import PROCESS_SPECS
 from kad.watchdog.process_specs import Member
@@ -43,7 +44,7 @@ class Impostor:
         self.channel = Channel(self.end)
         self.received: list[Message] = []
         pid = os.posix_spawn("/bin/sleep", ["/bin/sleep", "600"], {})
-        member.pid, member.pidfd, member.channel = pid, os.pidfd_open(pid), Channel(ours, messages.LARGEST_OF_CHILD)
+        member.pid, member.pidfd, member.channel = pid, os.pidfd_open(pid), Channel(ours, framing.LARGEST_OF_CHILD)
         member.trace = os.open(os.devnull, os.O_RDONLY)
         member.is_refused = False
         member.configured_generation = None
@@ -86,7 +87,7 @@ class Parent:
         self._pid_file = PidFile(folder / "kad.pid")
         self.watchdog = Watchdog(options, self.log, self._pid_file)
         self.lives: dict[str, list[Impostor]] = {name: [] for name in PROCESS_SPECS}
-        self.listener = control_protocol.listen(folder)
+        self.listener = control_socket.listen(folder)
         self.watchdog.watch(self.listener, lambda: self.watchdog.inquiries.accept(self.listener))
 
     def fork_member(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from kad.linux.sockets.channel import ChannelLost
 from kad.shared import messages
-from kad.shared.messages import Frame
+from kad.shared.framing import Frame
 from kad.watchdog import process_specs
 from kad.watchdog.process_registry import PROCESS_SPECS
 from tests.unit.watchdog import Parent, close_all, descriptors

@@ -12,11 +12,12 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
+from kad.cli import control_client
 from kad.linux.process.memfd import read_memory_file, write_memory_file
+from kad.linux.sockets.peer import Peer
 from kad.model.daemon import WatchdogSlice
 from kad.shared import control_protocol
-from kad.shared.control_protocol import Peer
-from kad.watchdog import control_server
+from kad.watchdog import control_server, control_socket
 from kad.watchdog.control_clients import MOST
 from kad.watchdog.two_phase_commit import Configuration, MemoryFiles
 from tests.unit.watchdog import Parent, descriptors
@@ -77,7 +78,7 @@ def test_who_may_only_look_takes_no_place_of_who_may_act(
     [waiting] = idle(parent, clients, 1)
     waiting.sendall(b'{"verb": "reload"}\n')
     parent.until(lambda: parent.watchdog.inquiries._reloaders)
-    monkeypatch.setattr(control_protocol, "peer_of", lambda connection: Peer(1, NOBODY, NOBODY))
+    monkeypatch.setattr(control_socket, "peer_of", lambda connection: Peer(1, NOBODY, NOBODY))
     lookers = idle(parent, clients, 3 * MOST)
     parent.rest()
     assert len(list(parent.watchdog.inquiries._clients)) == MOST + 1
@@ -90,9 +91,9 @@ def test_who_may_only_look_takes_no_place_of_who_may_act(
 def test_one_user_takes_no_places_of_others(
     parent: Parent, clients: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control_protocol, "peer_of", lambda connection: Peer(1, 1000, 1000))
+    monkeypatch.setattr(control_socket, "peer_of", lambda connection: Peer(1, 1000, 1000))
     [other] = idle(parent, clients, 1)
-    monkeypatch.setattr(control_protocol, "peer_of", lambda connection: Peer(1, NOBODY, NOBODY))
+    monkeypatch.setattr(control_socket, "peer_of", lambda connection: Peer(1, NOBODY, NOBODY))
     idle(parent, clients, 2 * MOST)
     parent.rest()
     assert 1000 in {client.uid for client in parent.watchdog.inquiries._clients}
@@ -116,8 +117,8 @@ def test_who_may_act_and_has_asked_is_not_sent_away_for_others(parent: Parent, c
 def test_answers_that_nobody_reads_are_bounded(
     parent: Parent, clients: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control_protocol, "may", lambda peer, verb: True)
-    monkeypatch.setattr(control_protocol, "peer_of", lambda connection: Peer(1, NOBODY, NOBODY))
+    monkeypatch.setattr(control_socket, "may", lambda peer, verb: True)
+    monkeypatch.setattr(control_socket, "peer_of", lambda connection: Peer(1, NOBODY, NOBODY))
     monkeypatch.setattr(control_server, "MOST_WAITING_BYTES", 3_000_000)
     for number in range(4000):
         parent.watchdog.journal.note("link", f"eth{number}", "t" * 2000, 1.0)
@@ -153,7 +154,7 @@ def test_who_asks_waits_for_a_place_where_others_wait_to_be_accepted(parent: Par
             client.setblocking(False)
             client.connect(str(control_protocol.socket_path(parent.folder)))
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(control_protocol.ask, parent.folder, {"verb": "dump", "section": "events"})
+        asking = pool.submit(control_client.ask, parent.folder, {"verb": "dump", "section": "events"})
         # Nothing is accepted until it has had its chance to be refused.
         with suppress(TimeoutError):
             asking.result(0.1)
@@ -167,8 +168,8 @@ def test_a_question_for_which_there_is_no_place_ends_in_time(parent: Parent, cli
             client = clients.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             client.setblocking(False)
             client.connect(str(control_protocol.socket_path(parent.folder)))
-    with pytest.raises(control_protocol.Silent):
-        control_protocol.ask(parent.folder, {"verb": "status"}, 0.05)
+    with pytest.raises(control_client.Silent):
+        control_client.ask(parent.folder, {"verb": "status"}, 0.05)
 
 
 def test_open_files_without_end_are_not_needed(parent: Parent, clients: ExitStack) -> None:

@@ -14,12 +14,12 @@ import pytest
 
 from kad.child.last_release import LastRelease
 from kad.child.multiplexer import Mux
+from kad.linux.process import fork as fork_module
+from kad.linux.process.fork import Birth
 from kad.linux.process.memfd import write_memory_file
 from kad.linux.process.pid_file import PidFile
 from kad.shared import messages
 from kad.shared.log import Destination, Logger
-from kad.watchdog import process_specs
-from kad.watchdog.process_specs import Birth
 from tests.unit.watchdog import Parent
 
 SLICE = msgspec.msgpack.encode({"instances": [{"advertisement_interval": 0.2}]})
@@ -67,7 +67,7 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         theirs.close()
         return Birth(pid, os.pidfd_open(pid), ours)
 
-    monkeypatch.setattr(process_specs, "fork", fork)
+    monkeypatch.setattr(fork_module, "fork", fork)
     return found
 
 

@@ -18,7 +18,7 @@ from kad.model.routing import RoutingEntry
 from kad.model.vrrp import NetlinkBuffers, VrrpInstance
 from kad.shared.log import Logger
 from kad.vrrp.kernel_calls import KernelCall
-from kad.vrrp.process.dependency_index import Index
+from kad.vrrp.process.index import Index
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.retries import HOST, Retries, of_instance
 

@@ -26,10 +26,11 @@ _ROUNDED = 1e-6
 class Choir:
     """Those that have the same pulse."""
 
-    __slots__ = ("_volleys", "members", "pulse", "slots")
+    __slots__ = ("_choir_of", "_volleys", "members", "pulse", "slots")
 
-    def __init__(self, pulse: Pulse) -> None:
+    def __init__(self, pulse: Pulse, choir_of: dict[int, Choir]) -> None:
         self.pulse = pulse
+        self._choir_of = choir_of
         self.members: dict[int, Instance] = {}
         """By slot."""
         self.slots: list[int] = []
@@ -61,7 +62,7 @@ class Choir:
     def dismiss(self, instance: Instance) -> None:
         """It speaks alone from now on; its next moment is that of the pulse if it has none of its own."""
         del self.members[instance.slot]
-        instance.choir = None
+        del self._choir_of[instance.slot]
         router = instance.router
         router.catch_up()
         router.leave_pulse()
@@ -75,6 +76,8 @@ class Choirs:
         self._choirs: dict[tuple[float, float], Choir] = {}
         self._moments: list[tuple[float, float]] = []
         """A heap of moments with intervals; void where no choir has them."""
+        self.choir_of: dict[int, Choir] = {}
+        """By slot; other files only look whether a slot is in it."""
 
     def admit(self, instances: Iterable[Instance]) -> None:
         """They have just spoken; whoever says the same next time need not be asked for it."""
@@ -86,26 +89,28 @@ class Choirs:
             key = phase.advert_at, instance.configuration.advertisement_interval
             choir = self._choirs.get(key)
             if choir is None:
-                choir = Choir(Pulse(*key))
+                choir = Choir(Pulse(*key), self.choir_of)
                 self._enter(choir)
             choir.members[instance.slot] = instance
             choir.pulse.disturbed = True
-            instance.choir = choir
+            self.choir_of[instance.slot] = choir
             router.join_pulse(choir.pulse)
 
     def still_sings(self, instance: Instance) -> bool:
         """Whether it speaks with the others still; one that does not is let go. Call when it decided something."""
-        if instance.choir is None:
+        choir = self.choir_of.get(instance.slot)
+        if choir is None:
             return False
-        if instance.router.pulse is instance.choir.pulse:
+        if instance.router.pulse is choir.pulse:
             return True
         self.let_go(instance)
         return False
 
     def let_go(self, instance: Instance) -> None:
         """Nobody speaks for it."""
-        if instance.choir is not None:
-            instance.choir.dismiss(instance)
+        choir = self.choir_of.get(instance.slot)
+        if choir is not None:
+            choir.dismiss(instance)
 
     def next(self) -> float | None:
         """When one of them speaks."""
@@ -136,7 +141,7 @@ class Choirs:
             self._enter(choir)
             return
         for instance in choir.members.values():
-            instance.choir = other
+            self.choir_of[instance.slot] = other
             instance.router.join_pulse(other.pulse)
         other.members |= choir.members
         other.pulse.disturbed = True

@@ -31,6 +31,8 @@ class Vigil:
         """hearing: by slot, see Router."""
         self._hearing = hearing
         self._watches: dict[float, Watch] = {}
+        self.watch_of: dict[int, Watch] = {}
+        """By slot; other files only look whether a slot is in it."""
         self._moments: list[tuple[float, float]] = []
         """A heap of moments, each with the silence of its watch; the others of a watch are void."""
 
@@ -42,13 +44,13 @@ class Vigil:
     def keep(self, instance: Instance) -> None:
         """This instance suits."""
         silence = instance.router.silence
-        watch = instance.watch = self._watches.setdefault(silence, Watch(silence))
+        watch = self.watch_of[instance.slot] = self._watches.setdefault(silence, Watch(silence))
         watch.members[instance.slot] = instance
         self._look_at(watch, self._silent_at(instance.slot, silence))
 
     def still_keeps(self, instance: Instance) -> bool:
         """Whether it waits for what it is kept for; one that does not is let go. Call when it decided something."""
-        watch = instance.watch
+        watch = self.watch_of.get(instance.slot)
         if watch is None:
             return False
         if watch.silence == instance.router.silence and self.suits(instance):
@@ -58,7 +60,7 @@ class Vigil:
 
     def let_go(self, instance: Instance) -> None:
         """It is not waited for here."""
-        watch, instance.watch = instance.watch, None
+        watch = self.watch_of.pop(instance.slot, None)
         if watch is not None:
             del watch.members[instance.slot]
             if not watch.members:

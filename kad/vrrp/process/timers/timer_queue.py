@@ -21,7 +21,7 @@ class Agenda:
 
     def __init__(self, hearing: list[float | None]) -> None:
         """hearing: by slot, see Router."""
-        self._vigil = Vigil(hearing)
+        self.vigil = Vigil(hearing)
         self.choirs = Choirs()
         self._moments: list[float] = []
         self._rows: dict[float, list[Instance]] = {}
@@ -34,11 +34,12 @@ class Agenda:
         """The same for many whose deadline has come and moved on."""
         rows = self._rows
         last, row = inf, None
+        watch_of, choir_of = self.vigil.watch_of, self.choirs.choir_of
         for instance in instances:
-            if instance.watch is not None and self._vigil.still_keeps(instance):
+            if instance.slot in watch_of and self.vigil.still_keeps(instance):
                 continue
             deadline = instance.router.deadline
-            if instance.choir is not None and self.choirs.still_sings(instance):
+            if instance.slot in choir_of and self.choirs.still_sings(instance):
                 phase = instance.router.phase
                 deadline = phase.others_at if isinstance(phase, Master) else None
             if deadline is not None and deadline < instance.armed:
@@ -54,12 +55,12 @@ class Agenda:
     def forget(self, instance: Instance) -> None:
         """Nobody waits for it any more; its entry is void."""
         instance.armed = inf
-        self._vigil.let_go(instance)
+        self.vigil.let_go(instance)
         self.choirs.let_go(instance)
 
     def next(self) -> float | None:
         """A moment before which nobody falls due, which is mostly the one at which somebody does."""
-        moments = self._next(), self._vigil.next(), self.choirs.next()
+        moments = self._next(), self.vigil.next(), self.choirs.next()
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _next(self) -> float | None:
@@ -91,7 +92,7 @@ class Agenda:
             due = self._sort_out(moment, self._rows.pop(moment))
             if due:
                 return moment, due
-        return self._vigil.take(until)
+        return self.vigil.take(until)
 
     def _sort_out(self, moment: float, row: list[Instance]) -> list[Instance]:
         """Those of a row whose deadline has come; the others go to where it is now, and void entries nowhere."""
@@ -108,8 +109,8 @@ class Agenda:
                 deadline = router.deadline
                 if deadline is not None and deadline <= moment:
                     due.append(instance)
-                elif obeys and self._vigil.suits(instance):
-                    self._vigil.keep(instance)
+                elif obeys and self.vigil.suits(instance):
+                    self.vigil.keep(instance)
                 else:
                     early.append(instance)
         self.watch_all(early)
