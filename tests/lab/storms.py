@@ -122,9 +122,8 @@ def bfd_as_the_neighbour(number: int, target: Target) -> bytes:
 
 
 def own_adverts(number: int, target: Target) -> bytes:
-    """What the MASTER itself sends, returned to it by a loop in the network."""
-    packet = datagram(advert(priority=150), MASTER, rubbish.GROUP)
-    return bytes.fromhex("01005e000012") + target.mac + b"\x08\x00" + packet
+    """What the MASTER itself sends, sent back to it; with its MAC as well, the switch would lose the way to it."""
+    return to_group(number, datagram(advert(priority=150), MASTER, rubbish.GROUP))
 
 
 def claims(number: int, target: Target) -> bytes:

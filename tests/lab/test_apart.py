@@ -40,6 +40,11 @@ attempts = {
     "tgkill": lambda: check(libc.syscall(234, target, target, 0)),
     "ptrace": lambda: check(libc.ptrace(0x4206, target, None, None)),
     "process_vm_readv": lambda: check(libc.syscall(310, target, None, 0, None, 0, 0)),
+    "process_vm_writev": lambda: check(libc.syscall(311, target, None, 0, None, 0, 0)),
+    "tkill": lambda: check(libc.syscall(200, target, 0)),
+    "rt_sigqueueinfo": lambda: check(libc.syscall(129, target, 0, bytes(128))),
+    "rt_tgsigqueueinfo": lambda: check(libc.syscall(297, target, target, 0, bytes(128))),
+    "pidfd_getfd": lambda: check(libc.syscall(438, os.pidfd_open(target), 0, 0)),
 }
 
 def check(result):
@@ -120,6 +125,11 @@ def test_a_confined_process_can_neither_signal_trace_nor_ask(pair: tuple[Lab, No
         "tgkill": 1,
         "ptrace": 1,
         "process_vm_readv": 1,
+        "process_vm_writev": 1,
+        "tkill": 1,
+        "rt_sigqueueinfo": 1,
+        "rt_tgsigqueueinfo": 1,
+        "pidfd_getfd": 1,
     }
     assert found == {"dump": "no permission for dump", "stop": "no permission for stop"}
     assert daemon.dump("generation") == 1
