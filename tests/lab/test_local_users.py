@@ -6,6 +6,7 @@ import fcntl
 import os
 import signal
 
+import msgspec
 import pytest
 
 from tests.lab.lab import Lab, Node
@@ -39,37 +40,46 @@ def test_a_lock_on_what_all_can_read_holds_no_start_up(pair: Pair) -> None:
         ("vrrp.left", b"\xc1"),
         ("vrrp.left", b"\x91" * 100_000),
         ("vrrp.left", None),
+        ("vrrp.left", b"folder"),
         ("ipvs.left", b"\x91" * 100_000),
         ("ipvs.left", None),
         ("ipvs.memory", b"\xc1"),
     ],
-    ids=["no msgpack", "nested", "FIFO", "table nested", "table FIFO", "memory"],
+    ids=["no msgpack", "nested", "FIFO", "folder", "table nested", "table FIFO", "memory"],
 )
 def test_what_an_earlier_daemon_left_may_be_damaged(pair: Pair, name: str, content: bytes | None) -> None:
     lab, a, _ = pair
     folder = a.files / "run/kad"
     folder.mkdir(mode=0o755, exist_ok=True)
-    if content is None:
-        os.mkfifo(folder / name)
-    else:
-        (folder / name).write_bytes(content)
+    if name == "ipvs.memory":
+        # It is looked at together with the table alone.
+        (folder / "ipvs.left").write_bytes(msgspec.msgpack.encode({}))
+    match content:
+        case None:
+            os.mkfifo(folder / name)
+        case b"folder":
+            (folder / name).mkdir()
+        case _:
+            (folder / name).write_bytes(content)
     daemon = lab.start_kad(a, router())
     lab.wait_holder(VIP, a, seconds=8)
     daemon.wait_log("Startup complete")
+    daemon.wait_log("cannot be understood|is not known")
     assert not daemon.logged("Traceback")
     assert not daemon.logged("process died|process exited")
     assert daemon.stop() == 0
 
 
-def test_a_fifo_in_place_of_the_pid_file_is_refused_with_a_message(pair: Pair) -> None:
+@pytest.mark.parametrize("name", ["kad.pid", ".kad.pid.lock"])
+def test_a_fifo_in_place_of_the_pid_file_is_refused_with_a_message(pair: Pair, name: str) -> None:
     _, a, _ = pair
     folder = a.files / "run/kad"
     folder.mkdir(mode=0o755, exist_ok=True)
-    os.mkfifo(folder / "kad.pid")
+    os.mkfifo(folder / name)
     a.write("keepalived.conf", router())
     told = a.kad("-n", "-l", "-f", "/etc/keepalived/keepalived.conf", "--runtime-dir", "/run/kad")
     assert told.returncode == 1
-    assert told.stderr.startswith("kad: pid file /run/kad/kad.pid: it is no regular file of this user")
+    assert told.stderr.startswith(f"kad: pid file /run/kad/{name}: it is no regular file of this user")
     assert "Traceback" not in told.stderr
 
 

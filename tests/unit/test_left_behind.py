@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,9 @@ class Daemon(SimpleNamespace):
 
     def __init__(self, directory: Path, *, release: bool = True) -> None:
         options = SimpleNamespace(runtime_directory=directory, release_ipvs_at_stop=release)
-        super().__init__(options=options, reload=SimpleNamespace(current=None), sent=[])
+        self.errors: list[str] = []
+        log = SimpleNamespace(error=self.errors.append, warning=self.errors.append)
+        super().__init__(options=options, reload=SimpleNamespace(current=None), sent=[], log=log)
 
     def send(self, member: Member, message: Message) -> None:
         self.sent.append((member.name, message))
@@ -94,3 +97,14 @@ def test_without_virtual_servers_an_heir_takes_away_what_was_left(tmp_path: Path
     left.dismiss(slices)
     assert slices == {"vrrp": 9}
     assert dismissed == [("the ipvs process", Unwanted(5.0))]
+
+
+@pytest.mark.parametrize("name", ["ipvs.left", "ipvs.memory"])
+def test_a_file_that_no_channel_would_take_is_not_sent(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    os.truncate(tmp_path / name, 100_000_000)
+    daemon: Any = Daemon(tmp_path)
+    left = LeftBehind(daemon)
+    left.tell(Member(PROCESS_SPECS["ipvs"]))
+    assert daemon.sent == []
+    assert daemon.errors == [f"{tmp_path / name}: it is too large: what an earlier daemon left is not known"]

@@ -338,6 +338,16 @@ def test_what_a_daemon_that_was_killed_left_is_ours(stage: Stage, kernel: Kernel
     assert kernel.weights() == {"10.0.0.2": 1}
 
 
+@pytest.mark.parametrize("memory", [b"\xc1", b"\x91" * 100_000, msgspec.msgpack.encode({"marks": 7})])
+def test_a_memory_that_cannot_be_understood_costs_what_it_said(stage: Stage, kernel: Kernel, memory: bytes) -> None:
+    stage.configure(web(), web(address="192.0.2.10"))
+    earlier = msgspec.msgpack.encode(IpvsSlice(virtual_servers=(web(), web(address="192.0.2.10"))))
+    after = Stage(kernel)
+    after.room.receive(IpvsLeft(slice=earlier, memory=memory))
+    after.configure(web(RealServer(address="10.0.0.2", port=80)))
+    assert set(kernel.table) == {WEB}
+
+
 def test_timeouts_that_a_killed_daemon_set_are_given_back(kernel: Kernel) -> None:
     earlier = Stage(kernel)
     earlier.configure(web(), timeouts=Timeouts(tcp=60))
