@@ -7,9 +7,10 @@ from typing import Annotated
 from kad.config.build import Scope
 from kad.config.codes import ConfigCode
 from kad.config.command import Command, command, user_and_group
+from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, Inline, keyword
+from kad.config.lines import Word
 from kad.config.programs import Programs
-from kad.config.tree import Complaint, Word
 from kad.config.values import (
     Value,
     Words,

@@ -6,10 +6,10 @@ from typing import Annotated
 from kad.analyzer.daemon_words import DaemonGlobals, RootWords
 from kad.checker.keywords.check_words import CheckWords
 from kad.checker.keywords.default_words import CheckerGlobals, ClientBlock, ServerDefaults, ServiceDefaults
+from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, Head, Inline, Layout, block, layout_of
 from kad.config.notification_words import FifoWords, MailGlobals, ManagementGlobals
 from kad.config.process_words import NetlinkWords, ProcessWords
-from kad.config.tree import Complaint
 from kad.ipvs.keywords.line_values import ServerName, ServiceName, server_name, service_name
 from kad.ipvs.keywords.service_words import DestinationWords, IpvsGlobals, ServiceGroupBlock, ServiceWords
 from kad.runner.keywords.script_words import ScriptBlock

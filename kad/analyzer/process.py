@@ -25,6 +25,7 @@ from kad.checker.keywords.resolve_checks import Checks
 from kad.child.scheduling import of_slice
 from kad.config.build import Builder, Scope
 from kad.config.codes import ConfigCode
+from kad.config.diagnostics import Complaint, Diagnostic, Place, Report
 from kad.config.grammar import parse
 from kad.config.keyword import layout_of
 from kad.config.preprocess import Preprocessor
@@ -33,7 +34,6 @@ from kad.config.process_words import placement
 from kad.config.programs import Programs
 from kad.config.render import render, to_finding, to_json
 from kad.config.secret_words import concealed
-from kad.config.tree import Complaint, Diagnostic, Place, Report
 from kad.ipvs.keywords.line_values import ServerName
 from kad.ipvs.keywords.required_words import ServedAddresses
 from kad.ipvs.keywords.resolve_fields import to_marking, to_sync_daemon, to_timeouts

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kad.analyzer.language import File, GlobalsBlock
 from kad.config.build import Scope
 from kad.config.codes import ConfigCode
-from kad.config.tree import Complaint, Place
+from kad.config.diagnostics import Complaint, Place
 
 
 class WrittenFile(NamedTuple):

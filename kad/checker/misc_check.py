@@ -8,10 +8,10 @@ from itertools import count
 
 from kad.checker.checker_api import Ended, Outcome
 from kad.child.multiplexer import Mux
+from kad.model import escaping
 from kad.model.checker import MiscCheck
 from kad.model.notification import CheckDue
 from kad.model.program_end import Exited, Killed, NotStarted, TimedOut
-from kad.shared import escaping
 from kad.shared.messages import Message, Notified, Notify
 
 PATIENCE = 2.0

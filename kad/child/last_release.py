@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 import msgspec
 
-from kad.child.main import UNPRIVILEGED_USER, give_up_signals
+from kad.child.privileges import UNPRIVILEGED_USER, give_up_signals
 from kad.linux.process import capabilities, fork
 from kad.linux.process.memfd import read_memory_file
 from kad.linux.process.pid_file import is_locked

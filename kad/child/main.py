@@ -13,11 +13,11 @@ from contextlib import suppress
 from errno import EACCES, EPERM
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
+from kad.child.privileges import UNPRIVILEGED_USER, give_up_signals
 from kad.child.scheduling import Scheduling
 from kad.linux.process import capabilities as privilege
 from kad.linux.process.memfd import read_memory_file, write_memory_file
 from kad.linux.process.process import set_title
-from kad.linux.process.seccomp import refuse_signals_and_tracing
 from kad.linux.refused import Refused
 from kad.linux.sockets.channel import Channel, ChannelLost
 from kad.model import secret
@@ -50,8 +50,6 @@ _IGNORED_SIGNALS = (
 _LARGE = 32 * 1024
 """Bytes of a snapshot that does not go through the channel itself: it would hold up what is behind it."""
 TRACE_SIGNAL = signal.SIGRTMIN + 10
-UNPRIVILEGED_USER = "kad"
-"""Children become this user where it exists."""
 
 
 class Room(Protocol):
@@ -303,15 +301,6 @@ class Child:
 
 def _is_permission(error: object) -> bool:
     return isinstance(error, OSError | Refused) and error.errno in (EPERM, EACCES)
-
-
-def give_up_signals(log: Logger) -> None:
-    """Children are apart from one another, although they may have one user."""
-    try:
-        if not refuse_signals_and_tracing():
-            log.info("system calls that signal or trace are not refused on this machine")
-    except Refused as refused:
-        log.warning(f"children can signal and trace each other: {refused}")
 
 
 def live(

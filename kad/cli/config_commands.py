@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kad.linux.files.own_files import Foreign, append_findings
-from kad.shared import escaping, messages
+from kad.model import escaping
+from kad.shared import messages
 from kad.shared.control_protocol import ControlError
 from kad.shared.exit_codes import EXIT_CONFIGURATION, EXIT_FATAL, EXIT_OK
 from kad.shared.output import to_error, to_output

@@ -20,7 +20,8 @@ from kad.linux.files.runtime_directory import prepare_runtime_directory
 from kad.linux.process.daemonize import detach, have_standard_streams
 from kad.linux.process.pid_file import AlreadyRunning, PidFile
 from kad.linux.refused import Refused
-from kad.shared import control_protocol, escaping
+from kad.model import escaping
+from kad.shared import control_protocol
 from kad.shared.control_protocol import ControlError
 from kad.shared.exit_codes import EXIT_FATAL, EXIT_NO_FILE, EXIT_OK
 from kad.shared.log import FACILITIES, Destination, Logger

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from kad.config.codes import ConfigCode
+from kad.config.diagnostics import Complaint, Place, Report
 from kad.config.grammar import words_of
 from kad.config.keyword import Block, Entry, Keyword, Layout, instead_of
 from kad.config.line_mistakes import superfluous
+from kad.config.lines import Line, Word
 from kad.config.remark import Remark
 from kad.config.secret_words import TOKEN, Withheld
 from kad.config.suggestions import Nearest
-from kad.config.tree import Complaint, Line, Node, Place, Report, Word
+from kad.config.tree import Node
 from kad.config.values import Clamped, Missing, Value, Wrong
 from kad.model.finding import Subject
 from kad.model.host import Host

@@ -135,3 +135,8 @@ class ConfigCode(Code):
     WRITTEN_TWICE_LAST_COUNTS = "{keyword} is written twice; the last one is used"
     MORE_FINDINGS = "{count} more findings are not shown"
     NO_SUCH_PROCESSOR = "this host has no processor {absent} (0..{last}); {consequence}"
+
+
+def without_interpreter(path: str) -> str:
+    """What is said of a script that does not name its interpreter."""
+    return str(ConfigCode.WITHOUT_INTERPRETER(path=path))

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from kad.config.codes import ConfigCode
+from kad.config.diagnostics import Place, Report
 from kad.config.remark import Remark
-from kad.config.tree import Place, Report
 from kad.model.finding import Subject
 from kad.model.host import Host
 

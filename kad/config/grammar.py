@@ -9,8 +9,10 @@ from collections.abc import Iterable
 import pyparsing
 
 from kad.config.codes import ConfigCode
+from kad.config.diagnostics import Place, Report
 from kad.config.keyword import Entry, Keyword, Layout
-from kad.config.tree import Line, Node, Place, Report, Word
+from kad.config.lines import Line, Word
+from kad.config.tree import Node
 from kad.config.values import Value
 
 _FIRST = re.compile(r'[^\s"]+|"[^"]*"?')

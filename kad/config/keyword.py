@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from kad.config.tree import Complaint
+from kad.config.diagnostics import Complaint
 from kad.config.values import Value
 
 

@@ -10,15 +10,7 @@ import msgspec
 
 from kad.config.command import is_for_shell, split
 from kad.config.values import Wrong
-from kad.model.tracking import (
-    FileExists,
-    KillallName,
-    PgrepName,
-    PidofName,
-    Probe,
-    ProcessesRun,
-    ProcessOfFileRuns,
-)
+from kad.model.tracking import FileExists, KillallName, PgrepName, PidofName, Probe, ProcessesRun, ProcessOfFileRuns
 
 
 class _Word(NamedTuple):

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from kad.config.codes import ConfigCode
 from kad.config.command import Command, command
+from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, entries, keyword
-from kad.config.tree import Complaint
 from kad.config.values import (
     Value,
     Words,

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 from kad.config.codes import ConfigCode
 from kad.config.definitions import DEFINE, Definitions
+from kad.config.diagnostics import Complaint, Place, Report
+from kad.config.lines import Line
 from kad.config.remark import Remark
-from kad.config.tree import Complaint, Line, Place, Report
 from kad.model.finding import Subject
 from kad.model.host import Host, TooMany
 

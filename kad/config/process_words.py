@@ -4,8 +4,8 @@ from typing import Annotated, TypedDict
 
 from kad.config.build import Scope
 from kad.config.codes import ConfigCode
+from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, keyword
-from kad.config.tree import Complaint
 from kad.config.values import boolean, buffer_size, flag, integer, integers, text
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from kad.config.build import Scope
 from kad.config.codes import ConfigCode
 from kad.config.command import Command, is_for_shell, split
+from kad.config.diagnostics import Complaint, Place
 from kad.config.native_commands import recognise
 from kad.config.remark import Remark
 from kad.config.script_security import first_unsafe, search
-from kad.config.tree import Complaint, Place
 from kad.model.host import FileLook
 from kad.model.runner import Program
 from kad.model.tracking import Probe

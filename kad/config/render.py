@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from kad.config.tree import Diagnostic, Place
+from kad.config.diagnostics import Diagnostic, Place
 from kad.model.finding import Subject
 from kad.shared.messages import Finding
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from kad.config.codes import ConfigCode
-from kad.config.tree import Word
+from kad.config.lines import Word
 from kad.config.values import WORD, Clamped, Value, Words, Wrong, quote
 from kad.model.secret import Secret
 

@@ -6,7 +6,8 @@ import difflib
 
 from kad.config.keyword import Keyword, Layout, instead_of
 from kad.config.line_mistakes import MEMBERS, RENAMED, is_shell
-from kad.config.tree import Node, Word
+from kad.config.lines import Word
+from kad.config.tree import Node
 
 _MOST_SEARCHES = 300
 """A file of nothing but unknown words must not take for ever."""

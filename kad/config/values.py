@@ -11,8 +11,8 @@ from typing import Any, NoReturn, TypeVar
 
 from kad.config.codes import ConfigCode
 from kad.config.line_mistakes import choice
+from kad.config.lines import Word
 from kad.config.remark import Remark, joined
-from kad.config.tree import Word
 
 V = TypeVar("V")
 WORD = r'[^\s"]+'

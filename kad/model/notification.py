@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from kad.shared import escaping
+from kad.model import escaping
 
 LONGEST_TEXT = 4096
 """Characters of a reason."""

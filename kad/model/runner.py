@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from kad.config.codes import ConfigCode
 from kad.model.notification import Subject
 from kad.model.tracking import Probe, TrackedFile, TrackedProcess
 
@@ -30,11 +29,6 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     """What kad asks itself, instead of running it."""
     is_secured: bool = False
     """enable_script_security: as root it is run only while root alone can change what is run."""
-
-
-def without_interpreter(path: str) -> str:
-    """What is said of a script that does not name its interpreter."""
-    return str(ConfigCode.WITHOUT_INTERPRETER(path=path))
 
 
 class VrrpScript(msgspec.Struct, frozen=True, kw_only=True):

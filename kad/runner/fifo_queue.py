@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from kad.model import escaping
 from kad.model.program_end import NotStarted, ProgramEnd
 from kad.model.runner import Program
 from kad.runner.script_check import GRACE, STUBBORN, DeadlineReached, Report, Signal, how_it_ended
-from kad.shared import escaping
 from kad.shared.messages import FifoLine
 
 LIMIT = 1000

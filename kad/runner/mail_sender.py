@@ -15,13 +15,13 @@ from email.utils import format_datetime, getaddresses, localtime, make_msgid, pa
 from typing import NoReturn
 
 from kad import VERSION
+from kad.child.privileges import UNPRIVILEGED_USER
 from kad.linux.process import capabilities
 from kad.linux.process.process import set_title
+from kad.model import escaping
 from kad.model.runner import Mailing
 from kad.runner.mail_queue import Letter, Outcome
-from kad.shared import escaping
 
-UNPRIVILEGED_USER = "kad"
 STEPS = 4
 """Times the timeout of one step: longer than that no attempt lasts."""
 _TEMPORARY = range(400, 500)

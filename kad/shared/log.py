@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from kad.shared import escaping
+from kad.model import escaping
 from kad.shared.output import to_error
 
 _LARGEST_LINE = 4000

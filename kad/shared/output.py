@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TextIO
 
-from kad.shared import escaping
+from kad.model import escaping
 
 
 class OutputLost(Exception):
@@ -20,7 +20,7 @@ def to_output(text: str) -> None:
 
 
 def to_error(text: str) -> None:
-    """Print to standard error, escaped as `kad.shared.escaping.lines` does; never raises."""
+    """Print to standard error, escaped as `kad.model.escaping.lines` does; never raises."""
     with contextlib.suppress(OutputLost):
         _write(sys.stderr, escaping.lines(text))
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from kad.config.build import Scope
+from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, Head, keyword
-from kad.config.tree import Complaint
 from kad.config.values import (
     Complaints,
     Value,

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from kad.config.tree import Word
+from kad.config.lines import Word
 from kad.config.values import WORD, Complaints, Value, Words, Wrong, quote
 from kad.tracking.codes import TrackCode
 

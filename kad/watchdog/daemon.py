@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kad import VERSION
 from kad.child import main as child
+from kad.child import privileges
 from kad.linux.files.fifo import HeldFifos
 from kad.linux.process.pid_file import PidFile, write_child_pid
 from kad.linux.process.process import processor_time
@@ -118,9 +119,9 @@ class Watchdog:
         self._take_signals()
         self.log.info(f"Starting kad v{VERSION} with configuration {self.options.files}")
         try:
-            identity(child.UNPRIVILEGED_USER, None)
+            identity(privileges.UNPRIVILEGED_USER, None)
         except LookupError:
-            self.log.info(f"there is no user {child.UNPRIVILEGED_USER}: children keep their user, with less to do")
+            self.log.info(f"there is no user {privileges.UNPRIVILEGED_USER}: children keep their user, with less to do")
         listener = self._listen()
         try:
             self.reload.analyze()

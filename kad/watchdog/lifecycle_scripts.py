@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kad.config.codes import without_interpreter
 from kad.linux.process.spawn import kill_group, reap, spawn
 from kad.linux.refused import Refused
 from kad.model.program_end import is_success
-from kad.model.runner import Program, without_interpreter
+from kad.model.runner import Program
 from kad.runner.script_security import check_safety
 
 if TYPE_CHECKING:

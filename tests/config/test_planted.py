@@ -10,9 +10,10 @@ import pytest
 
 from kad.analyzer.language import language
 from kad.analyzer.process import Analysis
+from kad.config.diagnostics import Report
 from kad.config.grammar import parse
 from kad.config.preprocess import Preprocessor
-from kad.config.tree import Node, Report
+from kad.config.tree import Node
 from tests.config.hosts import FILE, a_host, judged
 
 GOOD = """\

@@ -7,12 +7,12 @@ import os
 
 import pytest
 
+from kad.model import escaping
 from kad.model.notification import InstanceLine
 from kad.model.runner import Mailing
 from kad.runner.fifo_queue import Backlog
 from kad.runner.mail_queue import Letter
 from kad.runner.mail_sender import compose
-from kad.shared import escaping
 from kad.shared.log import Destination, Logger
 from kad.shared.messages import FifoLine
 from tests.unit.test_log import console

@@ -5,9 +5,10 @@ from typing import Annotated
 
 from kad.checker.keywords.codes import CheckCode
 from kad.config.command import Command, command, user_and_group
+from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, Inline, block, keyword
+from kad.config.lines import Word
 from kad.config.secret_words import TOKEN, to_secret
-from kad.config.tree import Complaint, Word
 from kad.config.values import (
     Value,
     Words,

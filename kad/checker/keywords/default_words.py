@@ -3,9 +3,9 @@
 from typing import Annotated
 
 from kad.checker.keywords.check_words import LARGEST
+from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, Inline, keyword
 from kad.config.secret_words import secret_text
-from kad.config.tree import Complaint
 from kad.config.values import boolean, flag, integer, seconds, text
 from kad.model.secret import Secret
 

@@ -34,11 +34,11 @@ from kad.checker.keywords.codes import CheckCode
 from kad.checker.keywords.default_words import ClientBlock
 from kad.checker.keywords.inherit import Inheritance, first
 from kad.config.build import Scope
+from kad.config.diagnostics import Complaint, Place
 from kad.config.keyword import Block
 from kad.config.native_commands import recognise
 from kad.config.programs import Programs
 from kad.config.remark import Remark
-from kad.config.tree import Complaint, Place
 from kad.config.values import family_of
 from kad.model.checker import (
     BfdCheck,

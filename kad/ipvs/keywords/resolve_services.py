@@ -10,9 +10,9 @@ from typing import Protocol
 import msgspec
 
 from kad.config.build import Scope
+from kad.config.diagnostics import Place
 from kad.config.programs import Programs
 from kad.config.remark import Remark
-from kad.config.tree import Place
 from kad.config.values import family_of
 from kad.ipvs.keywords import resolve_fields
 from kad.ipvs.keywords.codes import IpvsCode

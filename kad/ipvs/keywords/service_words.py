@@ -3,8 +3,8 @@
 from typing import Annotated
 
 from kad.config.command import Command, command
+from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, Head, Lines, keyword
-from kad.config.tree import Complaint
 from kad.config.values import boolean, flag, integer, one_of, optional, text
 from kad.ipvs.keywords.line_values import (
     LARGEST,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kad.config.build import Scope
+from kad.config.diagnostics import Place
 from kad.config.remark import Remark
-from kad.config.tree import Place
 from kad.config.values import family_of
 from kad.ipvs.keywords.codes import IpvsCode
 from kad.model.ipvs import RealServer, VirtualServer

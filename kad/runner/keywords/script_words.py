@@ -4,9 +4,9 @@ from typing import Annotated
 
 from kad.config.build import Scope
 from kad.config.command import Command, command, user_and_group
+from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, Head, keyword
 from kad.config.programs import Programs
-from kad.config.tree import Complaint
 from kad.config.values import boolean, flag, integer, seconds, text
 from kad.model.runner import VrrpScript
 from kad.runner.keywords.codes import RunnerCode

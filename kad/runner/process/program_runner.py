@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kad.child.multiplexer import Mux
+from kad.config.codes import without_interpreter
 from kad.linux.process.spawn import Spawned, kill_group, reap, spawn, why_not_executed
 from kad.linux.refused import Refused
 from kad.model.program_end import NotStarted, ProgramEnd
-from kad.model.runner import Program, without_interpreter
+from kad.model.runner import Program
 from kad.runner.script_check import Signal
 from kad.runner.script_security import check_safety
 from kad.shared.log import Logger

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import msgspec
 
+from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, keyword
 from kad.config.secret_words import TOKEN, secret_text, to_secret
-from kad.config.tree import Complaint
 from kad.config.values import Clamped, Value, Words, Wrong, integer, one_of, quote_all
 from kad.model.secret import Secret
 

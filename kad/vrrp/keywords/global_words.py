@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
+from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, Inline, keyword
 from kad.config.notification_words import FifoWords
 from kad.config.process_words import NetlinkWords, ProcessWords
-from kad.config.tree import Complaint
 from kad.config.values import address, boolean, flag, integer, one_of, optional, seconds, text, texts
 from kad.vrrp.keywords.device_words import ExtraAnnouncing, buffer_policy, extra_announcing, name_prefix
 

@@ -3,8 +3,8 @@
 from typing import Annotated
 
 from kad.config.command import Command, command
+from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, Head, Inline, block, entries, keyword
-from kad.config.tree import Complaint
 from kad.config.values import (
     address,
     boolean,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 
 from kad.config.build import Scope
+from kad.config.diagnostics import Place
 from kad.config.remark import Remark
-from kad.config.tree import Place
 from kad.model.tracking import counts_as_fault
 from kad.model.vrrp import VrrpInstance
 from kad.vrrp.keywords.codes import VrrpCode

@@ -9,11 +9,11 @@ import msgspec
 
 from kad.config.build import Scope
 from kad.config.command import Command
+from kad.config.diagnostics import Place
 from kad.config.keyword import Block
 from kad.config.process_words import NetlinkWords, placement
 from kad.config.programs import Programs
 from kad.config.remark import Remark
-from kad.config.tree import Place
 from kad.model.tracking import TrackItem, counts_as_fault
 from kad.model.vrrp import NetlinkBuffers, SyncGroup, VirtualAddress, VrrpInstance, VrrpSlice
 from kad.tracking.item_words import TrackLine, Weight

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kad.config.build import Scope
+from kad.config.diagnostics import Complaint, Place
 from kad.config.remark import Remark
-from kad.config.tree import Complaint, Place
 from kad.config.values import Wrong
 from kad.model.secret import SecretBytes
 from kad.model.vrrp import AuthHmac, HmacKey

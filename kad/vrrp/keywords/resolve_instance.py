@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from kad.config.build import Scope
+from kad.config.diagnostics import Place
 from kad.config.keyword import Block
 from kad.config.remark import Remark
-from kad.config.tree import Place
 from kad.config.values import family_of
 from kad.model.tracking import TrackItem
 from kad.model.vrrp import Announcing, Authentication, UnicastPeer, VirtualAddress, VrrpInstance

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from kad.config.build import Scope
+from kad.config.diagnostics import Place
 from kad.config.keyword import Block
-from kad.config.tree import Place
 from kad.config.values import Wrong
 from kad.model.routing import Route, RoutingEntry, Rule
 from kad.vrrp.keywords.codes import VrrpCode

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from kad.config.codes import ConfigCode
-from kad.config.tree import Word
+from kad.config.lines import Word
 from kad.config.values import UNSIGNED as LARGEST
 from kad.config.values import Missing, Words, Wrong, quote, to_address, to_interface_name, to_prefix
 from kad.vrrp.keywords.codes import VrrpCode

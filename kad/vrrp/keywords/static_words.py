@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 
 from kad.config.build import Scope
+from kad.config.diagnostics import Complaint, Place
 from kad.config.keyword import Block, Head, block, entries, keyword
-from kad.config.tree import Complaint, Place
 from kad.config.values import interface_name, interface_names, seconds, text, texts
 from kad.model.link_monitoring import InterfaceDelay, Linkbeat
 from kad.model.vrrp import GarpGroup, StaticAddress, VrrpInstance

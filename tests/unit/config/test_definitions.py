@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kad.config.diagnostics import Report
 from kad.config.preprocess import Preprocessor
-from kad.config.tree import Report
 from tests.config.hosts import FILE, a_host
 
 

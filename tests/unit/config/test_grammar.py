@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kad.analyzer.language import language
+from kad.config.diagnostics import Report
 from kad.config.grammar import parse
 from kad.config.preprocess import Preprocessor
-from kad.config.tree import Node, Report
+from kad.config.tree import Node
 from tests.config.hosts import FILE, a_host, judged, said
 
 Shape = list[object]

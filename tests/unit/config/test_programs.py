@@ -8,8 +8,8 @@ import pytest
 
 from kad.config.build import Scope
 from kad.config.command import Command
+from kad.config.diagnostics import Complaint, Place, Report
 from kad.config.programs import Programs
-from kad.config.tree import Complaint, Place, Report
 from kad.model.host import FileLook, Host
 from tests.config.hosts import a_host
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kad.config.tree import Word
+from kad.config.lines import Word
 from kad.config.values import Clamped, Words, Wrong
 from kad.model.routing import Encap, Nexthop, Route, Rule
 from kad.vrrp.keywords.iproute2_names import Names

@@ -1,0 +1,194 @@
+"""Places in files, and what is found wrong there: diagnostics as values, and the report that collects them."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from kad.config.codes import ConfigCode
+from kad.config.remark import Remark
+from kad.model.finding import Figure, Subject
+from kad.model.secret import MASK
+
+
+class Place(NamedTuple):
+    """A character of a file; line and column count from 1, line 0 means the file as a whole."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+    subject: Subject = Subject()
+    """The object that is written there, where it is known."""
+
+    def about(self, item: object) -> Place:
+        """The same place, for one of several values or objects that are meant there."""
+        return self._replace(subject=self.subject._replace(item=str(item)))
+
+
+class Complaint(enum.IntEnum):
+    """keepalived's classes of complaint, in its order; the highest decides the exit code of -t."""
+
+    NONE = 0
+    HOST = 1
+    """An interface that fails the whole file, and other fatal findings."""
+    GENERAL = 2
+    """Unknown word, brace, quote, number, and everything else that is dropped or defaulted."""
+    SECURITY = 3
+    FILES = 4
+    """A file of the configuration cannot be read."""
+    MISSING_WORD = 5
+    """A mandatory word is missing: keepalived exits at once."""
+
+    @property
+    def exit_code(self) -> int:
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    Complaint.NONE: 0,
+    Complaint.HOST: 4,
+    Complaint.GENERAL: 5,
+    Complaint.SECURITY: 6,
+    Complaint.FILES: 6,
+    Complaint.MISSING_WORD: 2,
+}
+
+
+class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding about a configuration."""
+
+    severity: str
+    """error, warning or note."""
+    place: Place
+    text: str
+    """One plain sentence, without the place; it is printed from what follows, and never compared."""
+    code: str = ""
+    subject: Subject = Subject()
+    figures: dict[str, Figure] = {}
+    also: tuple[Subject, ...] = ()
+    """Further objects of which the same is said at the same place, as of a file that is included twice."""
+    proposal: str = ""
+    """What was probably meant, where that is likely."""
+    klass: Complaint = Complaint.NONE
+    about_host: bool = False
+    """It speaks of this host (interface, user, script), not of the text: it never refuses a reload."""
+    source: str = ""
+    """The line of the file, as it stands there."""
+
+
+def _diagnostic(severity: str, place: Place, remark: Remark, **more: Any) -> Diagnostic:
+    text = str(remark)
+    if len(text) > _LONGEST_TEXT:
+        half = _LONGEST_TEXT // 2
+        text = f"{text[:half]} ... {text[-half:]}"
+    return Diagnostic(
+        severity=severity,
+        place=place._replace(subject=Subject()),
+        text=text,
+        code=remark.id,
+        subject=place.subject,
+        figures=remark.values,
+        **more,
+    )
+
+
+MOST_FINDINGS = 5000
+"""Of one analysis; a file with more is none."""
+_LONGEST_TEXT = 400
+_SHORTEST_SECRET = 4
+"""Characters; what is shorter is hidden in its own line alone: it is a part of many words."""
+_SEVERITIES = ("note", "warning", "error")
+
+
+class Report:
+    """Collects the findings of one analysis; an equal finding is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Place, Remark], Diagnostic] = {}
+        self.count = 0
+        """How often something was said; it grows with repetitions too."""
+        self._secrets: set[str] = set()
+        self._hidden: dict[tuple[str, int], int] = {}
+        """From which column on a line is not shown, by file and line."""
+        self._unshown = 0
+        self._worst = Diagnostic(severity="note", place=Place(""), text="")
+
+    def error(self, place: Place, remark: Remark, *, proposal: str = "", klass: Complaint = Complaint.GENERAL) -> None:
+        self._add(remark, _diagnostic("error", place, remark, proposal=proposal, klass=klass))
+
+    def warning(
+        self,
+        place: Place,
+        remark: Remark,
+        *,
+        proposal: str = "",
+        klass: Complaint = Complaint.GENERAL,
+        about_host: bool = False,
+    ) -> None:
+        self._add(remark, _diagnostic("warning", place, remark, proposal=proposal, klass=klass, about_host=about_host))
+
+    def note(self, place: Place, remark: Remark, *, proposal: str = "", about_host: bool = False) -> None:
+        self._add(remark, _diagnostic("note", place, remark, proposal=proposal, about_host=about_host))
+
+    def _add(self, remark: Remark, diagnostic: Diagnostic) -> None:
+        self.count += 1
+        if len(self._found) < MOST_FINDINGS:
+            known = self._found.setdefault((diagnostic.place, remark), diagnostic)
+            if diagnostic.subject not in (known.subject, *known.also):
+                also = (*known.also, diagnostic.subject)
+                self._found[diagnostic.place, remark] = msgspec.structs.replace(known, also=also)
+            return
+        self._unshown += 1
+        worst = self._worst
+        self._worst = msgspec.structs.replace(
+            worst,
+            severity=max(worst.severity, diagnostic.severity, key=_SEVERITIES.index),
+            klass=max(worst.klass, diagnostic.klass),
+        )
+
+    def hide(self, words: Iterable[str], place: Place | None) -> None:
+        """These words are secret; with a place, so is the rest of the line from there on."""
+        self._secrets.update(word for word in words if len(word) >= _SHORTEST_SECRET)
+        if place is not None:
+            key = (place.file, place.line)
+            self._hidden[key] = min(place.column, self._hidden.get(key, place.column))
+
+    def conceal(self, text: str, place: Place | None = None) -> str:
+        """The text, or the line at a place, without what is secret in it."""
+        column = self._hidden.get((place.file, place.line)) if place is not None else None
+        if column is not None:
+            text = text[: column - 1] + MASK
+        if self._secrets and any(map(text.__contains__, self._secrets)):
+            longest_first = sorted(self._secrets, key=len, reverse=True)
+            text = re.sub("|".join(map(re.escape, longest_first)), MASK, text)
+        return text
+
+    def without_secrets(self, diagnostic: Diagnostic) -> Diagnostic:
+        """The finding as everybody may read it."""
+        if not self._secrets:
+            return diagnostic
+        figures = {
+            name: self.conceal(each) if isinstance(each, str) else each for name, each in diagnostic.figures.items()
+        }
+        return msgspec.structs.replace(
+            diagnostic,
+            text=self.conceal(diagnostic.text),
+            subject=self._without_secrets(diagnostic.subject),
+            figures=figures,
+            also=tuple(map(self._without_secrets, diagnostic.also)),
+            proposal=self.conceal(diagnostic.proposal),
+        )
+
+    def _without_secrets(self, subject: Subject) -> Subject:
+        return Subject(*map(self.conceal, subject))
+
+    @property
+    def diagnostics(self) -> Iterable[Diagnostic]:
+        yield from self._found.values()
+        if self._unshown:
+            remark = ConfigCode.MORE_FINDINGS(count=self._unshown)
+            yield msgspec.structs.replace(self._worst, text=str(remark), code=remark.id, figures=remark.values)
