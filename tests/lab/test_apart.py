@@ -29,7 +29,7 @@ from kad.shared import control_protocol as control
 from pathlib import Path
 
 target = int(sys.argv[1])
-privilege.drop_to((Capability.NET_ADMIN,), None)
+privilege.drop_to((Capability.NET_ADMIN, Capability.NET_RAW), None)
 refuse_signals_and_tracing()
 if os.fork():
     os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
@@ -41,6 +41,7 @@ attempts = {
     "ptrace": lambda: check(libc.ptrace(0x4206, target, None, None)),
     "process_vm_readv": lambda: check(libc.syscall(310, target, None, 0, None, 0, 0)),
     "process_vm_writev": lambda: check(libc.syscall(311, target, None, 0, None, 0, 0)),
+    "memory": lambda: open(f"/proc/{target}/mem", "r+b"),
     "tkill": lambda: check(libc.syscall(200, target, 0)),
     "rt_sigqueueinfo": lambda: check(libc.syscall(129, target, 0, bytes(128))),
     "rt_tgsigqueueinfo": lambda: check(libc.syscall(297, target, target, 0, bytes(128))),
@@ -126,6 +127,7 @@ def test_a_confined_process_can_neither_signal_trace_nor_ask(pair: tuple[Lab, No
         "ptrace": 1,
         "process_vm_readv": 1,
         "process_vm_writev": 1,
+        "memory": 13,
         "tkill": 1,
         "rt_sigqueueinfo": 1,
         "rt_tgsigqueueinfo": 1,

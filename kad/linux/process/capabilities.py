@@ -87,6 +87,7 @@ _OF_CHILDREN = sum(
     )
 )
 """Whatever of these a child keeps, it has no other."""
+_PR_SET_DUMPABLE = 4
 _PR_SET_KEEPCAPS = 8
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
@@ -135,6 +136,7 @@ def drop_to(
 ) -> Standing:
     """Keep these capabilities alone, for good, and become `user` where it exists and we may; else keep our own uid.
 
+    From then on no process without CAP_SYS_PTRACE can open its memory in /proc, and the kernel writes no core dump.
     Call it while the process has one thread: capabilities belong to threads. bounding: programs started later can
     have no other capability either, also as root.
     """
@@ -145,6 +147,8 @@ def drop_to(
         _become(user)
     kept = wanted & _get().permitted
     _set(_Sets(kept, kept, inheritable=0))  # what is not inheritable is no longer ambient either
+    # Another child of the same user, and with as many capabilities, could read and write it.
+    _control("access to memory", _PR_SET_DUMPABLE, 0)
     if no_new_privs:
         _control("no new privileges", _PR_SET_NO_NEW_PRIVS, 1)
     return Standing(_name(os.geteuid()), os.geteuid(), effective())
