@@ -25,7 +25,7 @@ from kad.linux.process import capabilities as privilege
 from kad.linux.process.capabilities import Capability
 from kad.linux.process.seccomp import refuse_signals_and_tracing
 import ctypes
-from kad.shared import control_protocol as control
+from kad.cli import control_client as control
 from pathlib import Path
 
 target = int(sys.argv[1])
