@@ -215,6 +215,7 @@ class Inquiries:
 
     def _end(self, conversation: Conversation) -> None:
         if self._clients.forget(conversation):
+            self._drains = {number: each for number, each in self._drains.items() if each is not conversation}
             self._watchdog.unwatch(conversation.connection)
             conversation.close()
 

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -16,7 +17,7 @@ from kad.cli import control_client
 from kad.linux.process.memfd import read_memory_file, write_memory_file
 from kad.linux.sockets.peer import Peer
 from kad.model.daemon import WatchdogSlice
-from kad.shared import control_protocol
+from kad.shared import control_protocol, messages
 from kad.watchdog import control_server, control_socket
 from kad.watchdog.control_clients import MOST
 from kad.watchdog.two_phase_commit import Configuration, MemoryFiles
@@ -170,6 +171,22 @@ def test_a_question_for_which_there_is_no_place_ends_in_time(parent: Parent, cli
             client.connect(str(control_protocol.socket_path(parent.folder)))
     with pytest.raises(control_client.Silent):
         control_client.ask(parent.folder, {"verb": "status"}, 0.05)
+
+
+def test_an_ipvs_process_that_answers_no_order_keeps_no_client(parent: Parent, clients: ExitStack) -> None:
+    ipvs = parent.child("ipvs")
+    [client] = idle(parent, clients, 1)
+    client.sendall(b'{"verb": "drain", "service": "s", "server": "r"}\n')
+    inquiries = parent.watchdog.inquiries
+    parent.until(lambda: inquiries._drains)
+    inquiries.fall_due(time.monotonic() + 31)
+    # White space says that the request was read, then the connection ends.
+    assert (client.recv(10), client.recv(10)) == (b" ", b"")
+    assert inquiries._drains == {}
+    # An answer that comes at last is for nobody.
+    ipvs.say(messages.DrainAnswered(number=1, text="done"))
+    parent.rest()
+    assert len(parent.lives["ipvs"]) == 1
 
 
 def test_open_files_without_end_are_not_needed(parent: Parent, clients: ExitStack) -> None:
