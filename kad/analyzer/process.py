@@ -578,6 +578,7 @@ def _tell_if_empty(files: str, file: File, slices: dict[str, msgspec.Struct], re
 def _finished(report: Report, reader: Preprocessor) -> tuple[Diagnostic, ...]:
     """In the order of the files and lines, each with the line that it speaks of."""
     order = {name: number for number, name in enumerate(reader.files)}
+    reader.hide_definitions()
     found = sorted(
         map(report.without_secrets, report.diagnostics),
         key=lambda one: (order.get(one.place.file, -1), one.place.line, one.place.column),

@@ -368,6 +368,8 @@ class Builder:
         """They are secret, where they stand and wherever else they are found."""
         texts = [word.text for word in words if word.text not in self._vocabulary]
         self._report.hide(texts, self._place(node, words[0], keyword) if node.line.exact else None)
+        if not node.line.exact:
+            self._report.hide_expanded(node.place)
 
     def _place(self, node: Node, word: Word, keyword: str) -> Place:
         return node.line.place_of(word.offset if keyword else word.offset - 1)

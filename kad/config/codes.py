@@ -38,6 +38,8 @@ class ConfigCode(Code):
     NO_SUCH_FILE = "no such file"
     SEVERAL_FILES_MATCH = "{count} files match; they are read in order"
     NUL_BYTE = "a line with a NUL byte is not read"
+    NUL_BYTES = "{count} lines with a NUL byte are not read: the file is binary or damaged"
+    NOT_BYTES = "the file is {encoding}, and keepalived and kad read UTF-8; nothing of it is read"
     LINE_TOO_LONG_TO_READ = "the line has {length} bytes; more than {longest_read} are not read"
     LINE_TOO_LONG = "the line has {length} bytes; keepalived drops everything before the {longest_line}th"
     UNCLOSED_QUOTE = "this quote has no closing quote on the line"

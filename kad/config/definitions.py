@@ -37,6 +37,11 @@ _Pending = tuple[str, int, _Assigned]
 """A text that is still to be looked at, how many replacements made it, and what is to be defined before."""
 
 
+def _names(text: str) -> set[str]:
+    """Those that stand in a text, in any form."""
+    return {found[1] or found[2] for found in _USE.finditer(text)}
+
+
 class BadSequence(ValueError):
     """~SEQ or ~LST says nothing that can be counted."""
 
@@ -57,6 +62,10 @@ class Definitions:
         self._directories: list[str] = []
         self._growing: tuple[str, list[str]] | None = None
         """A definition whose last line ended with a backslash."""
+        self._written: dict[str, list[tuple[str, int]]] = {}
+        """File and line of every line that says something of the value of a name."""
+        self._behind: dict[str, set[str]] = {}
+        """Names that stand in the values of a name."""
         self._steps = 0
 
     @property
@@ -71,6 +80,15 @@ class Definitions:
     def leave(self) -> None:
         """It has ended."""
         self._directories.pop()
+
+    def lines_behind(self, text: str) -> set[tuple[str, int]]:
+        """File and line of each line of a definition that this text is made of."""
+        found: set[str] = set()
+        waiting = _names(text)
+        while waiting:
+            found.add(name := waiting.pop())
+            waiting |= self._behind.get(name, set()) - found
+        return {line for name in found for line in self._written.get(name, ())}
 
     def expand(self, text: str, place: Place) -> Iterator[tuple[str, bool]]:
         """The lines that stand for this one, each with whether it is exactly it; none for a definition."""
@@ -97,7 +115,7 @@ class Definitions:
     def _look(self, text: str, depth: int, place: Place) -> Iterable[_Pending] | None:
         """What stands for the text; None when it stands for itself."""
         if self._growing is not None:
-            self._grow(text)
+            self._grow(text, place)
             return ()
         if not text:
             return ()
@@ -106,15 +124,17 @@ class Definitions:
             return [(condition[3], depth + 1, {})] if holds else ()
         if text[0] == "$" and (defined := DEFINE.match(text)):
             self._growing = (defined[1], [])
-            self._grow(defined[2].strip())
+            self._grow(defined[2].strip(), place)
             return ()
         if text.startswith(("~SEQ", "~LST")):
             return self._repeat(text, depth, place)
         return self._replace(text, depth, place) if "$" in text else None
 
-    def _grow(self, text: str) -> None:
+    def _grow(self, text: str, place: Place) -> None:
         assert self._growing is not None
         name, lines = self._growing
+        self._written.setdefault(name, []).append((place.file, place.line))
+        self._behind.setdefault(name, set()).update(_names(text))
         if text.endswith("\\"):
             text = text[:-1].rstrip()
         else:

@@ -112,6 +112,8 @@ class Report:
         self.count = 0
         """How often something was said; it grows with repetitions too."""
         self._secrets: set[str] = set()
+        self.with_secret: set[tuple[str, int]] = set()
+        """File and line of each line that holds a secret by what is put in for its names."""
         self._hidden: dict[tuple[str, int], int] = {}
         """From which column on a line is not shown, by file and line."""
         self._unshown = 0
@@ -156,6 +158,10 @@ class Report:
         if place is not None:
             key = (place.file, place.line)
             self._hidden[key] = min(place.column, self._hidden.get(key, place.column))
+
+    def hide_expanded(self, place: Place) -> None:
+        """The line at this place stands for one with a secret: what it is made of is hidden too."""
+        self.with_secret.add((place.file, place.line))
 
     def conceal(self, text: str, place: Place | None = None) -> str:
         """The text, or the line at a place, without what is secret in it."""

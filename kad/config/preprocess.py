@@ -43,6 +43,11 @@ _CHECK_WORDS = {"read": "r", "match": "m", "wildcard_match": "w", "brace_match":
 CHECKS = {"": "", "r": "r", "m": "rm", "w": "rmw", "b": "rb", "a": "rmwb"}
 """Which failures of an include are errors, by its letter: reading, no match, no wildcard match, no brace match."""
 
+_DEFINED = re.compile(r"[^$]*\$\w+=")
+"""What precedes the value on the first line of a definition."""
+_REPEATED = re.compile(r"~(?:SEQx?|LST)\s*\(")
+"""What precedes the values that a line is repeated for."""
+
 
 class Preprocessor:
     """Reads files, and what they include, into one sequence of logical lines."""
@@ -124,6 +129,8 @@ class Preprocessor:
                 Place(name, 1, 1, Subject(item=name)), ConfigCode.BYTE_ORDER_MARK(), proposal="save the file without it"
             )
         self._sources[name] = data
+        if b"\0" in data and self._tell_nul_bytes(data, name):
+            return
         lines = self._decoded(data, name)
         self._open.append(real)
         self._checks.append(self._checks[0])
@@ -154,6 +161,28 @@ class Preprocessor:
             self._quoted = (place.file, _lines(self._sources[place.file])[0])
         return self._quoted[1][place.line - 1].rstrip("\r")
 
+    def _tell_nul_bytes(self, data: bytes, name: str) -> bool:
+        """Report what a file with NUL bytes is, once; whether nothing of it can be read."""
+        if encoding := _wide_encoding(data):
+            remark = ConfigCode.NOT_BYTES(encoding=encoding)
+            self._report.warning(Place(name), remark, proposal=f"iconv -f {encoding} -t UTF-8 {name}")
+            return True
+        numbers = [number for number, line in enumerate(data.split(b"\n"), 1) if b"\0" in line]
+        place = Place(name, numbers[0], 1)
+        remark = ConfigCode.NUL_BYTES(count=len(numbers)) if len(numbers) > 1 else ConfigCode.NUL_BYTE()
+        self._report.warning(_of_line(place, self.source(place)), remark)
+        return False
+
+    def hide_definitions(self) -> None:
+        """Hide the values that lines with a secret are made of, whatever their length, where they are written."""
+        for file, line in sorted(self._report.with_secret):
+            source = self.source(Place(file, line, 1))
+            if repeated := _REPEATED.search(source):
+                self._report.hide((), Place(file, line, repeated.end() + 1))
+            for other, number in self._definitions.lines_behind(source):
+                written = _DEFINED.match(self.source(Place(other, number, 1)))
+                self._report.hide((), Place(other, number, written.end() + 1 if written else 1))
+
     def _decoded(self, data: bytes, name: str) -> list[str]:
         lines, foreign = _lines(data)
         for number, start in foreign:
@@ -165,7 +194,6 @@ class Preprocessor:
     def _line(self, raw: str, place: Place) -> Iterator[Line]:
         raw = raw.rstrip("\r")
         if "\0" in raw:
-            self._report.warning(_of_line(place, raw), ConfigCode.NUL_BYTE())
             return
         length = len(raw.encode())
         if length > _LONGEST_READ:
@@ -279,6 +307,16 @@ class Preprocessor:
         if _WILD.search(path):
             return list(self._host.files.glob(path))
         return [path] if self._host.files.look(path) else []
+
+
+def _wide_encoding(data: bytes) -> str:
+    """UTF-16 or UTF-32, by its mark or by how many of the bytes are NUL; empty where it is neither."""
+    zeros = data.count(b"\0") / len(data)
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or zeros > 0.6:
+        return "UTF-32"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or zeros > 0.25:
+        return "UTF-16"
+    return ""
 
 
 def _lines(data: bytes) -> tuple[list[str], list[tuple[int, int]]]:

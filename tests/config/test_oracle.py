@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import random
 import re
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kad.analyzer.language import language
 from kad.analyzer.process import analyze
-from kad.model.host import Host, Interface
+from kad.model.host import Host
+from tests.config.oracle_network import NETWORK
 from tests.config.test_planted import GOOD
 from tests.config.test_words import ROWS
 
 pytestmark = pytest.mark.lab
 
-NETWORK = f"kad-oracle-{os.getpid()}"
 PATIENCE = 5.0
 CLASSES = {0: "clean", 5: "complaint", 6: "complaint", 1: "fatal", 2: "fatal", 4: "fatal"}
 NEWER = {
@@ -100,35 +96,6 @@ BLOCKS: dict[str, Callable[[str], str]] = {
     ),
 }
 VALUES = ("", " xyzzy", " 1", " -7", " 99999999999", " on", " 1 xyzzy")
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    missing = [name for name in ("keepalived", "ip", "unshare") if shutil.which(name) is None]
-    if missing or os.geteuid() != 0:
-        pytest.skip(f"needs {' '.join(missing) or 'root'}")
-    with network() as made:
-        yield made
-
-
-@contextlib.contextmanager
-def network() -> Iterator[Host]:
-    """A namespace with lo and eth0, in which keepalived runs, as a value for kad."""
-    from kad.linux.netlink.host import gather
-
-    subprocess.run(["ip", "netns", "add", NETWORK], check=True)
-    try:
-        for command in ("link add eth0 type veth peer name far", "addr add 192.0.2.2/24 dev eth0", "link set eth0 up"):
-            subprocess.run(["ip", "-n", NETWORK, *command.split()], check=True)
-        eth0 = Interface(name="eth0", index=2, flags=0x1003, addresses=("192.0.2.2/24",))
-        named = {"lo": Interface(name="lo", index=1, flags=0x8), "eth0": eth0}
-        yield replace(gather(), interfaces={**named, "far": replace_name(eth0, "far")})
-    finally:
-        subprocess.run(["ip", "netns", "del", NETWORK], check=True)
-
-
-def replace_name(interface: Interface, name: str) -> Interface:
-    return Interface(name=name, index=interface.index + 1, flags=interface.flags)
 
 
 def verdict_of_keepalived(path: Path) -> str | None:

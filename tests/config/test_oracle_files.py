@@ -5,17 +5,14 @@ Where they differ, kad does better and says so, or keepalived is older or crashe
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import inspect
 import os
 import re
-import shutil
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,14 +21,14 @@ import pytest
 from kad.analyzer.language import language
 from kad.analyzer.process import Options, analyze
 from kad.config.explain import words
-from kad.model.host import Host, Interface
+from kad.model.host import Host
 from tests.config.generated import a_file
+from tests.config.oracle_network import NETWORK
 from tests.config.test_oracle import CLASSES, NEWER, PATIENCE
 from tests.config.test_words import ROWS
 
 pytestmark = pytest.mark.lab
 
-NETWORK = f"kad-files-{os.getpid()}"
 AT_ONCE = 4
 
 
@@ -68,37 +65,6 @@ ALLOWED = [
     Difference("a member of a track_group that 2.4 misses", "clean", "complaint", "track_group", "there is no vrrp_in"),
     Difference("net_namespace would be ignored", "clean", "complaint", "net_namespace", "network namespace"),
 ]
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    missing = [name for name in ("keepalived", "ip", "unshare") if shutil.which(name) is None]
-    if missing or os.geteuid() != 0:
-        pytest.skip(f"needs {' '.join(missing) or 'root'}")
-    with network() as made:
-        yield made
-
-
-@contextlib.contextmanager
-def network() -> Iterator[Host]:
-    """A namespace with the interfaces of tests.config.hosts.a_host() and far, and that as a value for kad."""
-    from kad.linux.netlink.host import gather
-
-    subprocess.run(["ip", "netns", "add", NETWORK], check=True)
-    commands = ["link add eth0 type veth peer name far", "link add eth1 type veth peer name away"]
-    commands += ["addr add 192.0.2.2/24 dev eth0", "addr add 198.51.100.2/24 dev eth1"]
-    commands += ["link set eth0 up", "link set eth1 up"]
-    try:
-        for command in commands:
-            subprocess.run(["ip", "-n", NETWORK, *command.split()], check=True)
-        addresses = {"eth0": ("192.0.2.2/24", "fe80::2/64"), "eth1": ("198.51.100.2/24",), "far": (), "away": ()}
-        interfaces = {"lo": Interface(name="lo", index=1, flags=0x8)} | {
-            name: Interface(name=name, index=index, flags=0x1003, addresses=own)
-            for index, (name, own) in enumerate(addresses.items(), 2)
-        }
-        yield replace(gather(), interfaces=interfaces)
-    finally:
-        subprocess.run(["ip", "netns", "del", NETWORK], check=True)
 
 
 def class_of_keepalived(path: Path) -> str | None:

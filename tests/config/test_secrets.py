@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from kad.analyzer.process import Analysis, effective, to_message
+from kad.config.diagnostics import Diagnostic, Place, Report
 from kad.config.render import render, to_json
 from kad.config.secret_words import TOKEN
 from kad.model import secret
@@ -166,6 +167,43 @@ def test_a_short_secret_is_hidden_in_its_own_line_alone() -> None:
 def test_a_definition_with_the_secret_is_masked_too() -> None:
     text = f"$P={PLANTED}\n" + TEXT.replace(f"auth_pass {PLANTED}", "auth_pass $P\nauth_type $P")
     assert PLANTED not in readable(judged(text))
+
+
+SHORT = [
+    pytest.param("$P=zq7", "auth_pass $P", "$P=****", id="a name"),
+    pytest.param("$P=zq7", "auth_pass ${P}", "$P=****", id="in braces"),
+    pytest.param("$P=zq7 $_HASH", "auth_pass $P", "$P=****", id="more behind it"),
+    pytest.param("$Q=zq7\n$P=$Q", "auth_pass $P", "$Q=****", id="through another name"),
+    pytest.param("@node1 $P=zq7", "auth_pass $P", "@node1 $P=****", id="behind a condition"),
+    pytest.param("$P=\\\nzq7", "auth_pass $P", "****", id="on the next line"),
+    pytest.param("$P=zq7\n$P=other", "auth_pass $P", "$P=****", id="an earlier value"),
+    pytest.param("$P=nopreempt \\\nauth_pass zq7", "$P", "****", id="the keyword in it"),
+    pytest.param("", "~LST(P, zq7, zq8) auth_pass $P", "~LST(****", id="a list"),
+]
+
+
+def quoted(text: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every line, as a finding quotes it."""
+    numbers = range(1, len(text.splitlines()) + 1)
+    found = [Diagnostic(severity="note", place=Place(FILE, number, 1), text="any") for number in numbers]
+    monkeypatch.setattr(Report, "diagnostics", property(lambda report: found))
+    return [one.source.strip() for one in judged(text).diagnostics]
+
+
+@pytest.mark.parametrize(("definition", "use", "masked"), SHORT)
+def test_a_definition_that_becomes_a_secret_is_masked_whatever_its_length(
+    definition: str, use: str, masked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"{definition}\n" + TEXT.replace(f"auth_pass {PLANTED}", use)
+    lines = quoted(text, monkeypatch)
+    assert len(lines) == len(text.splitlines())
+    assert masked in lines
+    assert not [line for line in lines if "zq7" in line]
+
+
+def test_another_definition_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f"$P=zq7\n$I=eth0\n{TEXT.replace(f'auth_pass {PLANTED}', 'auth_pass $P').replace('eth0', '$I')}"
+    assert quoted(text, monkeypatch)[:2] == ["$P=****", "$I=eth0"]
 
 
 def test_it_is_printed_as_a_token_that_is_refused() -> None:

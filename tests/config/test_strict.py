@@ -10,9 +10,7 @@ import pytest
 from kad.model import secret
 from kad.model.vrrp import VrrpSlice
 from tests.config.hosts import a_host, judged, said
-from tests.config.test_oracle import host, verdict_of_keepalived
-
-__all__ = ["host"]
+from tests.config.test_oracle import verdict_of_keepalived
 
 VIP = "192.0.2.9/24"
 SILENT = "in strict mode a router that does not own its addresses is silent"

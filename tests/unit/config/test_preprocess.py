@@ -48,12 +48,22 @@ def test_each_line_knows_where_it_stands() -> None:
     ]
 
 
+WIDE = "global_defs {\n    router_id x\n}\n" * 20
+READ_AS = "and keepalived and kad read UTF-8; nothing of it is read"
+
+
 @pytest.mark.parametrize(
     ("text", "column", "finding"),
     [
         ('a "b\n', 3, "error: this quote has no closing quote on the line"),
         ('a "b" "c\n', 7, "error: this quote has no closing quote on the line"),
-        (b"a\0\n", 1, "warning: a line with a NUL byte is not read"),
+        (b"aaa\0\n", 1, "warning: a line with a NUL byte is not read"),
+        (b"aaa\0\nb\nccccc\0\n", 1, "warning: 2 lines with a NUL byte are not read: the file is binary or damaged"),
+        *(
+            (WIDE.encode(form), 0, f"warning: the file is {name}, {READ_AS}")
+            for name in ("UTF-16", "UTF-32")
+            for form in (name, f"{name}-LE", f"{name}-BE")
+        ),
         ("x" * 1024, 1, "warning: the line has 1024 bytes; keepalived drops everything before the 1023th"),
     ],
 )
