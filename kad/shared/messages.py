@@ -12,6 +12,7 @@ import msgspec
 
 from kad.model.fault import Cause
 from kad.model.finding import Figure, Identity, Subject
+from kad.model.ipvs_table import LARGEST_WEIGHT
 from kad.model.notification import CheckDue, Fact, Line, Name, ProgramTimeout, Text
 from kad.model.program_end import ProgramEnd
 from kad.shared.framing import BadFrame, Frame
@@ -19,6 +20,10 @@ from kad.shared.shared_page import SLOTS
 
 SCHEMA = 1
 """Number of the shapes below as `kad --dump` prints them; it grows when a field changes its meaning."""
+
+Moment = Annotated[float, msgspec.Meta(ge=0.0, le=1e11)]
+"""UNIX time."""
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,7 +209,7 @@ class RouterState(Message, frozen=True, kw_only=True):
     IS_STATE: ClassVar[bool] = True
     name: str
     state: str
-    since: float
+    since: Moment
     """Seconds of the wall clock (UNIX time) at which the state was entered."""
     reason: str
     priority: Annotated[int, msgspec.Meta(ge=0, le=255)]
@@ -288,7 +293,7 @@ class Observation(Message, frozen=True, kw_only=True):
     name: str
     value: int | None
     """Scripts and processes: 1 good, 0 failed; files: the number in it; None: not known yet."""
-    since: float
+    since: Moment
     """UNIX time at which the value last changed."""
     reason: str
     """Why the value is what it is, in one sentence."""
@@ -373,7 +378,7 @@ class CheckState(msgspec.Struct, frozen=True, kw_only=True):
     known: bool
     """It has had a result."""
     reason: str
-    since: float
+    since: Moment
     """UNIX time at which `healthy` last changed."""
     latency: float | None = None
     """Seconds that the last good attempt took."""
@@ -387,16 +392,16 @@ class ServerHealth(Message, frozen=True, kw_only=True):
     service: str
     """The name of its virtual server, as configured."""
     address: str
-    port: int
+    port: Port
     healthy: bool
     """Every check is."""
     known: bool
     """Every check has had a result; until then `healthy` is what the configuration presumes."""
-    since: float
+    since: Moment
     """UNIX time at which `healthy` last changed."""
     reason: str
     """Why it is what it is, in one sentence."""
-    weight: int | None = None
+    weight: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_WEIGHT)] | None = None
     """What a program has set (misc_dynamic); None: as configured."""
     weight_change: int = 0
     """What files add to the weight."""
@@ -416,7 +421,7 @@ class QuorumState(Message, frozen=True, kw_only=True):
     service: str
     """The name of the virtual server."""
     up: bool
-    since: float
+    since: Moment
     """UNIX time."""
     reason: str
     deleted: bool = False
@@ -471,8 +476,8 @@ class Draining(Message, frozen=True, kw_only=True):
     IS_STATE: ClassVar[bool] = True
     service: str
     address: str
-    port: int
-    since: float
+    port: Port
+    since: Moment
     """UNIX time."""
     until: float | None
     """Monotonic moment, the same for every process of the host, at which it leaves whatever connections it has."""
@@ -596,7 +601,7 @@ class Mail(Message, frozen=True, kw_only=True):
     """Without the name of this host."""
     body: Text
     reason: Text
-    when: Annotated[float, msgspec.Meta(ge=0.0, le=1e11)]
+    when: Moment
     """UNIX time."""
     sequence: int
     """As in Notify."""
@@ -624,7 +629,7 @@ class Event(Message, frozen=True, kw_only=True):
     """Any child to parent: something happened that no state tells, for the journal."""
 
     KIND: ClassVar[int] = 44
-    when: float
+    when: Moment
     """UNIX time."""
     kind: str
     """group, link, address, pause, notify, fifo, mail …"""

@@ -99,7 +99,7 @@ ATTACKS: dict[str, tuple[Callable[[Impostor], None], str]] = {
         "the checker process may not send FifoOpened",
     ),
     "a device": (
-        saying(messages.FifoOpened(path="/dev/watchdog")),
+        saying(messages.FifoOpened(path="/dev/full")),
         "the checker process may not send FifoOpened",
     ),
 }
@@ -155,7 +155,7 @@ def test_what_it_sends_has_no_effect_and_costs_its_process(pair: tuple[Lab, Node
         assert str(check(lab, checker, CheckDue(check=1, timeout=5.0)).ending) == "exited with status 0"
         assert ran(a) == ["ran_of_check", "ran_of_vrrp"]
         assert (count(a, "ran_of_check"), count(a, "ran_of_vrrp")) == (1, 2)
-        assert not opened(daemon) & {"/run/secret", "/dev/watchdog"}
+        assert not opened(daemon) & {"/run/secret", "/dev/full"}
         assert not [event for event in daemon.dump("events") if event["object"] == "VI_9"]
         lab.stays(VIP, a, 0.5)
         assert not lab.moves(VIP, begin)

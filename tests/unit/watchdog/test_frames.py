@@ -140,6 +140,10 @@ BREACHES: dict[str, tuple[str, Attack]] = {
     "a word that is none": ("vrrp", lambda c: c.say(messages.FifoLine(line=lined(word="UP 1"), sequence=1))),
     "a subject with a header": ("checker", lambda c: c.say(mailed(subject="s\r\nBcc: all@example.org"))),
     "a letter without end": ("checker", lambda c: c.say(mailed(body="x" * 4097))),
+    "a weight that the kernel has not": ("checker", lambda c: c.say(msgspec.structs.replace(HEALTH, weight=2**31))),
+    "a weight below 0": ("checker", lambda c: c.say(msgspec.structs.replace(HEALTH, weight=-1))),
+    "a port that is none": ("checker", lambda c: c.say(msgspec.structs.replace(HEALTH, port=65536))),
+    "a state since no time": ("checker", lambda c: c.say(msgspec.structs.replace(HEALTH, since=float("inf")))),
     "a letter of no time": ("checker", lambda c: c.say(mailed(when=float("inf")))),
     "an observation of a process that makes none": (
         "checker",
