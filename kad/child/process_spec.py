@@ -17,6 +17,10 @@ from kad.shared.messages import Message
 _OF_EVERY_CHILD = frozenset(
     {messages.Ready, messages.Refused, messages.Configured, messages.Pong, messages.SnapshotTaken}
 )
+_EVENTS_OF_PARENT = frozenset(
+    {"bfd", "child", "file", "priority", "process", "reload", "script", "server", "transition"}
+)
+"""Kinds of events that the parent makes itself, of what it does and of the states that processes send."""
 
 
 def imported(text: str) -> Any:
@@ -107,6 +111,8 @@ class ProcessSpec:
                 raise BadFrame(f"the {self.name} process may not have a program run for {type(fact).__name__}")
             case messages.Observation(kind=kind) if kind not in self.observes:
                 raise BadFrame(f"the {self.name} process may not send observations of {kind[:100]!r}")
+            case messages.Event(kind=kind) if kind in _EVENTS_OF_PARENT:
+                raise BadFrame(f"the {self.name} process may not send events of {kind}")
             case messages.FifoLine(source=source) if source != self.fifo_source:
                 raise BadFrame(f"the {self.name} process may not write lines of {source}")
             case _:

@@ -13,8 +13,9 @@ from kad.model.notification import (
     QuorumChanged,
     RealServerChanged,
 )
+from kad.model.program_end import Exited
 from kad.shared.framing import BadFrame
-from kad.shared.messages import Notify
+from kad.shared.messages import Notified, Notify
 from kad.watchdog.process_registry import PROCESS_SPECS
 
 STATE = InstanceStateChanged(state="MASTER", previous_state="BACKUP", priority=100, reason="why")
@@ -60,3 +61,17 @@ def test_what_kad_orders_is_run(sender: str, program: str, fact: Fact) -> None:
 def test_anything_else_is_refused(sender: str, program: str, fact: Fact) -> None:
     with pytest.raises(BadFrame):
         PROCESS_SPECS[sender].check(Notify(program=program, fact=fact, generation=1, sequence=1))
+
+
+@pytest.mark.parametrize(
+    ("program", "receivers"),
+    [
+        ("V/notify", {"vrrp"}),
+        ("group:G/notify_master", {"vrrp"}),
+        ("check:/bin/true/misc_path", {"checker"}),
+        ("service:s/quorum_up", set()),
+    ],
+)
+def test_the_end_of_a_program_goes_to_the_process_that_had_it_run(program: str, receivers: set[str]) -> None:
+    ended = Notified(program=program, object="o", sequence=1, ending=Exited(0), output="secret", duration=0.1)
+    assert {name for name, spec in PROCESS_SPECS.items() if spec.takes(ended)} == receivers

@@ -144,6 +144,8 @@ BREACHES: dict[str, tuple[str, Attack]] = {
     "a weight below 0": ("checker", lambda c: c.say(msgspec.structs.replace(HEALTH, weight=-1))),
     "a port that is none": ("checker", lambda c: c.say(msgspec.structs.replace(HEALTH, port=65536))),
     "a state since no time": ("checker", lambda c: c.say(msgspec.structs.replace(HEALTH, since=float("inf")))),
+    "an event of the parent": ("ipvs", lambda c: c.say(msgspec.structs.replace(EVENT, kind="child"))),
+    "an event of a script": ("vrrp", lambda c: c.say(msgspec.structs.replace(EVENT, kind="script"))),
     "a letter of no time": ("checker", lambda c: c.say(mailed(when=float("inf")))),
     "an observation of a process that makes none": (
         "checker",
