@@ -13,7 +13,11 @@ from kad.config.diagnostics import Diagnostic, Place, Report
 from kad.config.render import render, to_json
 from kad.config.secret_words import TOKEN
 from kad.model import secret
+from kad.model.bfd import BfdSlice
 from kad.model.checker import CheckerSlice, HttpCheck
+from kad.model.daemon import WatchdogSlice
+from kad.model.ipvs import IpvsSlice
+from kad.model.runner import RunnerSlice
 from kad.model.secret import Secret, SecretBytes
 from kad.model.vrrp import ReleaseSlice, VrrpSlice
 from tests.config.hosts import FILE, a_host, judged
@@ -93,6 +97,12 @@ def test_what_releases_gets_no_secret_and_all_that_is_held() -> None:
     # Nor can it ever get one: no field of it has a place for a secret.
     assert not kinds(ReleaseSlice) & {Secret, SecretBytes}
     assert kinds(VrrpSlice) >= {Secret, SecretBytes}
+
+
+@pytest.mark.parametrize("kind", [RunnerSlice, IpvsSlice, BfdSlice, WatchdogSlice])
+def test_no_other_process_can_be_given_a_secret(kind: type[msgspec.Struct]) -> None:
+    assert not kinds(kind) & {Secret, SecretBytes}
+    assert Secret in kinds(CheckerSlice)
 
 
 def kinds(kind: Any) -> set[Any]:
