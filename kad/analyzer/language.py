@@ -90,6 +90,12 @@ class File(Block, frozen=True, kw_only=True):
         tuple[VirtualServerBlock, ...], block(VirtualServerBlock, "an IPVS service", collected=True)
     ] = ()
 
+    @property
+    def defaults(self) -> GlobalsBlock:
+        """global_defs, where it has been written or filled in."""
+        assert self.global_defs is not None
+        return self.global_defs
+
 
 @functools.cache
 def language() -> Layout:

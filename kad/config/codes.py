@@ -11,11 +11,6 @@ from kad.config.remark import Code
 class ConfigCode(Code):
     """Each with its sentence."""
 
-    BFD_NOT_TRACKED = "bfd_instance {name} is not tracked; its session is not started"
-    SYNC_DAEMON_FOLLOWS_NOTHING = (
-        "lvs_sync_daemon follows {instance}, which is no vrrp_instance that runs: it stays backup"
-    )
-    GROUP_WITHOUT_MEMBER = "virtual_server_group {name} has no member; it is ignored"
     NOTHING_CAN_RUN = "nothing that is configured here can run"
     NOTHING_CONFIGURED = "nothing is configured that could run"
     FILE_IS_CONFIGURATION = "{name} names {path}, which is a file of this configuration"
@@ -23,10 +18,7 @@ class ConfigCode(Code):
     FILE_FOR_TWO_KEYWORDS = "{name} names {path}, which is the file of {other} already"
     CONFIGURATION_IS_THE_DAEMONS = "the daemon replaces this file: it is {what} of kad itself"
     NO_SCRIPT_USER = "there is no user {user} on this host"
-    SCRIPT_DEFINED_TWICE = "vrrp_script {name} is already defined; it is ignored"
-    TRACKED_WITHOUT_WORD = "{name} has no {word}; it is ignored"
     NO_SCRIPT_GROUP = "there is no group {group} on this host"
-    TRACKED_DEFINED_TWICE = "{name} is already defined; it is ignored"
     FILE_UNREADABLE = "no such file, or it may not be read"
     BYTE_ORDER_MARK = (
         "the file begins with a byte-order mark, which keepalived reads as a part of the first word; it is skipped"

@@ -9,6 +9,13 @@ from typing import Literal, Protocol
 import msgspec
 
 
+class Weight(msgspec.Struct, frozen=True, kw_only=True):
+    """weight N [reverse]"""
+
+    number: int = 0
+    reverse: bool = False
+
+
 class TrackItem(msgspec.Struct, frozen=True, kw_only=True):
     """What is tracked, and what its failure does to the priority."""
 

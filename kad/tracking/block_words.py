@@ -23,9 +23,9 @@ from kad.config.values import (
     text,
     texts,
 )
-from kad.model.tracking import NAME_BYTES, ProcessWords, TrackedFile, TrackedProcess
+from kad.model.tracking import NAME_BYTES, ProcessWords, TrackedFile, TrackedProcess, Weight
 from kad.tracking.codes import TrackCode
-from kad.tracking.item_words import Weight, weight_up_to
+from kad.tracking.item_words import weight_up_to
 
 
 class InitialContent(msgspec.Struct, frozen=True, kw_only=True):

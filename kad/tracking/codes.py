@@ -27,3 +27,5 @@ class TrackCode(Code):
     WEIGHT_WITHOUT_NUMBER = "weight needs a number"
     WEIGHT_MUST_PRECEDE = "{word} must follow weight and its number"
     NOT_A_TRACK_OPTION = "{other} is not one of weight, reverse, noreverse"
+    TRACKED_WITHOUT_WORD = "{name} has no {word}; it is ignored"
+    TRACKED_DEFINED_TWICE = "{name} is already defined; it is ignored"

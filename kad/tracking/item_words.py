@@ -8,14 +8,8 @@ import msgspec
 
 from kad.config.lines import Word
 from kad.config.values import WORD, Complaints, Value, Words, Wrong, quote
+from kad.model.tracking import Weight
 from kad.tracking.codes import TrackCode
-
-
-class Weight(msgspec.Struct, frozen=True, kw_only=True):
-    """weight N [reverse]"""
-
-    number: int = 0
-    reverse: bool = False
 
 
 class TrackLine(msgspec.Struct, frozen=True, kw_only=True):

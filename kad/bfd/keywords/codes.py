@@ -13,3 +13,4 @@ class BfdCode(Code):
 
     SAME_NEIGHBOUR = "bfd_instance {name} and {other} have the same neighbour {neighbor_ip}; {name} is ignored"
     BFD_SOURCE_OF_OTHER_FAMILY = "source_ip {source} is not of the family of {neighbor_ip}; it is ignored"
+    BFD_NOT_TRACKED = "bfd_instance {name} is not tracked; its session is not started"

@@ -28,7 +28,8 @@ from kad.config.values import (
     texts,
 )
 from kad.model.secret import Secret
-from kad.tracking.item_words import Weight, weight_up_to
+from kad.model.tracking import Weight
+from kad.tracking.item_words import weight_up_to
 
 LARGEST = (1 << 32) - 1
 _LONG = 18446744073709.0

@@ -58,7 +58,7 @@ from kad.model.checker import (
     Url,
 )
 from kad.model.secret import Secret
-from kad.tracking.item_words import Weight
+from kad.model.tracking import Weight
 
 _OFFSET = re.compile("[0-9]{1,18}")
 _ANY_STATUS = ((200, 299),)
@@ -67,8 +67,8 @@ _DNS_RETRY = 3
 
 
 @dataclass
-class Checks:
-    """Judges the checks of one configuration; what cannot be made has been said and is left out."""
+class CheckResolver:
+    """Resolves the checks of one configuration; what cannot be made has been said and is left out."""
 
     scope: Scope
     programs: Programs
@@ -82,7 +82,7 @@ class Checks:
     credentials: dict[str, Credentials] = field(default_factory=dict)
     """All that were needed, by name."""
 
-    def judge(self, words: CheckWords, above: Inheritance) -> tuple[Check, ...]:
+    def resolve(self, words: CheckWords, above: Inheritance) -> tuple[Check, ...]:
         """The checks that can be made on this server."""
         kept: list[Check] = []
         for tcp in words.tcp:

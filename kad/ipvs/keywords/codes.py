@@ -66,3 +66,7 @@ class IpvsCode(Code):
     CONNECTION_TRACKING = "connection tracking of IPVS sees half of each connection by {method}"
     DROPS_TUNNELLED = "this host is the real server {address}, and drops what is tunnelled"
     NOT_FORWARDED = "replies of NAT are not forwarded"
+    SYNC_DAEMON_FOLLOWS_NOTHING = (
+        "lvs_sync_daemon follows {instance}, which is no vrrp_instance that runs: it stays backup"
+    )
+    GROUP_WITHOUT_MEMBER = "virtual_server_group {name} has no member; it is ignored"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
@@ -107,27 +107,18 @@ def to_marking(words: IpvsGlobals, filtering: Filtering, scope: Scope) -> Markin
     )
 
 
-class Router(Protocol):
-    """A vrrp_instance."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def virtual_router_id(self) -> int: ...
-
-
-def to_sync_daemon(line: SyncDaemonLine | None, routers: Sequence[Router], old: Mapping[str, str]) -> SyncDaemon | None:
+def to_sync_daemon(line: SyncDaemonLine | None, ids: Mapping[str, int], old: Mapping[str, str]) -> SyncDaemon | None:
     """lvs_sync_daemon for the ipvs process; its id is that of the instance where none is given.
 
-    `old`: the interface of each instance that says lvs_sync_daemon_interface; the first that runs counts.
+    `ids`: the VRID of each instance that runs. `old`: the interface of each instance that says
+    lvs_sync_daemon_interface; the first that runs counts.
     """
     if line is None:
-        first = next((router.name for router in routers if router.name in old), None)
+        first = next((name for name in ids if name in old), None)
         if first is None:
             return None
         line = SyncDaemonLine(interface=old[first], instance=first)
-    known = {router.name: router.virtual_router_id for router in routers}
-    number = line.id if line.id is not None else known.get(line.instance or "", 0)
+    number = line.id if line.id is not None else ids.get(line.instance or "", 0)
     return SyncDaemon(
         interface=line.interface,
         instance=line.instance,

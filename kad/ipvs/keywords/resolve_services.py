@@ -58,8 +58,8 @@ class Service(Protocol):
 
 
 @dataclass
-class Services:
-    """Judges the virtual servers of one configuration."""
+class ServiceResolver:
+    """Resolves the virtual servers of one configuration."""
 
     scope: Scope
     programs: Programs
@@ -75,9 +75,9 @@ class Services:
     judged: set[str] = field(default_factory=set)
     """Names of the services so far."""
     servers: dict[ServerName, RealServer] = field(default_factory=dict)
-    """Those of the service that was judged last, by their names as written."""
+    """Those of the service that was resolved last, by their names as written."""
 
-    def judge(self, service: Service) -> VirtualServer | None:
+    def resolve(self, service: Service) -> VirtualServer | None:
         """The service as the kernel shall have it; None when it cannot be served, which has then been said."""
         name, words = service.name, service.service
         place = self.scope.places.of(service)

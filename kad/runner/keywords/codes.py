@@ -17,3 +17,4 @@ class RunnerCode(Code):
     FIFO_SCRIPT_WITHOUT_FIFO = "{prefix}notify_fifo_script has no {prefix}notify_fifo to read"
     SCRIPT_WITHOUT_COMMAND = "vrrp_script {name} has no script; it is ignored"
     IMMEDIATE_WITHOUT_EFFECT = "immediate has no effect for a program that is run each interval; it is ignored"
+    SCRIPT_DEFINED_TWICE = "vrrp_script {name} is already defined; it is ignored"

@@ -9,8 +9,9 @@ from kad.config.keyword import Block, Head, keyword
 from kad.config.programs import Programs
 from kad.config.values import boolean, flag, integer, seconds, text
 from kad.model.runner import VrrpScript
+from kad.model.tracking import Weight
 from kad.runner.keywords.codes import RunnerCode
-from kad.tracking.item_words import Weight, weight_up_to
+from kad.tracking.item_words import weight_up_to
 
 
 class ScriptBlock(Block, frozen=True, kw_only=True):

@@ -14,9 +14,9 @@ from kad.config.keyword import Block
 from kad.config.process_words import NetlinkWords, placement
 from kad.config.programs import Programs
 from kad.config.remark import Remark
-from kad.model.tracking import TrackItem, counts_as_fault
+from kad.model.tracking import TrackItem, Weight, counts_as_fault
 from kad.model.vrrp import NetlinkBuffers, SyncGroup, VirtualAddress, VrrpInstance, VrrpSlice
-from kad.tracking.item_words import TrackLine, Weight
+from kad.tracking.item_words import TrackLine
 from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.global_words import VrrpGlobals
 from kad.vrrp.keywords.group_words import GroupBlock

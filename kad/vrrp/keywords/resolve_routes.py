@@ -5,21 +5,20 @@ from __future__ import annotations
 import itertools
 import struct
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from kad.config.build import Scope
 from kad.config.diagnostics import Place
 from kad.config.keyword import Block
+from kad.config.slice_context import EncodeRoute, EncodeRule
 from kad.config.values import Wrong
-from kad.model.routing import Route, RoutingEntry, Rule
+from kad.model.routing import RoutingEntry
 from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.iproute2_names import Names
 from kad.vrrp.keywords.route_numbers import adapted, family_of_rule, to_route, to_rule
 from kad.vrrp.keywords.route_words import RouteLine, RuleLine
 from kad.vrrp.keywords.routing_text import route_text, rule_text
 
-EncodeRoute = Callable[[Route], tuple[bytes, bytes, tuple[tuple[int, str], ...]]]
-EncodeRule = Callable[[Rule], tuple[bytes, bytes]]
 Dependents = Mapping[str, tuple[str, ...]]
 """Instances by track_group."""
 

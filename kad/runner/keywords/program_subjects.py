@@ -21,11 +21,13 @@ from kad.model.vrrp import VrrpSlice
 
 
 def with_subjects(
-    programs: Iterable[Program], vrrp: VrrpSlice, services: Sequence[VirtualServer], checker: CheckerSlice | None
+    programs: Iterable[Program], vrrp: VrrpSlice | None, services: Sequence[VirtualServer], checker: CheckerSlice | None
 ) -> tuple[Program, ...]:
     """The last one of each id; those that belong to nothing that runs are left out."""
-    owners: dict[str, Subject] = {instance.name: InstanceSubject(name=instance.name) for instance in vrrp.instances}
-    owners.update((f"group:{group.name}", GroupSubject(name=group.name)) for group in vrrp.groups)
+    owners: dict[str, Subject] = {}
+    if vrrp is not None:
+        owners.update((instance.name, InstanceSubject(name=instance.name)) for instance in vrrp.instances)
+        owners.update((f"group:{group.name}", GroupSubject(name=group.name)) for group in vrrp.groups)
     checks: dict[str, Subject] = {}
     if checker is not None:
         owners.update(_of_services(services))
