@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
+
+import msgspec
+
+from kad.model.cause import (
+    AddressesOwned,
+    Cause,
+    Contribution,
+    HigherAddressReceived,
+    HigherPriorityReceived,
+    InstanceStarted,
+    JournalKey,
+    LowerPriorityPreempted,
+    MasterResigned,
+    MemberLeft,
+    ProcessPaused,
+    ResumedTooLate,
+    faults_of,
+)
 
 Plain = Mapping[str, Any]
 
 DEEPEST = 6
 """Causes of causes."""
-_INTERFACE = re.compile(r"\binterface (\S+)")
-_MEMBER = re.compile(r"sync group \S+: (\S+) is (?:in )?(MASTER|BACKUP|FAULT)")
-_ADDRESS = re.compile(r"its addresses are removed")
-_ROUTING = "its routes or rules are removed"
-_CONTRIBUTION = re.compile(r"(?:no longer )?[+-]\d+: .*?(?=; (?:no longer )?[+-]\d+: |\Z)", re.DOTALL)
-_OF_TRACKED = re.compile(r"((?:no longer )?[+-]\d+): (\w+) (\S+): ")
-_WORDS = {"init": "it has started"}
-"""What stands in the log for people who know keepalived, said for everybody."""
+_OF_PRIORITY = (
+    AddressesOwned,
+    HigherAddressReceived,
+    HigherPriorityReceived,
+    LowerPriorityPreempted,
+    MasterResigned,
+)
+"""Causes that a change of priorities may lie behind."""
 _JUST_BEFORE = 5.0
 """Seconds in which a reload or the replacement of a process explains what follows."""
 
@@ -56,11 +73,11 @@ class Why:
     def _state(self, instance: Plain) -> str:
         text = f"{instance['name']} is {instance['state']} since {self._clock(instance['since'])}"
         faults = instance.get("faults") if instance["state"] == "FAULT" else None
-        reason = "; ".join(faults) if faults else instance["reason"]
-        reason = _WORDS.get(reason, reason)
+        cause = _cause(instance.get("cause"))
+        reason = "; ".join(faults) if faults else _in_words(cause, instance["reason"])
         if instance["state"] == "BACKUP" and _outbid(instance):
             own, best, master = (instance[word] for word in ("effective_priority", "master_priority", "master_address"))
-            known = reason == f"advert from {master} priority {best} > {own}"
+            known = cause == HigherPriorityReceived(source=master, priority=best, own_priority=own)
             return f"{text}: priority {own} < {best} of {master}{'' if known else f' ({reason})'}"
         return f"{text}: {reason}" if reason else text
 
@@ -90,41 +107,60 @@ class Why:
             yield from self._causes(cause, told, depth + 1)
 
     def _direct(self, event: Plain) -> Iterator[Plain]:
-        """Events that this one names, or that explain it by themselves."""
-        text, name, before = event["text"], event["object"], event["number"]
-        causes = event["details"].get("causes")
-        for cause in causes or ():
-            yield from self._latest(before, kind=cause["kind"], object=cause["object"])
-        if not causes:
-            yield from self._named_events(event)
+        """Events that explain this one."""
         if event["kind"] == "transition":
-            for member, state in _MEMBER.findall(text):
-                # Members change together: what is named as the cause may have been heard a little later.
-                yield from self._latest(before + len(self._instances) * 2, kind="transition", object=member, new=state)
-            if "priority" in text:
+            yield from self._causes_of_transition(event, _cause(event["details"].get("cause")))
+        elif event["kind"] == "priority":
+            yield from self._causes_of_priority(event)
+
+    def _causes_of_transition(self, event: Plain, cause: Cause | None) -> Iterator[Plain]:
+        before, name, new = event["number"], event["object"], event["details"].get("new")
+        for key in dict.fromkeys(fault.event for fault in faults_of(cause) if fault.event is not None):
+            yield from self._of_key(before, key)
+        match cause:
+            case MemberLeft(member=member):
+                yield from self._of_member(before, member, "BACKUP")
+            case ProcessPaused():
+                yield from self._latest(before, kind="pause")
+            case _ if isinstance(cause, _OF_PRIORITY):
                 since = self._previous(event)
                 yield from (
-                    cause for cause in self._latest(before, kind="priority", object=name) if cause["number"] > since
+                    each for each in self._latest(before, kind="priority", object=name) if each["number"] > since
                 )
-            if "did not run" in text:
-                yield from self._latest(before, kind="pause")
-            if _ADDRESS.search(text):
-                yield from self._latest(before, kind="address")
-            if _ROUTING in text:
-                yield from self._latest(before, kind="routing", object=f"instance/{name}")
-            if event["details"].get("new") == "MASTER":
-                yield from self._refusals(before, name)
-            if "process was replaced" in text:
-                yield from self._ends_of_process(before)
-            if event["details"].get("new") == "MASTER" and "priority" in text:
-                yield from self._return(before, name)
-        if event["kind"] == "priority" and "as configured" in text:
-            yield from self._recent(event, self._latest(before, kind="reload"))
+            case _:
+                pass
+        if new == "MASTER":
+            yield from self._refusals(before, name)
+        if isinstance(cause, ResumedTooLate):
+            yield from self._ends_of_process(before)
+        if new == "MASTER" and isinstance(cause, _OF_PRIORITY):
+            yield from self._return(before, name)
+
+    def _of_key(self, before: int, key: JournalKey) -> Iterator[Plain]:
+        if key.kind == "transition":
+            yield from self._of_member(before, key.object, "FAULT")
+        elif key.object:
+            yield from self._latest(before, kind=key.kind, object=key.object)
+        else:
+            yield from self._latest(before, kind=key.kind)
+
+    def _of_member(self, before: int, member: str, state: str) -> Iterator[Plain]:
+        """Members change together: what is named as the cause may have been heard a little later."""
+        yield from self._latest(before + len(self._instances) * 2, kind="transition", object=member, new=state)
+
+    def _causes_of_priority(self, event: Plain) -> Iterator[Plain]:
+        moved = _contributions(event)
+        for each, _ in moved:
+            # What moves a priority is the state of an interface, never an address of it.
+            kind = {"kind": "link"} if each.kind == "interface" else {}
+            yield from self._latest(event["number"], object=f"{each.kind}/{each.name}", **kind)
+        if not moved:
+            yield from self._recent(event, self._latest(event["number"], kind="reload"))
 
     def _return(self, before: int, name: str) -> Iterator[Plain]:
         """Whoever comes back from FAULT or from a crash takes its place again: that is why it is MASTER."""
         for earlier in self._latest(before, kind="transition", object=name):
-            if earlier["details"].get("old") == "FAULT" or "process was replaced" in earlier["text"]:
+            if earlier["details"].get("old") == "FAULT" or _is_too_late(earlier):
                 yield earlier
 
     def _refusals(self, before: int, name: str) -> Iterator[Plain]:
@@ -139,32 +175,18 @@ class Why:
 
     def _ends_of_process(self, before: int) -> Iterator[Plain]:
         """The last death of the vrrp process, and who killed it."""
-        for death in self._latest(before, kind="child", object="child/vrrp", containing="process "):
-            if death["text"].startswith("Starting"):
+        for death in self._latest(before, kind="child", object="child/vrrp"):
+            if death["details"].get("what") == "started":
                 yield from self._ends_of_process(death["number"])
                 return
             yield death
-            yield from self._recent(death, self._latest(death["number"], kind="child", containing="killing the vrrp"))
+            killed = self._latest(death["number"], kind="child", object="child/vrrp", what="killed")
+            yield from self._recent(death, killed)
 
-    def _named_events(self, event: Plain) -> Iterator[Plain]:
-        """Of an event without typed causes: what its sentence names."""
-        for key in self._named(self._instances.get(event["object"]), event["text"]):
-            # What moves a priority is the state of an interface, never an address of it.
-            kind = {"kind": "link"} if event["kind"] == "priority" and key.startswith("interface/") else {}
-            yield from self._latest(event["number"], object=key, **kind)
-
-    def _named(self, instance: Plain | None, text: str) -> Iterator[str]:
-        """Keys of the tracked things and interfaces that the sentence speaks of."""
-        keys = [f"interface/{name.rstrip(',;:')}" for name in _INTERFACE.findall(text)]
-        for track in instance["tracks"] if instance is not None else ():
-            if re.search(rf"\b{track['kind']} {re.escape(track['name'])}(?!\w)", text):
-                keys.append(f"{track['kind']}/{track['name']}")
-        return iter(dict.fromkeys(keys))
-
-    def _latest(self, before: int, containing: str = "", **wanted: str) -> Iterator[Plain]:
-        """The last event before that number with these fields, and these words in its text; none or one."""
+    def _latest(self, before: int, **wanted: str) -> Iterator[Plain]:
+        """The last event before that number with these fields; none or one."""
         for event in reversed(self._events):
-            if event["number"] >= before or containing not in event["text"]:
+            if event["number"] >= before:
                 continue
             fields = {**event["details"], **event}
             if all(fields.get(name) == value for name, value in wanted.items()):
@@ -187,8 +209,8 @@ class Why:
         match event["kind"]:
             case "transition":
                 old, new = event["details"].get("old", "?"), event["details"].get("new", "?")
-                reason = str(event["details"].get("reason", ""))
-                return f"{event['object']} went from {old} to {new} at {at}: {_WORDS.get(reason, reason)}"
+                reason = _in_words(_cause(event["details"].get("cause")), str(event["details"].get("reason", "")))
+                return f"{event['object']} went from {old} to {new} at {at}: {reason}"
             case "priority":
                 return self._priority(event, at)
             case "script":
@@ -197,19 +219,19 @@ class Why:
                 return f"{event['text']} (at {at})"
 
     def _priority(self, event: Plain, at: str) -> str:
-        what, _, why = event["text"].partition(": ")
         old, new = event["details"].get("old"), event["details"].get("new")
-        if old is not None and new is not None:
-            what = f"priority {'fell' if new < old else 'rose'} from {old} to {new}"
-        by = "; ".join(self._contribution(event, each) for each in _CONTRIBUTION.findall(why)) or why
-        return f"its {what} at {at}: {by}"
+        what = (
+            f"priority is {new}" if old is None else f"priority {'fell' if new < old else 'rose'} from {old} to {new}"
+        )
+        moved = [self._contribution(event, *each) for each in _contributions(event)]
+        return f"its {what} at {at}: {'; '.join(moved) or 'as configured'}"
 
-    def _contribution(self, event: Plain, text: str) -> str:
+    def _contribution(self, event: Plain, each: Contribution, gone: bool) -> str:
         """What its cause says itself, in the next line, is left out here."""
-        found = _OF_TRACKED.match(text)
-        if found is None or not any(self._latest(event["number"], object=f"{found[2]}/{found[3]}")):
-            return text
-        return f"{found[1]} by {found[2]} {found[3]}"
+        before = "no longer " if gone else ""
+        if not each.is_named or not any(self._latest(event["number"], object=f"{each.kind}/{each.name}")):
+            return f"{before}{each}"
+        return f"{before}{each.change:+d} by {each.kind} {each.name}"
 
     def _script(self, event: Plain, at: str) -> str:
         details = event["details"]
@@ -230,6 +252,31 @@ class Why:
         today = datetime.fromtimestamp(max(latest, when), self._zone).date()
         text = moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
         return text if moment.date() == today else f"{moment.date().isoformat()} {text}"
+
+
+def _cause(plain: Any) -> Cause | None:
+    """None: there is none, or another version of kad knows it."""
+    try:
+        cause: Cause | None = msgspec.convert(plain, Cause | None)
+    except msgspec.ValidationError:
+        return None
+    return cause
+
+
+def _in_words(cause: Cause | None, reason: str) -> str:
+    """The log speaks to people who know keepalived, this to everybody."""
+    return "it has started" if isinstance(cause, InstanceStarted) else reason
+
+
+def _is_too_late(event: Plain) -> bool:
+    return isinstance(_cause(event["details"].get("cause")), ResumedTooLate)
+
+
+def _contributions(event: Plain) -> list[tuple[Contribution, bool]]:
+    """What moved the priority, and whether it no longer does."""
+    details = event["details"]
+    found = ((details.get("contributions") or (), False), (details.get("gone") or (), True))
+    return [(msgspec.convert(each, Contribution), gone) for plain, gone in found for each in plain]
 
 
 def _outbid(instance: Plain) -> bool:

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
-
-class Cause(msgspec.Struct, frozen=True):
-    """What the journal calls the event that something follows from."""
-
-    kind: str
-    """link, address, script, process …"""
-    object: str
-    """As KIND/NAME."""
+from kad.model.cause import FaultFound, JournalKey
 
 
 class Fault(str):
-    """A reason for FAULT in words, with its cause."""
+    """A reason for FAULT in words, with the event of the journal that it follows from."""
 
-    __slots__ = ("cause",)
-    cause: Cause
+    __slots__ = ("event",)
+    event: JournalKey
 
     def __new__(cls, text: str, kind: str, object: str) -> Fault:
         fault = super().__new__(cls, text)
-        fault.cause = Cause(kind, object)
+        fault.event = JournalKey(kind, object)
         return fault
 
 
@@ -38,6 +29,6 @@ def of_address(name: str, text: str) -> Fault:
     return Fault(text, "address", f"interface/{name}")
 
 
-def causes_of(faults: Iterable[str]) -> tuple[Cause, ...]:
-    """Of those that have one, each once, in the order of the sentences."""
-    return tuple(dict.fromkeys(fault.cause for fault in sorted(faults) if isinstance(fault, Fault)))
+def found(faults: Iterable[str]) -> tuple[FaultFound, ...]:
+    """The faults as a cause carries them, in the order of their words."""
+    return tuple(FaultFound(str(each), each.event if isinstance(each, Fault) else None) for each in sorted(faults))

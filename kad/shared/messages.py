@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from kad.model.fault import Cause
+from kad.model.cause import Cause, Contribution, describe
 from kad.model.finding import Figure, Identity, Subject
 from kad.model.ipvs_table import LARGEST_WEIGHT
 from kad.model.notification import CheckDue, Fact, Line, Name, ProgramTimeout, Text
@@ -211,7 +211,8 @@ class RouterState(Message, frozen=True, kw_only=True):
     state: str
     since: Moment
     """Seconds of the wall clock (UNIX time) at which the state was entered."""
-    reason: str
+    cause: Cause | None = None
+    """Of the state; None: it has entered none."""
     priority: Annotated[int, msgspec.Meta(ge=0, le=255)]
     """Effective priority."""
     holds_addresses: bool
@@ -221,17 +222,20 @@ class RouterState(Message, frozen=True, kw_only=True):
     advertisement_interval: Annotated[float, msgspec.Meta(gt=0.0, le=3600.0)] = 1.0
     down_timer_adverts: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 3
     """So many intervals of silence make its peers take over."""
-    contributions: tuple[str, ...] = ()
+    contributions: tuple[Contribution, ...] = ()
     """Each tracked thing that moves the priority, and by how much."""
     transitions: int = 0
     counters: dict[str, int] = {}
     """Of the sending process, as they were when this was said."""
-    causes: tuple[Cause, ...] = ()
-    """Events of the journal that the state follows from, where that is known by more than the reason."""
 
     @property
     def key(self) -> str:
         return self.name
+
+    @property
+    def reason(self) -> str:
+        """The cause in words."""
+        return describe(self.cause)
 
 
 class Earlier(msgspec.Struct, frozen=True, kw_only=True):

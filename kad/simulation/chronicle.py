@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from kad.model.cause import Cause, describe
 from kad.model.vrrp import VrrpInstance
 from kad.vrrp.events import State
 
@@ -22,7 +23,12 @@ class Transition(NamedTuple):
     seat: Seat
     old: State
     new: State
-    reason: str
+    cause: Cause
+
+    @property
+    def reason(self) -> str:
+        """The cause in words."""
+        return describe(self.cause)
 
 
 class Sent(NamedTuple):

@@ -8,6 +8,7 @@ from functools import partial
 from ipaddress import ip_address
 
 from kad.linux.sockets.ip_header import ipv4_header, ipv6_header
+from kad.model.cause import TrackedChanged
 from kad.model.vrrp import VrrpInstance
 from kad.shared.state_machine import Deadlines
 from kad.simulation.chronicle import Birth, Held, Seat, Sent, Setting, Transition
@@ -216,7 +217,7 @@ class Host:
                     self._place_address(address, present=False)
             place.adverts.clear()
             place.known.clear()
-            self._tell(place, PriorityChanged(instance.priority, "reload"))
+            self._tell(place, PriorityChanged(instance.priority, TrackedChanged(contributions=())))
             self._tell(place, Reconfigured(instance))
             place.expected = expectation(instance, place.router.priority)
             place.seal = seal(instance, place.seal)
@@ -231,7 +232,7 @@ class Host:
     def prefer(self, name: str, priority: int) -> None:
         """A tracked thing gives it another effective priority."""
         place = self.places[name]
-        self._tell(place, PriorityChanged(priority, "track"))
+        self._tell(place, PriorityChanged(priority, TrackedChanged(contributions=())))
         place.expected = expectation(place.router.configuration, priority)
         self._note_setting(place)
         self._arm()
@@ -331,8 +332,8 @@ class Host:
             case ReleaseAddresses():
                 for address in sorted(_addresses(place.router.configuration)):
                     self._place_address(address, present=False)
-            case ChangeState(old, new, reason):
-                self.lan.chronicle.transitions.append(Transition(self.lan.now, place.seat, old, new, reason))
+            case ChangeState(old, new, cause):
+                self.lan.chronicle.transitions.append(Transition(self.lan.now, place.seat, old, new, cause))
             case _:
                 pass
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, Protocol, TypeVar
 
+from kad.model.cause import Cause, GroupComplete, MemberLeft, faults_of
 from kad.simulation.chronicle import Chronicle, Heard, Seat, Setting, Transition
 from kad.simulation.host import Host
 from kad.vrrp.events import State
@@ -135,7 +136,7 @@ def caused(chronicle: Chronicle, rates: Mapping[str, float]) -> Iterator[str]:
         born = {birth.moment for birth in births[seat]}
         entered = 0.0
         for each in transitions:
-            if "sync group" in each.reason:
+            if _is_of_group(each.cause):
                 continue
             entered = max([entered, *(moment for moment in born if moment <= each.moment)])
             said = heard.get(seat, [])
@@ -149,6 +150,13 @@ def caused(chronicle: Chronicle, rates: Mapping[str, float]) -> Iterator[str]:
             if not fits:
                 yield f"{seat.host} had no cause to enter {each.new.value} at {each.moment:.4f}: {each.reason}"
             entered = each.moment
+
+
+def _is_of_group(cause: Cause) -> bool:
+    """Another member of the sync group decided."""
+    return isinstance(cause, GroupComplete | MemberLeft) or any(
+        fault.event is not None and fault.event.kind == "transition" for fault in faults_of(cause)
+    )
 
 
 def _was_silent(

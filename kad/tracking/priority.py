@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from kad.model.cause import Contribution
 from kad.model.fault import Fault
 from kad.model.tracking import TrackItem
 
@@ -20,6 +21,8 @@ class Value(NamedTuple):
     number: int | None
     """1 good, 0 failing, the number of a file; None: not known yet."""
     reason: str
+    is_named: bool = False
+    """The reason begins with kind and name."""
 
 
 Lookup = Callable[[str, str], Value]
@@ -33,7 +36,7 @@ class Verdict(NamedTuple):
     faults: frozenset[str]
     pending: frozenset[str]
     """Things of weight 0 that have no result: the instance waits for them before it takes part."""
-    contributions: tuple[str, ...]
+    contributions: tuple[Contribution, ...]
     """Each thing that moves the priority, and by how much."""
 
 
@@ -42,7 +45,7 @@ def judge(base: int, items: Iterable[TrackItem], lookup: Lookup) -> Verdict:
     total = base
     faults: set[str] = set()
     pending: set[str] = set()
-    contributions: list[str] = []
+    contributions: list[Contribution] = []
     for item in items:
         value = lookup(item.kind, item.name)
         if value.number is None:
@@ -58,7 +61,9 @@ def judge(base: int, items: Iterable[TrackItem], lookup: Lookup) -> Verdict:
             faults.add(Fault(value.reason, kind, f"{item.kind}/{item.name}"))
         if change:
             total += change
-            contributions.append(f"{change:+d}: {value.reason}")
+            contributions.append(
+                Contribution(change=change, kind=item.kind, name=item.name, text=value.reason, is_named=value.is_named)
+            )
     priority = base if base == OWNER else min(max(total, _LOWEST), _HIGHEST)
     return Verdict(priority, frozenset(faults), frozenset(pending), tuple(contributions))
 

@@ -7,7 +7,7 @@ from math import inf
 
 import msgspec
 
-from kad.model.fault import Cause
+from kad.model.cause import Cause, RefusedPeer
 from kad.model.vrrp import VrrpInstance
 from kad.vrrp.advert import Advertisement
 
@@ -94,7 +94,7 @@ class PriorityChanged(msgspec.Struct, frozen=True):
     """The tracked objects give another effective priority."""
 
     priority: int
-    reason: str
+    cause: Cause
     reloaded: bool = False
     """By a reload: a BACKUP counts with it from where its wait began, not from the next advert on."""
 
@@ -119,27 +119,27 @@ class Reconfigured(msgspec.Struct, frozen=True):
 
 
 class RefusalsChanged(msgspec.Struct, frozen=True):
-    """Adverts of other routers do not count now, in one sentence; empty: none is refused."""
+    """Routers whose adverts do not count now."""
 
-    text: str
+    peers: tuple[RefusedPeer, ...]
 
 
 class AddressesRemoved(msgspec.Struct, frozen=True):
     """Somebody took addresses of a MASTER away, and they are not to be put back."""
 
-    reason: str
+    cause: Cause
 
 
 class Promoted(msgspec.Struct, frozen=True):
     """All members of the sync group can be MASTER now."""
 
-    reason: str
+    cause: Cause
 
 
 class Demoted(msgspec.Struct, frozen=True):
     """A member of the sync group is BACKUP."""
 
-    reason: str
+    cause: Cause
 
 
 Event = (
@@ -205,9 +205,7 @@ class ChangeState(msgspec.Struct, frozen=True):
 
     old: State
     new: State
-    reason: str
-    causes: tuple[Cause, ...] = ()
-    """Events of the journal that it follows from; empty: the reason says it."""
+    cause: Cause
 
 
 class ChangeGroupState(msgspec.Struct, frozen=True):
@@ -216,7 +214,7 @@ class ChangeGroupState(msgspec.Struct, frozen=True):
     group: str
     old: State
     new: State
-    reason: str
+    cause: Cause
 
 
 class ChangePriority(msgspec.Struct, frozen=True):
@@ -224,7 +222,7 @@ class ChangePriority(msgspec.Struct, frozen=True):
 
     old: int
     new: int
-    reason: str
+    cause: Cause
 
 
 class TellLowerPriority(msgspec.Struct, frozen=True):

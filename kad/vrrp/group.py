@@ -8,6 +8,8 @@ from math import inf
 
 import msgspec
 
+from kad.model.cause import GroupComplete, InstanceStarted, MemberChanged, MemberLeft
+from kad.model.fault import Fault
 from kad.vrrp.advert import GIVING_UP, Advertisement
 from kad.vrrp.events import (
     Action,
@@ -98,7 +100,7 @@ class SyncGroup:
                 steps += self._promote(router, now)
             case AddressesRemoved() if was_master and router.state is State.BACKUP:
                 # All of them say priority 0 and are back after their skew_time, unless others speak before.
-                steps += self._demote_others(router, now, AddressesRemoved(self._reason_of_backup(router)))
+                steps += self._demote_others(router, now, AddressesRemoved(self._left(router)))
             case _ if was_master and router.state is State.BACKUP:
                 steps += self._demote_others(router, now)
             case _:
@@ -150,7 +152,7 @@ class SyncGroup:
         if not self._starts_whole or self.state is not State.INIT:
             return []
         self.state = State.BACKUP
-        return [(first, ChangeGroupState(self.name, State.INIT, State.BACKUP, "init"))]
+        return [(first, ChangeGroupState(self.name, State.INIT, State.BACKUP, InstanceStarted()))]
 
     def _obeys(self, router: Router, advert: Advertisement) -> bool:
         """A member that joined late follows another MASTER, so the others cannot be one."""
@@ -168,7 +170,9 @@ class SyncGroup:
         """One of them is enough to name."""
         self._choose_named()
         others = [name for name in self._named if name != router.name]
-        return frozenset(f"sync group {self.name}: {name} is in FAULT" for name in others[:1])
+        return frozenset(
+            Fault(f"sync group {self.name}: {name} is in FAULT", "transition", name) for name in others[:1]
+        )
 
     def _choose_named(self) -> None:
         """The named member stays the same for as long as it has a fault; the last one to get a fault follows.
@@ -208,8 +212,7 @@ class SyncGroup:
     def _promote(self, first: Router, now: float) -> list[Step]:
         steps: list[Step] = []
         for member in (first, *self._others(first)):
-            reason = f"sync group {self.name}: every member can be MASTER"
-            steps += self._tell(member, Promoted(reason), now)
+            steps += self._tell(member, Promoted(GroupComplete(group=self.name)), now)
         return steps
 
     def _assert_others(self, router: Router, now: float) -> list[Step]:
@@ -222,7 +225,7 @@ class SyncGroup:
     def _demote_others(self, router: Router, now: float, event: Event | None = None) -> list[Step]:
         if not self._states[State.MASTER]:
             return []
-        event = event or Demoted(self._reason_of_backup(router))
+        event = event or Demoted(self._left(router))
         return [step for member in self._others(router) for step in self._tell(member, event, now)]
 
     def _tell(self, member: Router, event: Event, now: float) -> list[Step]:
@@ -233,8 +236,8 @@ class SyncGroup:
             self._states[member.state] += 1
         return steps
 
-    def _reason_of_backup(self, router: Router) -> str:
-        return f"sync group {self.name}: {router.name} is BACKUP"
+    def _left(self, router: Router) -> MemberLeft:
+        return MemberLeft(group=self.name, member=router.name)
 
     def _others(self, router: Router) -> list[Router]:
         return [member for member in self.members if member is not router]
@@ -245,4 +248,5 @@ class SyncGroup:
         if new is self.state or new is State.INIT or self._states[new] != len(self.members):
             return []
         old, self.state = self.state, new
-        return [(router, ChangeGroupState(self.name, old, new, f"{router.name} is {new.value}"))]
+        cause = MemberChanged(member=router.name, state=new.value)
+        return [(router, ChangeGroupState(self.name, old, new, cause))]

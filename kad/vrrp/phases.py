@@ -37,8 +37,10 @@ class Backup:
     master_down_at: float
     heard_at: float
     """When the timer was last restarted; the age of the silence that makes this router MASTER."""
-    expects: str
-    """Whose silence it is, for the reason of the transition."""
+    expects: str = ""
+    """The MASTER whose silence it is, by its address; empty: that of any router."""
+    owns: bool = False
+    """Priority 255: no silence is waited for."""
     wait: Wait = Wait.MASTER_DOWN
     """From `heard_at` to `master_down_at`."""
     lower_since: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kad.model.cause import RefusedPeer
 from kad.vrrp.advert import Finding
 
 _MOST = 16
@@ -41,8 +42,12 @@ class Refusal:
     """Its present stretch was."""
 
     @property
+    def refused(self) -> RefusedPeer:
+        return RefusedPeer(peer=self.peer, reason=self.reason.value, text=self.text)
+
+    @property
     def sentence(self) -> str:
-        return f"adverts of {self.peer or 'further routers'} are refused: {self.text}"
+        return str(self.refused)
 
     @property
     def seconds(self) -> float:

@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from kad.model.fault import Cause, causes_of
+from kad.model.cause import (
+    AddressesOwned,
+    AdvertsRefused,
+    Cause,
+    ChecksPassed,
+    FaultsBegan,
+    FaultsEnded,
+    HigherAddressReceived,
+    HigherPriorityReceived,
+    InstanceStarted,
+    LowerPriorityPreempted,
+    MasterResigned,
+    MasterSilent,
+    OwnerGone,
+    OwnerInsists,
+    ProcessPaused,
+    RefusedPeer,
+    ResumedTooLate,
+    StopOrdered,
+)
+from kad.model.fault import found
 from kad.model.vrrp import VrrpInstance
 from kad.vrrp.advert import GIVING_UP, OWNER, Advertisement
 from kad.vrrp.events import (
@@ -97,8 +117,8 @@ class Router:
         self.pending: frozenset[str] = frozenset()
         self.source_number = 0
         """Our own source address as a number, by which equal priorities are decided."""
-        self.refused = ""
-        """Which adverts of other routers do not count, in one sentence; empty: none is refused."""
+        self.refused: tuple[RefusedPeer, ...] = ()
+        """Routers whose adverts do not count."""
         self.lowered = False
         """Priority 254 instead of 255: another owner with a lower address does not yield."""
         self.deadline: float | None = None
@@ -161,8 +181,8 @@ class Router:
                 actions = self._doubt(gap, now)
             case CaughtUp():
                 actions = self._stop_doubting()
-            case PriorityChanged(priority, reason, reloaded):
-                actions = self._take_priority(priority, reason, now)
+            case PriorityChanged(priority, cause, reloaded):
+                actions = self._take_priority(priority, cause, now)
                 if reloaded and isinstance(self.phase, Backup):
                     self._count_anew(self.phase, now)
             case FaultsChanged(faults, pending):
@@ -172,15 +192,15 @@ class Router:
             case SourceChanged(number):
                 self.source_number = number
                 actions = []
-            case RefusalsChanged(text):
-                self.refused = text
+            case RefusalsChanged(peers):
+                self.refused = peers
                 actions = []
-            case AddressesRemoved(reason):
-                actions = self._lose_addresses(reason, now) if isinstance(self.phase, Master) else []
-            case Promoted(reason):
-                actions = self._become_master(reason, now) if isinstance(self.phase, Backup) else []
-            case Demoted(reason):
-                actions = self._leave_master(reason, now) if isinstance(self.phase, Master) else []
+            case AddressesRemoved(cause):
+                actions = self._lose_addresses(cause, now) if isinstance(self.phase, Master) else []
+            case Promoted(cause):
+                actions = self._become_master(cause, now) if isinstance(self.phase, Backup) else []
+            case Demoted(cause):
+                actions = self._leave_master(cause, now) if isinstance(self.phase, Master) else []
         self.deadline = self._earliest()
         self._attend()
         if self.pulse is not None and not (self.priority == before and self._follows(self.pulse)):
@@ -267,14 +287,14 @@ class Router:
     def _start(self, event: Started, now: float) -> list[Action]:
         """Whatever an earlier life left behind is released first."""
         self.faults, self.pending = event.faults, event.pending
-        actions = [ReleaseAddresses(), *self._leave_waiting("init", now)]
+        actions = [ReleaseAddresses(), *self._leave_waiting(InstanceStarted(), now)]
         if event.succeeds and isinstance(self.phase, Backup) and self.phase.wait is Wait.MASTER_DOWN:
             # As if the MASTER of what it is now had given up, as this router did with what it was.
             self.phase.wait = Wait.SKEW
             self._count_anew(self.phase, now)
         return actions
 
-    def _leave_waiting(self, reason: str, now: float, causes: tuple[Cause, ...] = ()) -> list[Action]:
+    def _leave_waiting(self, cause: Cause, now: float) -> list[Action]:
         if self.faults:
             return self._enter_fault(self.faults)
         if self.pending:
@@ -283,27 +303,27 @@ class Router:
         # RFC 9568 6.4.1: what was learned in an earlier life does not count.
         self.master, self.master_advertisement_interval = None, self.configuration.advertisement_interval
         returns = self.state is State.FAULT
-        actions = self._enter(State.BACKUP, reason, causes)
+        actions = self._enter(State.BACKUP, cause)
         if returns and self.configuration.unicast_peers:
             actions.append(AnnounceSource())
         self.phase = Backup(
             master_down_at=now if owner else now + self.master_down_interval,
             heard_at=now,
-            expects="priority 255" if owner else "anyone",
+            owns=owner,
             wait=Wait.NOTHING if owner else Wait.MASTER_DOWN,
             wants_master=owner,
         )
         return actions
 
     def _enter_fault(self, faults: frozenset[str]) -> list[Action]:
-        return self._enter(State.FAULT, "; ".join(sorted(faults)), causes_of(faults))
+        return self._enter(State.FAULT, FaultsBegan(faults=found(faults)))
 
-    def _enter(self, new: State, reason: str, causes: tuple[Cause, ...] = ()) -> list[Action]:
+    def _enter(self, new: State, cause: Cause) -> list[Action]:
         if new is self.state:
             return []
         old, self.state = self.state, new
         self.phase = Waiting()
-        return [ChangeState(old, new, reason, causes)]
+        return [ChangeState(old, new, cause)]
 
     def _take_faults(self, faults: frozenset[str], pending: frozenset[str], now: float) -> list[Action]:
         gone, self.faults, self.pending = self.faults - faults, faults, pending
@@ -311,16 +331,15 @@ class Router:
             case State.STOP:
                 return []
             case State.INIT:
-                return self._leave_waiting("init", now)
+                return self._leave_waiting(InstanceStarted(), now)
             case State.FAULT if not faults:
-                reason = f"no longer: {'; '.join(sorted(gone))}" if gone else "every check passed"
-                return self._leave_waiting(reason, now, causes_of(gone))
+                return self._leave_waiting(FaultsEnded(faults=found(gone)) if gone else ChecksPassed(), now)
             case State.FAULT:
                 return []
             case _ if not faults:
                 return []
             case State.MASTER if isinstance(self.phase, Leaving):
-                return [ReleaseAddresses(), *self._enter(State.STOP, "stopped")]
+                return [ReleaseAddresses(), *self._enter(State.STOP, StopOrdered())]
             case State.MASTER:
                 report = self._end_split("this router is in FAULT")
                 return [*self._give_up(), *report, *self._enter_fault(faults)]
@@ -350,20 +369,20 @@ class Router:
                 # Whoever still speaks may do so less often than this router would.
                 longest = max(configuration.advertisement_interval, event.master_advertisement_interval)
                 self.master_advertisement_interval = longest
-            self.phase = Backup(master_down_at=now + self.master_down_interval, heard_at=now, expects="anyone")
+            self.phase = Backup(master_down_at=now + self.master_down_interval, heard_at=now)
             return [ReleaseAddresses()]
         if before is State.FAULT and self.faults:
             return [ReleaseAddresses()]
         if self.pending and not self.faults:
             self.state = State.INIT
-        return [ReleaseAddresses(), *self._leave_waiting("the process was replaced too late to go on", now)]
+        return [ReleaseAddresses(), *self._leave_waiting(ResumedTooLate(), now)]
 
     def _stop(self, release: bool, handover_until: float | None, now: float) -> list[Action]:
         if not isinstance(self.phase, Master) or not release:
-            return [*self._end_leaving(), *self._enter(State.STOP, "stopped")]
+            return [*self._end_leaving(), *self._enter(State.STOP, StopOrdered())]
         report = self._end_split("this router stops")
         if handover_until is None:
-            return [*self._give_up(), *report, *self._enter(State.STOP, "stopped")]
+            return [*self._give_up(), *report, *self._enter(State.STOP, StopOrdered())]
         longest = self.skew_time + self.configuration.advertisement_interval
         self.phase = Leaving(until=min(now + longest, handover_until))
         return [SendAdvert(GIVING_UP), *report]
@@ -385,7 +404,7 @@ class Router:
                 return self._hear_as_master(master, advert, now)
             case Leaving() if advert.priority != GIVING_UP and self.configuration.device is not None:
                 # Two hosts with one MAC would both be answered; the switches learn from the advert itself.
-                return [ReleaseAddresses(), *self._enter(State.STOP, "stopped")]
+                return [ReleaseAddresses(), *self._enter(State.STOP, StopOrdered())]
             case Leaving() as leaving if advert.priority != GIVING_UP:
                 leaving.until = min(leaving.until, now + self._overlap())
                 return []
@@ -394,7 +413,7 @@ class Router:
 
     def _hear_as_backup(self, backup: Backup, advert: Advertisement, now: float) -> list[Action]:
         restored = (
-            self._be_owner_again(f"{advert.source} has priority {advert.priority}")
+            self._be_owner_again(OwnerGone(source=advert.source, priority=advert.priority))
             if (self.lowered and advert.priority < OWNER)
             else []
         )
@@ -415,7 +434,7 @@ class Router:
             self.master_advertisement_interval = advert.interval
         self.master = advert
         backup.heard_at, backup.wait = now, Wait.MASTER_DOWN
-        backup.expects = advert.source
+        backup.expects, backup.owns = advert.source, False
         backup.wants_master = False
         backup.master_down_at = now + self.master_down_interval
         return []
@@ -434,37 +453,37 @@ class Router:
     def _fall_due(self, now: float) -> list[Action]:
         match self.phase:
             case Backup() as backup if backup.master_down_at <= now:
-                reason = self._reason_of_expiry(backup, now)
                 if not self.grouped:
-                    return self._become_master(reason, now)
+                    return self._become_master(self._cause_of_expiry(backup, now), now)
                 backup.wants_master = True
                 backup.master_down_at = now + self.master_down_interval
                 return []
             case Master() as master:
                 return self._fall_due_as_master(master, now)
             case Leaving(until) if until <= now:
-                return [ReleaseAddresses(), *self._enter(State.STOP, "stopped")]
+                return [ReleaseAddresses(), *self._enter(State.STOP, StopOrdered())]
             case _:
                 return []
 
-    def _reason_of_expiry(self, backup: Backup, now: float) -> str:
-        if backup.expects == "priority 255":
-            return "priority 255 owns the addresses"
+    def _cause_of_expiry(self, backup: Backup, now: float) -> Cause:
+        if backup.owns:
+            return AddressesOwned()
         if backup.overruled is not None:
-            return f"priority {self.priority} > {backup.overruled.priority} of {backup.overruled.source}"
+            other = backup.overruled
+            return LowerPriorityPreempted(source=other.source, priority=other.priority, own_priority=self.priority)
         if self.master is not None and self.master.priority == GIVING_UP:
-            return f"{self.master.source} gave up with priority 0"
+            return MasterResigned(source=self.master.source)
         if self.refused:
-            return f"{self.refused}; none that counts came for {now - backup.heard_at:.2f} s"
-        return f"no advert from {backup.expects} for {now - backup.heard_at:.2f} s"
+            return AdvertsRefused(peers=self.refused, seconds=now - backup.heard_at)
+        return MasterSilent(source=backup.expects, seconds=now - backup.heard_at)
 
     # MASTER
 
-    def _become_master(self, reason: str, now: float) -> list[Action]:
+    def _become_master(self, cause: Cause, now: float) -> list[Action]:
         self.master_advertisement_interval = self.configuration.advertisement_interval
-        restored = self._be_owner_again(reason) if self.lowered else []
+        restored = self._be_owner_again(cause) if self.lowered else []
         take = self._take_over()
-        entered = self._enter(State.MASTER, reason)
+        entered = self._enter(State.MASTER, cause)
         self.master = None
         self.phase = Master(
             advert_at=now + self.configuration.advertisement_interval,
@@ -502,12 +521,11 @@ class Router:
         return self._assert_against(master, advert, now)
 
     def _yield_to(self, advert: Advertisement, now: float) -> list[Action]:
+        cause: Cause = HigherAddressReceived(source=advert.source, priority=advert.priority)
         if advert.priority > self.priority:
-            reason = f"advert from {advert.source} priority {advert.priority} > {self.priority}"
-        else:
-            reason = f"advert from {advert.source} with equal priority {advert.priority} and a higher address"
+            cause = HigherPriorityReceived(source=advert.source, priority=advert.priority, own_priority=self.priority)
         before: list[Action] = [SendAdvert(self.priority)] if self.configuration.higher_prio_send_advert else []
-        actions = self._leave_master(reason, now)
+        actions = self._leave_master(cause, now)
         if self.configuration.version == 3:
             self.master_advertisement_interval = advert.interval
         self.master = advert
@@ -518,7 +536,7 @@ class Router:
         if isinstance(self.phase, Master):
             self.phase.slept = gap
             if self._gives_way_after(gap):
-                return self._leave_master(f"did not run for {gap:.2f} s (timer_expired_backup)", now)
+                return self._leave_master(ProcessPaused(seconds=gap), now)
         return [Complain("warning", f"this process did not run for {gap:.2f} s")]
 
     def _stop_doubting(self) -> list[Action]:
@@ -528,7 +546,7 @@ class Router:
 
     def _yield_after_sleep(self, advert: Advertisement, gap: float, now: float) -> list[Action]:
         """Whoever speaks has taken over meanwhile, whatever its priority: it is not disturbed."""
-        actions = self._leave_master(f"did not run for {gap:.2f} s, and {advert.source} took over", now)
+        actions = self._leave_master(ProcessPaused(seconds=gap, source=advert.source), now)
         return [*actions, *self._hear(advert, now)]
 
     def _gives_way_after(self, late: float) -> bool:
@@ -540,17 +558,17 @@ class Router:
         skew = skew_time(configuration.version, configuration.timer_expired_backup, interval)
         return late > (configuration.down_timer_adverts - 1) * interval + skew
 
-    def _leave_master(self, reason: str, now: float) -> list[Action]:
+    def _leave_master(self, cause: Cause, now: float) -> list[Action]:
         report = self._end_split("this router yields")
-        entered = self._enter(State.BACKUP, reason)
-        self.phase = Backup(master_down_at=now + self.master_down_interval, heard_at=now, expects="anyone")
+        entered = self._enter(State.BACKUP, cause)
+        self.phase = Backup(master_down_at=now + self.master_down_interval, heard_at=now)
         return [ReleaseAddresses(), *entered, *report]
 
-    def _lose_addresses(self, reason: str, now: float) -> list[Action]:
+    def _lose_addresses(self, cause: Cause, now: float) -> list[Action]:
         """What keepalived does: MASTER again after skew_time, unless another router speaks before."""
         report = self._end_split("this router yields")
-        entered = self._enter(State.BACKUP, reason)
-        self.phase = Backup(master_down_at=now + self.skew_time, heard_at=now, expects="anyone", wait=Wait.SKEW)
+        entered = self._enter(State.BACKUP, cause)
+        self.phase = Backup(master_down_at=now + self.skew_time, heard_at=now, wait=Wait.SKEW)
         return [*self._give_up(), *entered, *report]
 
     def _assert_against(self, master: Master, advert: Advertisement, now: float) -> list[Action]:
@@ -592,12 +610,11 @@ class Router:
         if now < master.contest.until(interval):
             return []
         self.lowered, self.priority = True, OWNER - 1
-        reason = f"{advert.source} insists on priority {OWNER}"
-        return [ChangePriority(OWNER, self.priority, reason), *self._yield_to(advert, now)]
+        return [ChangePriority(OWNER, self.priority, OwnerInsists(source=advert.source)), *self._yield_to(advert, now)]
 
-    def _be_owner_again(self, reason: str) -> list[Action]:
+    def _be_owner_again(self, cause: Cause) -> list[Action]:
         old, self.lowered, self.priority = self.priority, False, OWNER
-        return [ChangePriority(old, OWNER, reason)]
+        return [ChangePriority(old, OWNER, cause)]
 
     def _fall_due_as_master(self, master: Master, now: float) -> list[Action]:
         interval = self.configuration.advertisement_interval
@@ -611,12 +628,12 @@ class Router:
 
     # any state
 
-    def _take_priority(self, priority: int, reason: str, now: float) -> list[Action]:
+    def _take_priority(self, priority: int, cause: Cause, now: float) -> list[Action]:
         if priority == self.priority or (self.lowered and priority == OWNER):
             return []
         self.lowered = False
         old, self.priority = self.priority, priority
-        change = ChangePriority(old, priority, reason)
+        change = ChangePriority(old, priority, cause)
         if isinstance(self.phase, Master) and priority < old and self.configuration.invites_successor:
             return [change, *self._invite_successor(self.phase, now)]
         return [change]

@@ -400,9 +400,9 @@ class Watchdog:
                     self._kill(member, reason)
                 case supervision.GiveUp(status, reason):
                     self.stop(status, reason)
-                case supervision.Complain(level, text):
+                case supervision.Complain(level, text, what):
                     getattr(self.log, level)(text)
-                    self.journal.note("child", f"child/{member.name}", text)
+                    self.journal.note("child", f"child/{member.name}", text, what=what)
                 case supervision.Gone():
                     if member.name == "vrrp":
                         self.inquiries.forget_routers()
@@ -445,7 +445,7 @@ class Watchdog:
         doing = member.page.activity or "starting"
         text = f"killing the {member.name} process {member.pid}: {reason}; it was last {doing}"
         self.log.error(text)
-        self.journal.note("child", f"child/{member.name}", text)
+        self.journal.note("child", f"child/{member.name}", text, what="killed")
         with contextlib.suppress(ProcessLookupError):
             if trace and member.supervision.phase is Phase.RUNNING and member.trace is not None:
                 signal.pidfd_send_signal(member.pidfd, child.TRACE_SIGNAL)
@@ -458,7 +458,7 @@ class Watchdog:
         if member.pidfd is not None:
             text = f"replacing the {member.name} process {member.pid}: {reason}"
             self.log.info(text)
-            self.journal.note("child", f"child/{member.name}", text)
+            self.journal.note("child", f"child/{member.name}", text, what="replaced")
             self.supervise(member, supervision.Dismissed())
             signal.pidfd_send_signal(member.pidfd, signal.SIGKILL)
 
@@ -477,7 +477,7 @@ class Watchdog:
         assert member.pidfd is not None
         text = f"Starting the {member.name} process, pid={member.pid}"
         self.log.info(text)
-        self.journal.note("child", f"child/{member.name}", text)
+        self.journal.note("child", f"child/{member.name}", text, what="started")
         self._watch_child(member, member.channel)
         self.watch(member.pidfd, lambda: self._bury(member))
         self._write_child_pid(member)

@@ -134,11 +134,13 @@ class Journal:
         old = before.priority if before is not None else None
         if state.priority != old and (old is not None or state.contributions):
             had = before.contributions if before is not None else ()
-            news = [each for each in state.contributions if each not in had]
-            news += [f"no longer {each}" for each in had if each not in state.contributions]
-            why = "; ".join(news) or "as configured"
+            new = [each for each in state.contributions if each not in had]
+            gone = [each for each in had if each not in state.contributions]
+            why = "; ".join([*map(str, new), *(f"no longer {each}" for each in gone)]) or "as configured"
             was = f"from {old} to" if old is not None else "is"
-            self.note("priority", state.name, f"priority {was} {state.priority}: {why}", old=old, new=state.priority)
+            text = f"priority {was} {state.priority}: {why}"
+            moved = {"contributions": to_plain(new), "gone": to_plain(gone)}
+            self.note("priority", state.name, text, old=old, new=state.priority, **moved)
         if before is None or (before.state, before.since) != (state.state, state.since):
             self._note_transition(state, before)
 
@@ -157,7 +159,7 @@ class Journal:
             new=state.state,
             reason=state.reason,
             priority=state.priority,
-            causes=to_plain(state.causes),
+            cause=to_plain(state.cause),
         )
 
     def _take_observation(self, observation: Observation) -> None:

@@ -125,10 +125,12 @@ class GiveUp(msgspec.Struct, frozen=True):
 
 
 class Complain(msgspec.Struct, frozen=True):
-    """A line for the log."""
+    """A line for the log, and an event of the journal."""
 
     level: str
     text: str
+    what: str
+    """ended, or delayed: it is not started again at once."""
 
 
 Action = Fork | TellStop | AskAlive | Kill | Gone | GiveUp | Complain
@@ -263,7 +265,7 @@ class Supervision:
                 return []
 
     def _bury(self, status: int, now: float) -> list[Action]:
-        said = Complain("error", f"{self.name} process {describe(status)}")
+        said = Complain("error", f"{self.name} process {describe(status)}", "ended")
         match self.phase:
             case Phase.STOPPING:
                 self.phase, self.deadline = Phase.ABSENT, None
@@ -287,7 +289,7 @@ class Supervision:
         if not delay:
             return self._start(now)
         self.phase, self.deadline = Phase.WAITING, now + delay
-        return [Complain("warning", f"{self.name} process is started again in {delay:.0f} s")]
+        return [Complain("warning", f"{self.name} process is started again in {delay:.0f} s", "delayed")]
 
     def _fall_due(self, cpu: float | None, now: float) -> list[Action]:
         if self.deadline is None or now < self.deadline:

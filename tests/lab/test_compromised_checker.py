@@ -83,11 +83,7 @@ ATTACKS: dict[str, tuple[Callable[[Impostor], None], str]] = {
         "kind 23: Expected `str` of length <= 4096 - at `$.fact.reason`",
     ),
     "the state of a router": (
-        saying(
-            messages.RouterState(
-                name="VI_9", state="MASTER", since=1.0, reason="forged", priority=255, holds_addresses=True
-            )
-        ),
+        saying(messages.RouterState(name="VI_9", state="MASTER", since=1.0, priority=255, holds_addresses=True)),
         "the checker process may not send RouterState",
     ),
     "an observation of the runner": (

@@ -40,9 +40,7 @@ def huge(impostor: Impostor) -> None:
 
 
 def far(impostor: Impostor) -> None:
-    state = messages.RouterState(
-        name="VI_1", state="MASTER", since=1.0, reason="r", priority=100, holds_addresses=True, slot=1
-    )
+    state = messages.RouterState(name="VI_1", state="MASTER", since=1.0, priority=100, holds_addresses=True, slot=1)
     plain = {**msgspec.to_builtins(state), "slot": 10**9}
     impostor.raw(20, msgspec.msgpack.encode(plain), "VI_1")
 

@@ -35,6 +35,7 @@ from kad.vrrp.events import (
 )
 from kad.vrrp.group import SyncGroup
 from kad.vrrp.router import Router
+from tests.causes import cause
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, advert, instance
 
 MASTER, BACKUP, FAULT, STOP = State.MASTER, State.BACKUP, State.FAULT, State.STOP
@@ -94,7 +95,7 @@ def events(version: int) -> st.SearchStrategy[Event]:
     )
 
 
-ALONE = st.sampled_from((Promoted("the group can"), Demoted("the group cannot")))
+ALONE = st.sampled_from((Promoted(cause("the group can")), Demoted(cause("the group cannot"))))
 ENDS = st.builds(Stopped, st.just(True), st.sampled_from((None, 1e6)))
 """With a handover it is to end at a moment that no life here reaches."""
 

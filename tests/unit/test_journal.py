@@ -12,6 +12,7 @@ import pytest
 from kad.cli.cause_chain import Unknown, Why
 from kad.shared.messages import Event, Message, Observation, RouterState, to_plain
 from kad.watchdog.journal import Journal
+from tests.causes import cause, contribution
 
 BORN = 1_700_000_000.0
 """2023-11-14 22:13:20 UTC"""
@@ -43,7 +44,8 @@ class Story:
 
 def router(state: str, seconds: float, reason: str, **more: Any) -> RouterState:
     settings: dict[str, Any] = {"name": "VI_1", "priority": 100, "holds_addresses": state == "MASTER"} | more
-    return RouterState(state=state, since=BORN + seconds, reason=reason, **settings)
+    moves = tuple(map(contribution, settings.pop("contributions", ())))
+    return RouterState(state=state, since=BORN + seconds, cause=cause(reason), contributions=moves, **settings)
 
 
 def script(value: int | None, seconds: float, reason: str, **more: Any) -> Observation:
@@ -146,7 +148,8 @@ def instance(**more: Any) -> dict[str, Any]:
 
 def why(story: Story, *instances: dict[str, Any], name: str = "VI_1", fall: int = 2) -> list[str]:
     scripts = [{"name": "chk_nginx", "fall": fall, "rise": 1}]
-    dump = {"vrrp": {"instances": list(instances)}, "runner": {"scripts": scripts}}
+    typed = [{**each, "cause": to_plain(cause(each["reason"]))} for each in instances]
+    dump = {"vrrp": {"instances": typed}, "runner": {"scripts": scripts}}
     return Why(dump, story.plain(), UTC).chain(name).splitlines()
 
 
@@ -241,9 +244,11 @@ def test_of_several_things_that_move_a_priority_each_is_said() -> None:
 def test_a_replaced_process_and_who_killed_it() -> None:
     story = Story()
     story.at(1, router("MASTER", 1, "init"))
-    story.at(2).journal.note("child", "child/vrrp", "killing the vrrp process 7: no sign of life for 0.30 s")
-    story.at(2.1).journal.note("child", "child/vrrp", "vrrp process died of signal 9")
-    story.at(2.2).journal.note("child", "child/vrrp", "Starting the vrrp process, pid=8")
+    story.at(2).journal.note(
+        "child", "child/vrrp", "killing the vrrp process 7: no sign of life for 0.30 s", what="killed"
+    )
+    story.at(2.1).journal.note("child", "child/vrrp", "vrrp process died of signal 9", what="ended")
+    story.at(2.2).journal.note("child", "child/vrrp", "Starting the vrrp process, pid=8", what="started")
     story.at(3, router("BACKUP", 3, "the process was replaced too late to go on"))
     told = why(story, instance(since=BORN + 3, reason="the process was replaced too late to go on", tracks=[]))
     assert told[1:3] == [

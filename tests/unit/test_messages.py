@@ -14,8 +14,9 @@ from kad.shared import messages
 from kad.shared.framing import Assembler, BadFrame, Frame
 from kad.shared.messages import Ping, RouterState, from_frame, to_frame
 from kad.watchdog.process_registry import PROCESS_SPECS
+from tests.causes import cause
 
-STATE = RouterState(name="VI_1", state="MASTER", since=1000.5, reason="no advert", priority=100, holds_addresses=True)
+STATE = RouterState(name="VI_1", state="MASTER", since=1000.5, cause=cause("init"), priority=100, holds_addresses=True)
 FACT = InstanceStateChanged(state="MASTER", previous_state="BACKUP", priority=100, reason="no advert")
 LINE = InstanceLine(name="VI_1", word="MASTER", priority=100)
 

@@ -39,6 +39,7 @@ from kad.vrrp.events import (
 )
 from kad.vrrp.router import Router
 from kad.vrrp.split_brain import Contest, Defence, Split
+from tests import causes
 from tests.unit.checker.room import SOON, Stage, at, staged
 from tests.unit.vrrp.clockwork import Clockwork, House, link
 from tests.unit.vrrp.samples import advert, instance, router
@@ -104,7 +105,7 @@ def quiet(**changes: Any) -> Announcing:
 
 def master(*events: tuple[float, object], **announcing: Any) -> Callable[[], Router]:
     """MASTER since 0.0 to which this has happened; its advert is due at 100.0."""
-    return begun(backup(**SLOW, announcing=quiet(**announcing)), (0.0, Promoted("test")), *events)
+    return begun(backup(**SLOW, announcing=quiet(**announcing)), (0.0, Promoted(causes.cause("test"))), *events)
 
 
 def announces(**changes: Any) -> Reconfigured:
@@ -116,7 +117,7 @@ def in_group() -> Router:
 
 
 def raised(priority: int) -> PriorityChanged:
-    return PriorityChanged(priority, "", reloaded=True)
+    return PriorityChanged(priority, causes.tracked(""), reloaded=True)
 
 
 LOWER: dict[str, Any] = {"lower_prio_repeat": 1}
@@ -163,7 +164,7 @@ ROUTER = (
     ),
     Row(
         "another keyword, BACKUP whose addresses were removed: it waits for skew_time",
-        begun(backup(), (0.0, Promoted("test")), (1.0, AddressesRemoved("test"))),
+        begun(backup(), (0.0, Promoted(causes.cause("test"))), (1.0, AddressesRemoved(causes.cause("test")))),
         ((1.25, to(preempt_delay=9.0)),),
         1.609375,
     ),

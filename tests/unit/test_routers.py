@@ -11,7 +11,6 @@ def state(name: str, word: str, interval: float = 1.0, *, deleted: bool = False)
         name=name,
         state=word,
         since=0.0,
-        reason="",
         priority=100,
         holds_addresses=word == "MASTER",
         deleted=deleted,

@@ -37,11 +37,11 @@ def running(deaf_after: float = 2.0) -> Play:
 
 
 def died(how: str) -> Complain:
-    return Complain("error", f"vrrp process {how}")
+    return Complain("error", f"vrrp process {how}", "ended")
 
 
 def again(seconds: int) -> Complain:
-    return Complain("warning", f"vrrp process is started again in {seconds} s")
+    return Complain("warning", f"vrrp process is started again in {seconds} s", "delayed")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ from datetime import UTC
 from typing import Any
 
 from kad.cli.cause_chain import Why
+from kad.model.cause import FaultFound, FaultsBegan, JournalKey
+from kad.shared.messages import to_plain
+from tests.causes import cause, contribution
 from tests.unit.test_report import instance
 
 _SINCE = 1795402698.043
@@ -17,12 +20,14 @@ def event(number: int, kind: str, object: str, text: str, **details: Any) -> dic
 
 
 def chain(told: dict[str, Any], *events: dict[str, Any]) -> list[str]:
+    told = {**told, "cause": to_plain(cause(told["reason"]))}
     return Why({"vrrp": {"instances": [told]}}, events, UTC).chain("VI_1").splitlines()
 
 
 def moved(number: int, new: str, reason: str, *causes: tuple[str, str]) -> dict[str, Any]:
-    typed = [{"kind": kind, "object": object} for kind, object in causes]
-    return event(number, "transition", "VI_1", reason, old="?", new=new, reason=reason, causes=typed)
+    faults = tuple(FaultFound(reason, JournalKey(kind, object)) for kind, object in causes)
+    typed = FaultsBegan(faults=faults) if faults else cause(reason)
+    return event(number, "transition", "VI_1", reason, old="?", new=new, reason=reason, cause=to_plain(typed))
 
 
 LINK = event(1, "link", "interface/eth0", "Netlink reports eth0 down: it is switched off")
@@ -44,9 +49,9 @@ def test_a_fault_of_an_address_is_explained_by_the_address() -> None:
 
 
 def test_a_priority_that_an_interface_moves_is_explained_by_its_link() -> None:
-    why = "-50: interface eth0 is down"
+    moves = to_plain(contribution("-50: interface eth0 is down"))
     low = instance(state="BACKUP", effective_priority=60, master_priority=100, master_address="10.0.0.2", reason="x")
-    changed = event(3, "priority", "VI_1", f"priority from 110 to 60: {why}", old=110, new=60)
+    changed = event(3, "priority", "VI_1", "priority from 110 to 60", old=110, new=60, contributions=[moves])
     lines = chain(low, LINK, GONE, moved(4, "BACKUP", "x"), changed)
     assert "Netlink reports eth0 down: it is switched off" in lines[-1]
 

@@ -12,7 +12,8 @@ import msgspec
 
 from kad.linux.netlink.virtual_addresses import Placed
 from kad.linux.sockets.sendmmsg import Datagram
-from kad.model.fault import Cause
+from kad.model.cause import Cause, describe
+from kad.model.fault import Fault
 from kad.model.vrrp import VirtualAddress, VrrpInstance
 from kad.shared.log_limit import ComplaintLimit
 from kad.shared.messages import Earlier, RouterState
@@ -65,7 +66,7 @@ class Instance:
     __slots__ = (
         "_expected",
         "armed",
-        "causes",
+        "cause",
         "complained",
         "complained_of_peers",
         "configuration",
@@ -83,7 +84,6 @@ class Instance:
         "outbox",
         "own_faults",
         "placed",
-        "reason",
         "received_by_slot",
         "refusals",
         "refused",
@@ -114,9 +114,8 @@ class Instance:
         self.source: str | None = None
         self.since = now
         """UNIX time at which the state was entered."""
-        self.reason = ""
-        self.causes: tuple[Cause, ...] = ()
-        """Events of the journal that the state follows from, where more is known than the reason."""
+        self.cause: Cause | None = None
+        """Of the state; None: it has entered none."""
         self.transitions = 0
         self.removed = False
         """The configuration has it no longer; its end is not a stop of the daemon."""
@@ -155,8 +154,8 @@ class Instance:
         """Adverts of other routers that it discards."""
         self.guard = AddressGuard()
         self.routing_guard = AddressGuard()
-        self.hopeless = ""
-        """What somebody takes away faster than it is worth putting back; empty for nothing."""
+        self.hopeless: Fault | None = None
+        """What somebody takes away faster than it is worth putting back."""
         self.old_unicast_checksum = configuration.old_unicast_checksum == "always"
         self.seal = seal(configuration)
         """Numbers and signs its adverts, and judges those of others; no two are alike then."""
@@ -205,6 +204,11 @@ class Instance:
         self._expected = None
 
     @property
+    def reason(self) -> str:
+        """The cause of the state in words."""
+        return describe(self.cause)
+
+    @property
     def addresses(self) -> tuple[VirtualAddress, ...]:
         """All that it holds as MASTER, in the order of the configuration."""
         return addresses_of(self.configuration)
@@ -219,7 +223,7 @@ class Instance:
     def enter(self, change: ChangeState, now: float) -> None:
         """Remember a transition; `now` is UNIX time."""
         self.since = now
-        self.reason, self.causes = change.reason, change.causes
+        self.cause = change.cause
         self.transitions += 1
         if change.new is State.MASTER:
             self.counters["become_master"] += 1
@@ -229,7 +233,6 @@ class Instance:
             name=self.name,
             state=self.router.state.value,
             since=self.since,
-            reason=self.reason,
             priority=self.router.priority,
             holds_addresses=self.router.holds_addresses,
             deleted=deleted,
@@ -238,7 +241,7 @@ class Instance:
             down_timer_adverts=self.configuration.down_timer_adverts,
             contributions=self.verdict.contributions if self.verdict else (),
             transitions=self.transitions,
-            causes=self.causes,
+            cause=self.cause,
             counters={**self.counters, "advert_sent": self.sent, "advert_rcvd": self.received},
         )
 
@@ -246,8 +249,7 @@ class Instance:
         """Go on counting where the process that died left off."""
         state = earlier.state
         self.slot = state.slot
-        self.since, self.reason, self.transitions = state.since, state.reason, state.transitions
-        self.causes = state.causes
+        self.since, self.cause, self.transitions = state.since, state.cause, state.transitions
         self.counters.update(state.counters)
         if self.seal is not None:
             self.seal.sequence = earlier.sequence
@@ -271,6 +273,7 @@ class Instance:
             "state": router.state.value,
             "since": self.since,
             "reason": self.reason,
+            "cause": msgspec.to_builtins(self.cause),
             "transitions": self.transitions,
             "interface": configuration.interface,
             "virtual_router_id": configuration.virtual_router_id,
@@ -287,7 +290,7 @@ class Instance:
             "virtual_addresses": [_plain_address(each, held, refused) for each in configuration.virtual_addresses],
             "excluded_addresses": [_plain_address(each, held, refused) for each in configuration.excluded_addresses],
             "tracks": [msgspec.structs.asdict(item) for item in configuration.tracks],
-            "contributions": list(self.verdict.contributions) if self.verdict else [],
+            "contributions": list(map(str, self.verdict.contributions)) if self.verdict else [],
             "faults": [str(fault) for fault in sorted(router.faults)],
             "pending": sorted(router.pending),
             "timers": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from kad.model.cause import describe
 from kad.model.notification import (
     Fact,
     GroupLine,
@@ -56,27 +57,27 @@ class Telling:
             state=word,
             previous_state=change.old.value,
             priority=instance.router.priority,
-            reason=as_text(change.reason),
+            reason=as_text(describe(change.cause)),
         )
         self._notify(instance.name, word, instance.configuration.notifies, fact)
         self._write(instance, word)
         if instance.configuration.smtp_alert:
             body = _OWNING.get(word, "=> VRRP Instance is no longer owning VRRP VIPs <=")
-            self._mail(instance.name, f"VRRP Instance {instance.name}", word, body, change.reason)
+            self._mail(instance.name, f"VRRP Instance {instance.name}", word, body, describe(change.cause))
 
     def group_state(self, change: ChangeGroupState) -> None:
         """A sync group is in another state."""
         group, word = change.group, change.new.value
-        fact = GroupStateChanged(state=word, previous_state=change.old.value, reason=as_text(change.reason))
+        fact = GroupStateChanged(state=word, previous_state=change.old.value, reason=as_text(describe(change.cause)))
         configured = self._groups.get(group)
         notifies = configured.notifies if configured else ()
         self._notify(f"group:{group}", word, notifies, fact)
         self._write_group(group, word)
-        self.event("group", f"group/{group}", f"{change.old.value} to {word}: {change.reason}")
+        self.event("group", f"group/{group}", f"{change.old.value} to {word}: {describe(change.cause)}")
         if configured is not None and configured.smtp_alert:
             are = "stopping" if word == "STOP" else f"in {word} state"
             body = f"=> All VRRP group instances are now {are} <="
-            self._mail(f"group:{group}", f"VRRP Group {group}", word, body, change.reason)
+            self._mail(f"group:{group}", f"VRRP Group {group}", word, body, describe(change.cause))
 
     def priority(self, instance: Instance) -> None:
         """The effective priority of an instance is another one; programs are not told."""

@@ -38,5 +38,6 @@ class Tracking:
         if observation is None:
             return Value(None, "")
         named = f"{kind} {name}"
-        reason = observation.reason if named in observation.reason else f"{named}: {observation.reason}"
-        return Value(observation.value, reason)
+        if named in observation.reason:
+            return Value(observation.value, observation.reason)
+        return Value(observation.value, f"{named}: {observation.reason}", is_named=True)

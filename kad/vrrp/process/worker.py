@@ -15,6 +15,8 @@ from kad.linux.netlink.network_table import AddressChanged, LinkChanged, Network
 from kad.linux.sockets.ethernet_sender import FrameSender
 from kad.linux.sockets.packet_sockets import PacketSockets
 from kad.model import secret
+from kad.model.cause import AddressesTaken, TrackedChanged
+from kad.model.fault import Fault
 from kad.model.problem import Problem
 from kad.model.vrrp import VrrpInstance, VrrpSlice
 from kad.shared.log import Logger
@@ -68,7 +70,7 @@ from kad.vrrp.process.wire.advert_sockets import Conversations
 from kad.vrrp.process.wire.gratuitous_arp import Announcing
 from kad.vrrp.process.wire.resume_adverts import say_again
 
-_TAKEN_AWAY = "its addresses are removed again and again by somebody else"
+_TAKEN_AWAY = Fault("its addresses are removed again and again by somebody else", "address", "")
 
 
 def let_go(release_slice: bytes, names: frozenset[str] | None, log: Logger) -> None:
@@ -361,7 +363,9 @@ class Room:
         verdict = self._judge(instance)
         instance.verdict = verdict
         if verdict.priority != instance.router.priority:
-            self._course.tell(instance, PriorityChanged(verdict.priority, "; ".join(verdict.contributions)))
+            self._course.tell(
+                instance, PriorityChanged(verdict.priority, TrackedChanged(contributions=verdict.contributions))
+            )
         faults = verdict.faults | instance.own_faults
         earlier = self._earlier.get(instance.name)
         if earlier is None:
@@ -551,7 +555,7 @@ class Room:
         concerned = self._surroundings.with_address.of(address.address for address in gone)
         if not self._slice.restore_addresses:
             for instance, names in self._holding.robbed(gone, concerned):
-                self._course.tell(instance, AddressesRemoved(f"somebody removed {names}"))
+                self._course.tell(instance, AddressesRemoved(AddressesTaken(addresses=names)))
             concerned = []
         for instance in self._holding.notice(gone, [*concerned, *self._statics.holders]):
             self._give_up(instance, _TAKEN_AWAY, instance.guard.may_try_again_at())
@@ -567,13 +571,13 @@ class Room:
         for instance, sentence in self._routing.defend():
             self._telling.event("routing", f"instance/{instance.name}", sentence)
 
-    def _give_up(self, instance: Instance, reason: str, until: float) -> None:
-        instance.hopeless = reason
+    def _give_up(self, instance: Instance, fault: Fault, until: float) -> None:
+        instance.hopeless = fault
         self._course.at(until, partial(self._hope_again, instance))
         self._look_again(instance)
 
     def _hope_again(self, instance: Instance) -> None:
-        instance.hopeless = ""
+        instance.hopeless = None
         if instance is self._statics.holder:
             self._put_back(instance)
         self._look_again(instance)
@@ -597,7 +601,8 @@ class Room:
             old, instance.verdict = instance.verdict, verdict
             if verdict.priority != instance.router.priority:
                 news_of_it = [each for each in verdict.contributions if old is None or each not in old.contributions]
-                change = PriorityChanged(verdict.priority, "; ".join(news_of_it), reloaded)
+                cause = TrackedChanged(contributions=tuple(news_of_it))
+                change = PriorityChanged(verdict.priority, cause, reloaded)
                 self._course.tell(instance, change)
                 instance.expect_anew()
                 self._deeds.then(partial(self._say_state, instance))

@@ -251,7 +251,7 @@ def test_an_address_belongs_to_the_first_who_names_it(stage: Stage, kernel: Kern
 
 
 def state(name: str, word: str) -> RouterState:
-    return RouterState(name=name, state=word, since=0.0, reason="", priority=100, holds_addresses=word == "MASTER")
+    return RouterState(name=name, state=word, since=0.0, priority=100, holds_addresses=word == "MASTER")
 
 
 def test_the_sync_daemon_follows_the_instance(stage: Stage, kernel: Kernel) -> None:

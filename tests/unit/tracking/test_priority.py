@@ -122,7 +122,7 @@ def test_a_number_above_253_counts_as_253() -> None:
 
 def test_each_contribution_is_told() -> None:
     found = verdict(100, ("script", 20, False, GOOD), ("script", -5, False, GOOD), ("file", -1, False, 3))
-    assert found.contributions == ("+20: script a is 1", "-3: file c is 3")
+    assert tuple(map(str, found.contributions)) == ("+20: script a is 1", "-3: file c is 3")
 
 
 def test_nothing_is_tracked() -> None:

@@ -9,6 +9,7 @@ from kad.model.vrrp import VirtualAddress, VrrpInstance
 from kad.vrrp.advert import Advertisement
 from kad.vrrp.events import ChangeState, ReleaseAddresses, Resumed, Started, State
 from kad.vrrp.router import Router
+from tests.causes import printed
 from tests.play import Play
 
 OURS = "10.77.0.1"
@@ -68,7 +69,7 @@ def backup(**changes: Any) -> Play:
 
 
 def entered(old: State, new: State, reason: str) -> ChangeState:
-    return ChangeState(old, new, reason)
+    return ChangeState(old, new, printed(reason))
 
 
 def master(**changes: Any) -> Play:

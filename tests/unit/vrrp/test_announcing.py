@@ -23,6 +23,7 @@ from kad.vrrp.events import (
     Stopped,
     TellLowerPriority,
 )
+from tests.causes import cause
 from tests.play import At, Due, Play
 from tests.rfc.row import hears
 from tests.unit.vrrp.clockwork import House, address, link
@@ -62,7 +63,9 @@ class TestTwoMasters:
         yielded = entered(State.MASTER, State.BACKUP, "advert from 10.77.0.3 priority 200 > 100")
         report = ReportSplit("10.77.0.2", 0.5, "this router yields")
         assert split() >> hears(200, "10.77.0.3") << ReleaseAddresses() << yielded << report
-        assert split() >> Demoted("x") << ReleaseAddresses() << entered(State.MASTER, State.BACKUP, "x") << report
+        assert (
+            split() >> Demoted(cause("x")) << ReleaseAddresses() << entered(State.MASTER, State.BACKUP, "x") << report
+        )
         stopped = entered(State.MASTER, State.STOP, "stopped")
         report = ReportSplit("10.77.0.2", 0.5, "this router stops")
         assert split() >> Stopped() << SendAdvert(0) << ReleaseAddresses() << report << stopped

@@ -28,6 +28,7 @@ from kad.vrrp.events import (
 )
 from kad.vrrp.group import SyncGroup
 from kad.vrrp.router import Router
+from tests.causes import cause, printed
 from tests.play import At, Due, Play
 from tests.unit.vrrp.samples import advert, entered, instance
 
@@ -89,7 +90,7 @@ def test_the_start() -> None:
         >> ("B", Started())
         << ("B", ReleaseAddresses())
         << ("B", entered(INIT, BACKUP, "init"))
-        << ("B", ChangeGroupState("G", INIT, BACKUP, "B is BACKUP"))
+        << ("B", ChangeGroupState("G", INIT, BACKUP, printed("B is BACKUP")))
     )
 
 
@@ -108,7 +109,7 @@ def test_one_whose_timer_ran_out_waits_for_the_others() -> None:
         << ("A", HoldAddresses())
         << ("A", Announce(5))
         << ("A", entered(BACKUP, MASTER, TOGETHER))
-        << ("B", ChangeGroupState("G", BACKUP, MASTER, "B is MASTER"))
+        << ("B", ChangeGroupState("G", BACKUP, MASTER, printed("B is MASTER")))
         >> Due(4.609375)
     )
 
@@ -151,7 +152,7 @@ def test_one_that_yields_takes_the_others_along() -> None:
         << ("A", entered(MASTER, BACKUP, "advert from 10.77.0.2 priority 150 > 100"))
         << ("B", ReleaseAddresses())
         << ("B", entered(MASTER, BACKUP, "sync group G: A is BACKUP"))
-        << ("A", ChangeGroupState("G", MASTER, BACKUP, "A is BACKUP"))
+        << ("A", ChangeGroupState("G", MASTER, BACKUP, printed("A is BACKUP")))
         >> Due(7.609375)
     )
 
@@ -174,13 +175,13 @@ def test_a_fault_of_one_is_a_fault_of_all() -> None:
         << ("B", SendAdvert(0))
         << ("B", ReleaseAddresses())
         << ("B", entered(MASTER, FAULT, shared))
-        << ("A", ChangeGroupState("G", MASTER, FAULT, "A is FAULT"))
+        << ("A", ChangeGroupState("G", MASTER, FAULT, printed("A is FAULT")))
         >> Due(None)
         >> At(9.0)
         >> ("A", FaultsChanged(NONE))
         << ("A", entered(FAULT, BACKUP, "no longer: interface eth0 is down"))
         << ("B", entered(FAULT, BACKUP, f"no longer: {shared}"))
-        << ("A", ChangeGroupState("G", FAULT, BACKUP, "A is BACKUP"))
+        << ("A", ChangeGroupState("G", FAULT, BACKUP, printed("A is BACKUP")))
         >> Due(12.609375)
     )
 
@@ -195,7 +196,7 @@ def test_faults_of_two_end_with_the_second() -> None:
 def test_a_fault_at_the_start() -> None:
     play = Play(Group(A={}, B={})) >> ("A", Started(DOWN)) << ... >> ("B", Started())
     play = play << ("B", ReleaseAddresses()) << ("B", entered(INIT, FAULT, "sync group G: A is in FAULT"))
-    assert play << ("B", ChangeGroupState("G", INIT, FAULT, "B is FAULT"))
+    assert play << ("B", ChangeGroupState("G", INIT, FAULT, printed("B is FAULT")))
 
 
 def test_a_fault_of_the_second_at_the_start_reaches_the_first() -> None:
@@ -223,7 +224,7 @@ def test_stopping() -> None:
         << ("B", SendAdvert(0))
         << ("B", ReleaseAddresses())
         << ("B", entered(MASTER, STOP, "stopped"))
-        << ("B", ChangeGroupState("G", MASTER, STOP, "B is STOP"))
+        << ("B", ChangeGroupState("G", MASTER, STOP, printed("B is STOP")))
     )
 
 
@@ -286,7 +287,7 @@ def test_a_reload_that_joins_a_master_and_a_backup_makes_both_backup() -> None:
     assert steps == [
         ("A", ReleaseAddresses()),
         ("A", entered(MASTER, BACKUP, reason)),
-        ("B", ChangeGroupState("G", INIT, BACKUP, "B is BACKUP")),
+        ("B", ChangeGroupState("G", INIT, BACKUP, printed("B is BACKUP"))),
     ]
     assert joined.states == [BACKUP, BACKUP, BACKUP]
 
@@ -308,7 +309,7 @@ def foreseen(*pending: str) -> Play:
 
 
 def test_at_the_start_the_group_is_told_first_as_keepalived_does() -> None:
-    play = foreseen() >> ("A", Started()) << ("A", ChangeGroupState("G", INIT, BACKUP, "init"))
+    play = foreseen() >> ("A", Started()) << ("A", ChangeGroupState("G", INIT, BACKUP, printed("init")))
     play = play << ("A", ReleaseAddresses()) << ("A", entered(INIT, BACKUP, "init"))
     assert play >> ("B", Started()) << ("B", ReleaseAddresses()) << ("B", entered(INIT, BACKUP, "init"))
 
@@ -334,7 +335,7 @@ def test_priority_0_to_one_member() -> None:
 def test_a_group_that_is_robbed_of_an_address_is_back_after_the_skew_time_of_its_members() -> None:
     play = started(A={}, B={}) >> Due(3.609375) >> ("A", DeadlineReached()) >> ("B", DeadlineReached()) << ...
     assert play.machine.states == [MASTER, MASTER, MASTER]
-    play = play >> At(4.0) >> ("A", AddressesRemoved("somebody removed it"))
+    play = play >> At(4.0) >> ("A", AddressesRemoved(cause("somebody removed it")))
     play = play << ("A", SendAdvert(0)) << ("A", ReleaseAddresses())
     play = play << ("A", entered(MASTER, BACKUP, "somebody removed it"))
     play = play << ("B", SendAdvert(0)) << ("B", ReleaseAddresses())
@@ -376,7 +377,7 @@ class TestResume:
             << ("B", entered(MASTER, BACKUP, late))
             << ("A", ReleaseAddresses())
             << ("A", entered(MASTER, BACKUP, "sync group G: B is BACKUP"))
-            << ("B", ChangeGroupState("G", MASTER, BACKUP, "B is BACKUP"))
+            << ("B", ChangeGroupState("G", MASTER, BACKUP, printed("B is BACKUP")))
         )
 
     def test_nor_does_one_go_on_beside_one_that_came_too_late(self) -> None:
@@ -396,7 +397,7 @@ class TestResume:
         play = Play(Group(A={}, B={}), 11.0) >> ("A", Resumed(MASTER, 10.5)) << ... >> ("B", Resumed(BACKUP, 0.0))
         play = play << ("B", ReleaseAddresses()) << ("A", ReleaseAddresses())
         play = play << ("A", entered(MASTER, BACKUP, "sync group G: B is BACKUP"))
-        assert play << ("B", ChangeGroupState("G", INIT, BACKUP, "B is BACKUP"))
+        assert play << ("B", ChangeGroupState("G", INIT, BACKUP, printed("B is BACKUP")))
 
     def test_a_fault_of_one_stays_a_fault_of_all_without_a_word(self) -> None:
         play = Play(Group(A={}, B={}), 11.0) >> ("A", Resumed(FAULT, 0.0)) << ("A", ReleaseAddresses())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kad.vrrp.events import ChangeGroupState, ChangeState, ReleaseAddresses, Resumed, SendAdvert, State
+from tests.causes import printed
 from tests.unit.vrrp.test_group import DOWN, NONE, Group
 
 MASTER, BACKUP, FAULT = State.MASTER, State.BACKUP, State.FAULT
@@ -35,7 +36,7 @@ def test_masters_that_come_too_late_take_the_group_with_them() -> None:
     resumed = group()
     steps = [step for name in ("one", "two") for step in resumed.handle((name, Resumed(MASTER, 90.0)), 100.0)]
     assert resumed.states == [BACKUP, BACKUP, BACKUP]
-    assert groups_said(steps) == [ChangeGroupState("G", MASTER, BACKUP, "two is BACKUP")]
+    assert groups_said(steps) == [ChangeGroupState("G", MASTER, BACKUP, printed("two is BACKUP"))]
 
 
 def test_one_that_comes_too_late_takes_the_other_with_it() -> None:
@@ -67,7 +68,7 @@ def test_a_fault_that_went_meanwhile_is_left_by_both() -> None:
     steps = resumed.handle(("one", Resumed(FAULT, 0.0)), 100.0)
     steps += resumed.handle(("two", Resumed(FAULT, 0.0)), 100.0)
     assert resumed.states == [BACKUP, BACKUP, BACKUP]
-    assert groups_said(steps) == [ChangeGroupState("G", FAULT, BACKUP, "two is BACKUP")]
+    assert groups_said(steps) == [ChangeGroupState("G", FAULT, BACKUP, printed("two is BACKUP"))]
 
 
 def test_a_fault_that_came_meanwhile_takes_the_master_beside_it_down() -> None:
@@ -76,4 +77,4 @@ def test_a_fault_that_came_meanwhile_takes_the_master_beside_it_down() -> None:
     steps = resumed.handle(("two", Resumed(MASTER, 99.9, DOWN)), 100.0)
     assert resumed.states == [FAULT, FAULT, FAULT]
     assert ("one", SendAdvert(0)) in steps
-    assert groups_said(steps) == [ChangeGroupState("G", MASTER, FAULT, "two is FAULT")]
+    assert groups_said(steps) == [ChangeGroupState("G", MASTER, FAULT, printed("two is FAULT"))]

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from kad.model.cause import InstanceStarted
 from kad.shared.messages import Earlier, RouterState
 from kad.shared.shared_page import Page
 from kad.vrrp.advert import Finding
 from kad.vrrp.events import AdvertReceived, ChangeState, DeadlineReached, FaultsChanged, Started, State
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.restore_backoff import AddressGuard
+from tests.causes import cause
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, advert, instance
 
 NOWHERE: frozenset[tuple[str, int]] = frozenset()
@@ -21,7 +23,7 @@ def made(**changes: Any) -> Instance:
     """BACKUP since 1000.0 of the wall clock."""
     found = Instance(instance(**changes), 999.0)
     found.router.handle(Started(), 0.0)
-    found.enter(ChangeState(State.INIT, State.BACKUP, "init"), 1000.0)
+    found.enter(ChangeState(State.INIT, State.BACKUP, cause("init")), 1000.0)
     return found
 
 
@@ -33,7 +35,7 @@ def test_its_state_as_a_message() -> None:
         name="VI_1",
         state="BACKUP",
         since=1000.0,
-        reason="init",
+        cause=InstanceStarted(),
         priority=100,
         holds_addresses=False,
         slot=7,
@@ -61,9 +63,9 @@ def test_a_replaced_process_goes_on_counting() -> None:
 
 def test_becoming_master_is_counted() -> None:
     found = made()
-    found.enter(ChangeState(State.BACKUP, State.MASTER, "no advert"), 1003.0)
-    found.enter(ChangeState(State.MASTER, State.BACKUP, "advert"), 1004.0)
-    found.enter(ChangeState(State.BACKUP, State.MASTER, "no advert"), 1008.0)
+    found.enter(ChangeState(State.BACKUP, State.MASTER, cause("no advert")), 1003.0)
+    found.enter(ChangeState(State.MASTER, State.BACKUP, cause("advert")), 1004.0)
+    found.enter(ChangeState(State.BACKUP, State.MASTER, cause("no advert")), 1008.0)
     assert (found.since, found.reason, found.transitions) == (1008.0, "no advert", 4)
     assert found.counters["become_master"] == 2
 

@@ -18,6 +18,7 @@ from kad.vrrp.events import AddressClaimed, AdvertReceived, Event, PriorityChang
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.timers import advert_batches, dispatcher
 from kad.vrrp.process.timers.advert_batches import Choirs
+from tests.causes import tracked
 from tests.unit.vrrp.clockwork import House, link
 from tests.unit.vrrp.packets import Packet
 from tests.unit.vrrp.samples import advert
@@ -227,7 +228,7 @@ def test_a_choir_that_all_have_left_is_gone(house: House) -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        pytest.param(PriorityChanged(160, "a weight"), id="priority"),
+        pytest.param(PriorityChanged(160, tracked("a weight")), id="priority"),
         pytest.param(Reconfigured(router(1, advertisement_interval=0.3)), id="longer interval"),
         pytest.param(Reconfigured(router(1, advertisement_interval=0.05)), id="shorter interval"),
         pytest.param(AdvertReceived(advert(0, interval=0.1, version=3)), id="another one gave up"),
@@ -283,7 +284,7 @@ def play(house: House, seed: int) -> tuple[list[Said], list[int], list[tuple[str
 
     def prioritize() -> None:
         """As a tracked script does."""
-        chosen = PriorityChanged(chance.randint(100, 200), "a weight")
+        chosen = PriorityChanged(chance.randint(100, 200), tracked("a weight"))
         house.room._course.turn(partial(house.room._course.tell, chance.choice(house.instances), chosen))
 
     def sleep() -> None:

@@ -11,7 +11,7 @@ from kad.linux.netlink.link import Link
 from kad.linux.netlink.network_table import AddressChanged, LinkChanged
 from kad.linux.sockets.sendmmsg import Datagram, Unsent
 from kad.model import secret
-from kad.model.fault import Cause
+from kad.model.cause import JournalKey, faults_of
 from kad.model.problem import ProblemKind
 from kad.model.tracking import TrackItem
 from kad.model.vrrp import Announcing, VirtualAddress, VrrpInstance, VrrpSlice
@@ -365,7 +365,7 @@ class TestWithoutIpvs:
         served, other = house.instances
         assert (served.router.state, other.router.state) == (State.FAULT, State.MASTER)
         assert served.reason == "virtual_server 10.77.1.1 is not served: this kernel has no IPVS"
-        assert served.causes == (Cause("ipvs", "ipvs"),)
+        assert [each.event for each in faults_of(served.cause)] == [JournalKey("ipvs", "ipvs")]
         house.room.receive(IpvsState(usable=True))
         house.run(4.0)
         assert served.router.state is State.MASTER

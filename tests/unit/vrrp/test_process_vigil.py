@@ -8,6 +8,7 @@ from kad.vrrp.events import AdvertReceived, DeadlineReached, PriorityChanged, St
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.timers.master_down_timers import Vigil
 from kad.vrrp.process.timers.timer_queue import Agenda
+from tests.causes import tracked
 from tests.unit.vrrp.samples import advert, instance
 
 SILENCE = 3.609375
@@ -102,7 +103,7 @@ def raised() -> tuple[Crowd, Agenda]:
     agenda.watch(one)
     crowd.hearing[0] = 2.0
     assert agenda.next() == 2.0 + SILENCE
-    one.router.handle(PriorityChanged(140, "a weight"), 2.5)
+    one.router.handle(PriorityChanged(140, tracked("a weight")), 2.5)
     agenda.watch(one)
     return crowd, agenda
 

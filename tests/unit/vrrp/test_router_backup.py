@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from kad.model.fault import Cause, of_link
+from kad.model.cause import FaultFound, FaultsBegan, FaultsEnded, JournalKey
+from kad.model.fault import of_link
 from kad.model.vrrp import VirtualDevice
 from kad.vrrp.events import (
     AdvertReceived,
@@ -23,6 +24,7 @@ from kad.vrrp.events import (
     State,
 )
 from kad.vrrp.router import Router, skew_time
+from tests.causes import cause, refused, tracked
 from tests.play import At, Due, Late, Play
 from tests.unit.vrrp.samples import advert, backup, entered, master
 
@@ -328,7 +330,7 @@ class TestPreemptDelay:
 
 
 def test_a_raised_priority_overrules_the_master_that_was_obeyed() -> None:
-    play = backup() >> At(1.0) >> hears(150) >> At(1.5) >> PriorityChanged(160, "script a: +60") << ...
+    play = backup() >> At(1.0) >> hears(150) >> At(1.5) >> PriorityChanged(160, tracked("script a: +60")) << ...
     assert play >> At(2.0) >> hears(150) >> Due(4.609375)
 
 
@@ -419,12 +421,12 @@ class TestRepeat:
 
     def test_not_of_a_master_before_we_were_it(self) -> None:
         play = backup() >> At(1.0) >> hears(150) >> Due(4.609375) >> DeadlineReached() << ...
-        assert play >> Demoted("sync group G: VI_2 is BACKUP") << ...
+        assert play >> Demoted(cause("sync group G: VI_2 is BACKUP")) << ...
         assert not play.machine.repeat(5.0)
 
     def test_not_when_our_priority_is_higher_now(self) -> None:
         machine = self.obeying(150)
-        machine.handle(PriorityChanged(151, ""), 1.5)
+        machine.handle(PriorityChanged(151, tracked("")), 1.5)
         assert not machine.repeat(2.0)
         assert machine.deadline == 4.609375
 
@@ -454,13 +456,20 @@ class TestRepeat:
 
 
 def test_a_master_whose_adverts_are_refused_is_not_called_silent() -> None:
-    refused = "adverts of 10.77.0.2 are refused: authentication differs"
+    said = "adverts of 10.77.0.2 are refused: authentication differs"
     takeover = (SendAdvert(100), HoldAddresses(), Announce(5))
-    play = backup() >> RefusalsChanged(refused) >> Due(3.609375) >> DeadlineReached()
-    for action in (*takeover, entered(State.BACKUP, State.MASTER, f"{refused}; none that counts came for 3.61 s")):
+    play = backup() >> RefusalsChanged(refused(said)) >> Due(3.609375) >> DeadlineReached()
+    for action in (*takeover, entered(State.BACKUP, State.MASTER, f"{said}; none that counts came for 3.61 s")):
         play << action
     assert play
-    play = backup() >> RefusalsChanged(refused) >> At(1.0) >> RefusalsChanged("") >> Due(3.609375) >> DeadlineReached()
+    play = (
+        backup()
+        >> RefusalsChanged(refused(said))
+        >> At(1.0)
+        >> RefusalsChanged(())
+        >> Due(3.609375)
+        >> DeadlineReached()
+    )
     for action in (*takeover, entered(State.BACKUP, State.MASTER, "no advert from anyone for 3.61 s")):
         play << action
     assert play
@@ -468,11 +477,11 @@ def test_a_master_whose_adverts_are_refused_is_not_called_silent() -> None:
 
 def test_a_fault_leads_to_its_cause_and_so_does_its_end() -> None:
     down = of_link("eth0", "interface eth0 is down")
-    cause = (Cause("link", "interface/eth0"),)
+    faults = (FaultFound("interface eth0 is down", JournalKey("link", "interface/eth0")), FaultFound("something"))
     assert (
         backup()
         >> FaultsChanged(frozenset({down, "something"}))
-        << ChangeState(State.BACKUP, State.FAULT, "interface eth0 is down; something", cause)
+        << ChangeState(State.BACKUP, State.FAULT, FaultsBegan(faults=faults))
         >> FaultsChanged(frozenset())
-        << ChangeState(State.FAULT, State.BACKUP, "no longer: interface eth0 is down; something", cause)
+        << ChangeState(State.FAULT, State.BACKUP, FaultsEnded(faults=faults))
     )

@@ -21,6 +21,7 @@ from kad.vrrp.events import (
     TellLowerPriority,
     Woken,
 )
+from tests.causes import printed, tracked
 from tests.play import At, Due, Play
 from tests.rfc.row import hears
 from tests.unit.vrrp.samples import advert, backup, entered, master
@@ -47,7 +48,7 @@ class TestTwoOwners:
         play = owner() >> At(0.5) >> hears(255, LOWER) << SendAdvert(255) << SendAdvert(255) << BOTH
         play = play >> Due(1.0) >> DeadlineReached() << SendAdvert(255)
         play = play >> At(1.5) >> hears(255, LOWER) >> At(1.7) >> hears(255, LOWER)
-        play = play << ChangePriority(255, 254, f"{LOWER} insists on priority 255") << ReleaseAddresses()
+        play = play << ChangePriority(255, 254, printed(f"{LOWER} insists on priority 255")) << ReleaseAddresses()
         reason = f"advert from {LOWER} priority 255 > 254"
         return play << entered(State.MASTER, State.BACKUP, reason) >> Due(4.7078125)
 
@@ -57,15 +58,15 @@ class TestTwoOwners:
     def test_it_is_owner_again_when_the_other_is_gone(self) -> None:
         play = self.contested() >> DeadlineReached()
         silence = f"no advert from {LOWER} for 3.01 s"
-        play = play << ChangePriority(254, 255, silence) << SendAdvert(255) << HoldAddresses() << Announce(1)
+        play = play << ChangePriority(254, 255, printed(silence)) << SendAdvert(255) << HoldAddresses() << Announce(1)
         assert play << entered(State.BACKUP, State.MASTER, silence)
 
     def test_and_when_the_other_shows_a_lower_priority(self) -> None:
         play = self.contested() >> At(2.7) >> hears(200, LOWER)
-        assert play << ChangePriority(254, 255, f"{LOWER} has priority 200") >> Due(4.7078125)
+        assert play << ChangePriority(254, 255, printed(f"{LOWER} has priority 200")) >> Due(4.7078125)
 
     def test_what_is_tracked_does_not_undo_it(self) -> None:
-        play = self.contested() >> PriorityChanged(255, "script x")
+        play = self.contested() >> PriorityChanged(255, tracked("script x"))
         assert play >> Due(4.7078125)
         assert play.machine.priority == 254
 
@@ -82,22 +83,31 @@ class TestNopreemptWithWeights:
 
     def test_a_priority_that_rises_over_the_master_s_replaces_it_not(self) -> None:
         play = backup(preempt=False) >> At(1.0) >> hears(150) >> Due(4.609375) >> At(1.5)
-        play = play >> PriorityChanged(200, "script x") << ChangePriority(100, 200, "script x") >> Due(4.609375)
+        play = (
+            play
+            >> PriorityChanged(200, tracked("script x"))
+            << ChangePriority(100, 200, tracked("script x"))
+            >> Due(4.609375)
+        )
         assert play >> At(2.0) >> hears(150) >> Due(5.21875)
 
     def test_a_master_whose_priority_falls_yields_to_one_that_preempts(self) -> None:
-        play = master(preempt=False) >> PriorityChanged(50, "script x") << ChangePriority(100, 50, "script x")
+        play = (
+            master(preempt=False)
+            >> PriorityChanged(50, tracked("script x"))
+            << ChangePriority(100, 50, tracked("script x"))
+        )
         play = play << SendAdvert(0) << SendAdvert(50)
         play = play >> hears(60) << ReleaseAddresses()
         assert play << entered(State.MASTER, State.BACKUP, "advert from 10.77.0.2 priority 60 > 50")
 
     def test_when_it_rises_again_the_new_master_stays(self) -> None:
-        play = master(preempt=False) >> PriorityChanged(50, "script x") << ... >> hears(60) << ...
-        play = play >> At(0.5) >> PriorityChanged(100, "script x") << ...
+        play = master(preempt=False) >> PriorityChanged(50, tracked("script x")) << ... >> hears(60) << ...
+        play = play >> At(0.5) >> PriorityChanged(100, tracked("script x")) << ...
         assert play >> At(1.0) >> hears(60) >> Due(4.609375)
 
     def test_silence_counts_with_the_skew_of_the_new_priority(self) -> None:
-        play = backup(preempt=False) >> At(1.0) >> hears(150) >> PriorityChanged(228, "script x") << ...
+        play = backup(preempt=False) >> At(1.0) >> hears(150) >> PriorityChanged(228, tracked("script x")) << ...
         play = play >> At(2.0) >> hears(150) >> Due(5.109375) >> DeadlineReached() << SendAdvert(228)
         silence = "no advert from 10.77.0.2 for 3.11 s"
         assert play << HoldAddresses() << Announce(5) << entered(State.BACKUP, State.MASTER, silence)

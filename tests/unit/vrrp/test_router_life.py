@@ -29,6 +29,7 @@ from kad.vrrp.events import (
     TellLowerPriority,
     Woken,
 )
+from tests.causes import cause, tracked
 from tests.play import At, Due, Late, Play
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, advert, backup, entered, instance, master, router
 
@@ -133,7 +134,7 @@ class TestFaults:
         )
 
     def test_adverts_and_promotions_mean_nothing_to_it(self) -> None:
-        assert backup() >> FaultsChanged(DOWN) << ... >> hears(255) >> hears(0) >> Promoted("group") >> Due(None)
+        assert backup() >> FaultsChanged(DOWN) << ... >> hears(255) >> hears(0) >> Promoted(cause("group")) >> Due(None)
 
     def test_the_interval_learned_before_is_forgotten(self) -> None:
         """RFC 9568 6.4.1: who starts counts with its own interval."""
@@ -178,8 +179,8 @@ class TestFaults:
             backup()
             >> FaultsChanged(DOWN)
             << ...
-            >> PriorityChanged(200, "a")
-            << ChangePriority(100, 200, "a")
+            >> PriorityChanged(200, tracked("a"))
+            << ChangePriority(100, 200, tracked("a"))
             >> FaultsChanged(NONE)
             << ...
             >> Due(3.21875)

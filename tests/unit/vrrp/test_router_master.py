@@ -24,6 +24,7 @@ from kad.vrrp.events import (
     State,
     TellLowerPriority,
 )
+from tests.causes import cause, tracked
 from tests.play import At, Due, Late
 from tests.unit.vrrp.samples import advert, backup, entered, instance, master
 
@@ -53,8 +54,8 @@ class TestAdverts:
         assert (
             master()
             >> At(0.25)
-            >> PriorityChanged(80, "script a: -20")
-            << ChangePriority(100, 80, "script a: -20")
+            >> PriorityChanged(80, tracked("script a: -20"))
+            << ChangePriority(100, 80, tracked("script a: -20"))
             << SendAdvert(0)
             << SendAdvert(80)
             >> Due(0.59375)
@@ -64,25 +65,25 @@ class TestAdverts:
         )
 
     def test_who_is_told_not_to_invite_says_the_new_priority_when_it_is_due(self) -> None:
-        play = master(invites_successor=False) >> At(0.25) >> PriorityChanged(90, "script x")
-        assert play << ChangePriority(100, 90, "script x") >> Due(1.0)
+        play = master(invites_successor=False) >> At(0.25) >> PriorityChanged(90, tracked("script x"))
+        assert play << ChangePriority(100, 90, tracked("script x")) >> Due(1.0)
 
     def test_an_invitation_does_not_delay_the_next_one(self) -> None:
-        assert master() >> At(0.75) >> PriorityChanged(80, "a") << ... >> Due(1.0)
+        assert master() >> At(0.75) >> PriorityChanged(80, tracked("a")) << ... >> Due(1.0)
 
     def test_the_next_one_has_the_higher_priority(self) -> None:
         assert (
             master()
             >> At(0.5)
-            >> PriorityChanged(120, "script a: +20")
-            << ChangePriority(100, 120, "script a: +20")
+            >> PriorityChanged(120, tracked("script a: +20"))
+            << ChangePriority(100, 120, tracked("script a: +20"))
             >> Due(1.0)
             >> DeadlineReached()
             << SendAdvert(120)
         )
 
     def test_an_equal_priority_is_no_change(self) -> None:
-        assert master() >> PriorityChanged(100, "") >> Due(1.0)
+        assert master() >> PriorityChanged(100, tracked("")) >> Due(1.0)
 
 
 class TestBeat:
@@ -303,17 +304,17 @@ class TestOfAGroup:
         assert (
             master()
             >> At(0.5)
-            >> Demoted("sync group G: VI_2 is BACKUP")
+            >> Demoted(cause("sync group G: VI_2 is BACKUP"))
             << ReleaseAddresses()
             << entered(State.MASTER, State.BACKUP, "sync group G: VI_2 is BACKUP")
             >> Due(4.109375)
         )
 
     def test_promoted_it_is_already(self) -> None:
-        assert master() >> Promoted("sync group G") >> Due(1.0)
+        assert master() >> Promoted(cause("sync group G")) >> Due(1.0)
 
     def test_demoted_it_is_already(self) -> None:
-        assert backup() >> Demoted("sync group G") >> Due(3.609375)
+        assert backup() >> Demoted(cause("sync group G")) >> Due(3.609375)
 
 
 class TestRemovedAddresses:
@@ -322,7 +323,7 @@ class TestRemovedAddresses:
         assert (
             master()
             >> At(0.5)
-            >> AddressesRemoved("somebody removed 10.77.0.7/32")
+            >> AddressesRemoved(cause("somebody removed 10.77.0.7/32"))
             << SendAdvert(0)
             << ReleaseAddresses()
             << entered(State.MASTER, State.BACKUP, "somebody removed 10.77.0.7/32")
@@ -330,9 +331,9 @@ class TestRemovedAddresses:
         )
 
     def test_whoever_speaks_meanwhile_stays_master(self) -> None:
-        play = master() >> At(0.5) >> AddressesRemoved("somebody removed it") << ...
+        play = master() >> At(0.5) >> AddressesRemoved(cause("somebody removed it")) << ...
         # 3 s and the skew from then on.
         assert play >> At(0.7) >> hears(200) >> Due(0.7 + 3.609375)
 
     def test_a_backup_has_nothing_to_lose(self) -> None:
-        assert backup() >> AddressesRemoved("somebody removed it")
+        assert backup() >> AddressesRemoved(cause("somebody removed it"))

@@ -26,9 +26,7 @@ def body(message: Message, **fields: object) -> bytes:
     return msgspec.msgpack.encode({**plain, **fields})
 
 
-ROUTER = messages.RouterState(
-    name="VI_1", state="MASTER", since=1.0, reason="r", priority=100, holds_addresses=True, slot=1
-)
+ROUTER = messages.RouterState(name="VI_1", state="MASTER", since=1.0, priority=100, holds_addresses=True, slot=1)
 HEALTH = messages.ServerHealth(
     service="s", address="10.0.0.1", port=80, healthy=True, known=True, since=1.0, reason="r"
 )

@@ -91,5 +91,5 @@ class RefusedAdverts:
         self._say(Happened(when=time.time(), kind="refused", object=instance.name, text=text, details=details))
 
     def _tell(self, instance: Instance) -> None:
-        sentences = (refusal.sentence for refusal in instance.refusals.current())
-        self._hear(instance, RefusalsChanged("; ".join(sentences)))
+        peers = tuple(refusal.refused for refusal in instance.refusals.current())
+        self._hear(instance, RefusalsChanged(peers))

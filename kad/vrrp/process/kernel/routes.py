@@ -14,6 +14,7 @@ from kad.linux.netlink import routes
 from kad.linux.netlink.network_table import Network
 from kad.linux.netlink.routes import Key, Losses, NotDone, RoutingMonitor
 from kad.linux.refused import Refused
+from kad.model.fault import Fault
 from kad.model.routing import RoutingEntry
 from kad.model.vrrp import NetlinkBuffers, VrrpInstance
 from kad.shared.log import Logger
@@ -57,10 +58,10 @@ class Routing:
         log: Logger,
         network: Network,
         at: Callable[[float, Callable[[], object]], None],
-        give_up: Callable[[Instance, str, float], None],
+        give_up: Callable[[Instance, Fault, float], None],
         retries: Retries,
     ) -> None:
-        """`at` calls back at a moment; `give_up` takes an instance, the reason, and when to try again."""
+        """`at` calls back at a moment; `give_up` takes an instance, the fault, and when to try again."""
         self._mux = mux
         self._log = log
         self._network = network
@@ -226,7 +227,11 @@ class Routing:
         again_at = instance.routing_guard.lost(now)
         if again_at is None:
             self._log.error(f"({instance.name}) {lost}, again and again: giving up")
-            self._give_up(instance, _TAKEN_AWAY, instance.routing_guard.may_try_again_at())
+            self._give_up(
+                instance,
+                Fault(_TAKEN_AWAY, "routing", f"instance/{instance.name}"),
+                instance.routing_guard.may_try_again_at(),
+            )
         elif again_at <= now:
             self._log.warning(f"({instance.name}) {lost}: putting it back")
             self._put_back(instance, lost)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 
 from kad.child.multiplexer import Mux
+from kad.model.cause import InstanceStarted, describe
 from kad.shared.log import Logger
 from kad.shared.messages import Message
 from kad.vrrp.advert import GIVING_UP
@@ -152,10 +153,11 @@ class Deeds:
                 self._report_split(instance, other, seconds, outcome)
             case ChangeState():
                 self._change_state(instance, action)
-            case ChangeGroupState(group, _, new, reason):
-                self._log.info(f"VRRP_Group({group}) Syncing instances to {new.value} state: {reason}")
+            case ChangeGroupState(group, _, new, cause):
+                self._log.info(f"VRRP_Group({group}) Syncing instances to {new.value} state: {describe(cause)}")
                 self._telling.group_state(action)
-            case ChangePriority(old, priority, reason):
+            case ChangePriority(old, priority, cause):
+                reason = describe(cause)
                 because = f": {reason}" if reason else ""
                 instance.expect_anew()
                 self._log.info(f"({instance.name}) Changing effective priority from {old} to {priority}{because}")
@@ -183,7 +185,8 @@ class Deeds:
             instance.counters["release_master"] += 1
         instance.enter(change, time.time())
         self._mux.page.entered_at[instance.slot] = self._mux.now()
-        because = f" ({change.reason})" if change.reason == "init" else f": {change.reason}"
+        reason = describe(change.cause)
+        because = f" ({reason})" if isinstance(change.cause, InstanceStarted) else f": {reason}"
         self._log.info(f"({instance.name}) Entering {change.new.value} STATE{because}")
         self._say(instance.state_message())
         self._telling.state(instance, change)
