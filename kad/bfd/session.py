@@ -9,6 +9,7 @@ import msgspec
 
 from kad.bfd.packet import Control, Diagnostic, Flag, State
 from kad.model.bfd import BfdInstance
+from kad.shared.state_machine import DeadlineReached
 
 _SOONEST, _LATEST = 0.75, 0.9
 """Parts of the interval after which a packet leaves (RFC 5880 6.8.7)."""
@@ -46,11 +47,6 @@ class Received:
     """A packet for this session."""
 
     control: Control
-
-
-@dataclass(frozen=True, slots=True)
-class DeadlineReached:
-    """The machine's deadline has come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from kad.model.checker import Timing
+from kad.shared.state_machine import DeadlineReached
 
 FIRST = 1.0
 """Seconds before any first attempt."""
@@ -39,10 +40,6 @@ class AttemptEnded(msgspec.Struct, frozen=True):
 
 class AttemptVoid(msgspec.Struct, frozen=True):
     """The attempt could not be made, which says nothing of the server: it is made again soon."""
-
-
-class DeadlineReached(msgspec.Struct, frozen=True):
-    """The machine's deadline has come."""
 
 
 class Reconfigured(msgspec.Struct, frozen=True):

@@ -67,9 +67,6 @@ class Room(Protocol):
     def receive(self, message: Message) -> None:
         """Any other message that the parent routes here."""
 
-    def tell_all(self) -> None:
-        """Say the present truth of every object again."""
-
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         """Everything about this room, as JSON can print it."""
 
@@ -205,8 +202,6 @@ class Child:
                 self._room.abandon()
             case messages.Ping(number=number):
                 self._send(messages.Pong(number=number))
-            case messages.TellAll():
-                self._room.tell_all()
             case messages.SnapshotWanted() as wanted:
                 self._tell_snapshot(wanted.number, self._snapshot(wanted))
             case messages.VrrpProcess() as told:

@@ -20,6 +20,7 @@ from kad.model.ipvs_table import (
     ServiceKey,
     ServiceSettings,
 )
+from kad.shared.state_machine import DeadlineReached
 
 ALONE = {4: MASK_OF_ALL, 6: 128}
 """Netmask by family where clients are kept apart."""
@@ -72,11 +73,6 @@ class ConnectionsSeen:
     """What the destinations have now, over all addresses of the service."""
 
     connections: Mapping[DestinationKey, Connections]
-
-
-@dataclass(frozen=True, slots=True)
-class DeadlineReached:
-    """The machine's deadline has come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ from kad.model.routing import RoutingEntry
 from kad.model.secret import Secret, SecretBytes
 from kad.model.tracking import TrackItem
 
+OWNER_PRIORITY = 255
+"""The priority of the router that owns the addresses (RFC 9568 5.2.4)."""
+
 
 class VirtualAddress(msgspec.Struct, frozen=True, kw_only=True):
     """One line of virtual_ipaddress or virtual_ipaddress_excluded."""

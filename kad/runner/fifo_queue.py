@@ -10,8 +10,9 @@ from typing import NamedTuple
 from kad.model import escaping
 from kad.model.program_end import NotStarted, ProgramEnd
 from kad.model.runner import Program
-from kad.runner.script_check import GRACE, STUBBORN, DeadlineReached, Report, Signal, how_it_ended
+from kad.runner.script_check import GRACE, STUBBORN, Report, Signal, how_it_ended
 from kad.shared.messages import FifoLine
+from kad.shared.state_machine import DeadlineReached
 
 LIMIT = 1000
 """Lines that wait for room in the pipe; the kernel holds about 2,000 more."""

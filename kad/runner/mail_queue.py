@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from kad.runner.script_check import DeadlineReached, Report
+from kad.runner.script_check import Report
 from kad.shared.messages import Mail
+from kad.shared.state_machine import DeadlineReached
 
 GATHERING = 0.2
 """Seconds that the first alert waits for others."""

@@ -6,8 +6,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from kad.model.program_end import NotStarted, ProgramEnd, TimedOut, is_success
-from kad.runner.script_check import GRACE, STUBBORN, DeadlineReached, Report, Signal, how_it_ended
+from kad.runner.script_check import GRACE, STUBBORN, Report, Signal, how_it_ended
 from kad.shared.messages import Notified, Notify
+from kad.shared.state_machine import DeadlineReached
 
 LIMIT = 60.0
 """Seconds that a program may run once something newer waits behind it.

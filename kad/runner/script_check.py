@@ -8,6 +8,7 @@ from math import floor
 
 from kad.model.program_end import Exited, Killed, NotStarted, ProgramEnd, is_success
 from kad.model.runner import Program, VrrpScript
+from kad.shared.state_machine import DeadlineReached
 
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL, and between the first two SIGKILLs."""
@@ -56,11 +57,6 @@ class Answered:
 @dataclass(frozen=True, slots=True)
 class Slept:
     """This process did not run for a while: what the program did meanwhile, and whether it could, is not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadlineReached:
-    """The machine's deadline has come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,12 +89,6 @@ class Pong(Message, frozen=True, kw_only=True):
     number: int
 
 
-class TellAll(Message, frozen=True, kw_only=True):
-    """Parent to child: say the whole present truth of every object again."""
-
-    KIND: ClassVar[int] = 8
-
-
 class Stop(Message, frozen=True, kw_only=True):
     """Parent to child: leave in order; keep the addresses where asked."""
 

@@ -7,8 +7,14 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
+
 E_contra = TypeVar("E_contra", contravariant=True)
 A_co = TypeVar("A_co", covariant=True)
+
+
+class DeadlineReached(msgspec.Struct, frozen=True):
+    """The machine's deadline has come: an event of every machine."""
 
 
 class Timed(Protocol):

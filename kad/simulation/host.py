@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from kad.linux.sockets.ip_header import ipv4_header, ipv6_header
 from kad.model.cause import TrackedChanged
 from kad.model.vrrp import VrrpInstance
-from kad.shared.state_machine import Deadlines
+from kad.shared.state_machine import DeadlineReached, Deadlines
 from kad.simulation.chronicle import Birth, Held, Seat, Sent, Setting, Transition
 from kad.simulation.chronicle import Heard as HeardAdvert
 from kad.simulation.lan import Lan
@@ -23,7 +23,6 @@ from kad.vrrp.events import (
     AdvertReceived,
     CaughtUp,
     ChangeState,
-    DeadlineReached,
     Event,
     FaultsChanged,
     HoldAddresses,

@@ -8,12 +8,12 @@ from itertools import pairwise
 from typing import NamedTuple, Protocol, TypeVar
 
 from kad.model.cause import Cause, GroupComplete, MemberLeft, faults_of
+from kad.model.vrrp import OWNER_PRIORITY
 from kad.simulation.chronicle import Chronicle, Heard, Seat, Setting, Transition
 from kad.simulation.host import Host
 from kad.vrrp.events import State
 
 _EXACT = 1e-6
-_OWNER = 255
 
 
 class _Dated(Protocol):
@@ -186,7 +186,7 @@ def _patience(setting: Setting, learned: float | None, *, whole: bool) -> float:
     interval = configuration.advertisement_interval
     if configuration.version == 3 and learned is not None:
         interval = learned
-    if setting.priority == _OWNER:
+    if setting.priority == OWNER_PRIORITY:
         return 0.0
     skew = (256 - setting.priority) / 256 * (1.0 if configuration.version == 2 else interval)
     return skew + (configuration.down_timer_adverts * interval if whole else 0.0)

@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import suppress
 
+from kad.shared.checksum import internet_checksum
 from kad.tools.demo_lan import BRIDGE, die_with_parent
 
 _ETH_P_IP = 0x0800
@@ -24,15 +25,7 @@ def echo_request(identifier: int, sequence: int) -> bytes:
     """RFC 792, with 16 bytes of data."""
     data = bytes(16)
     plain = _ICMP.pack(_ECHO_REQUEST, 0, 0, identifier, sequence) + data
-    return _ICMP.pack(_ECHO_REQUEST, 0, checksum(plain), identifier, sequence) + data
-
-
-def checksum(data: bytes) -> int:
-    """RFC 1071; the length is even."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    return _ICMP.pack(_ECHO_REQUEST, 0, internet_checksum(plain), identifier, sequence) + data
 
 
 def reply_sequence(packet: bytes, address: str, identifier: int) -> int | None:

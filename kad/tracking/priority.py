@@ -8,8 +8,8 @@ from typing import NamedTuple
 from kad.model.cause import Contribution
 from kad.model.fault import Fault
 from kad.model.tracking import TrackItem
+from kad.model.vrrp import OWNER_PRIORITY
 
-OWNER = 255
 _LOWEST, _HIGHEST = 1, 254
 _FILE_FAULT = -254
 _FILE_LARGEST = 253
@@ -64,7 +64,7 @@ def judge(base: int, items: Iterable[TrackItem], lookup: Lookup) -> Verdict:
             contributions.append(
                 Contribution(change=change, kind=item.kind, name=item.name, text=value.reason, is_named=value.is_named)
             )
-    priority = base if base == OWNER else min(max(total, _LOWEST), _HIGHEST)
+    priority = base if base == OWNER_PRIORITY else min(max(total, _LOWEST), _HIGHEST)
     return Verdict(priority, frozenset(faults), frozenset(pending), tuple(contributions))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kad.model.tracking import TrackedProcess
+from kad.shared.state_machine import DeadlineReached
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,6 @@ class Reconfigured:
     """The keywords changed; the pattern did not."""
 
     tracked: TrackedProcess
-
-
-@dataclass(frozen=True, slots=True)
-class DeadlineReached:
-    """The delay is over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from kad.shared.checksum import internet_checksum
+
 VRRP = 112
 AUTHENTICATION_HEADER = 51
 ADVERTISEMENT = 1
-OWNER = 255
 GIVING_UP = 0
 LARGEST_INTERVAL_CENTISECONDS = 4095
 IPV4_HEADER_LENGTH = 20
@@ -148,16 +149,6 @@ def with_findings(examined: Examined, *found: Finding) -> Examined:
     """The packet with more that is remarkable about it, in the order of the checks."""
     findings = sorted({*examined.findings, *found}, key=_ORDER.__getitem__)
     return replace(examined, findings=tuple(findings))
-
-
-def internet_checksum(data: bytes) -> int:
-    """One's complement sum of 16-bit words (RFC 1071)."""
-    if len(data) % 2:
-        data += b"\0"
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    return 0xFFFF - total
 
 
 def pass_data(password: str) -> bytes:

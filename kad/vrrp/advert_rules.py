@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
 
-from kad.model.vrrp import VrrpInstance
-from kad.vrrp.advert import OLD_UNICAST_DESTINATION, OWNER, Expectation, build_v2, build_v3, pass_data
+from kad.model.vrrp import OWNER_PRIORITY, VrrpInstance
+from kad.vrrp.advert import OLD_UNICAST_DESTINATION, Expectation, build_v2, build_v3, pass_data
 from kad.vrrp.auth.ah import AuthenticationHeader
 from kad.vrrp.auth.trailer import HmacTrailer
 
@@ -53,7 +53,7 @@ def expectation(instance: VrrpInstance, effective_priority: int) -> Expectation:
             for peer in instance.unicast_peers
             if peer.min_ttl is not None or peer.max_ttl is not None
         ),
-        ignores_everything=instance.owner_ignore_adverts and effective_priority == OWNER,
+        ignores_everything=instance.owner_ignore_adverts and effective_priority == OWNER_PRIORITY,
         multicast_group=packed(instance.multicast_group),
         hmac=instance.auth_hmac is not None,
     )

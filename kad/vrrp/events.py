@@ -9,6 +9,7 @@ import msgspec
 
 from kad.model.cause import Cause, RefusedPeer
 from kad.model.vrrp import VrrpInstance
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.advert import Advertisement
 
 
@@ -84,10 +85,6 @@ class AddressClaimed(msgspec.Struct, frozen=True):
 
 class GroupAsserted(msgspec.Struct, frozen=True):
     """Another member of the sync group contradicted an advert of a lower priority."""
-
-
-class DeadlineReached(msgspec.Struct, frozen=True):
-    """The router's own deadline has come."""
 
 
 class PriorityChanged(msgspec.Struct, frozen=True):

@@ -10,13 +10,13 @@ import msgspec
 
 from kad.model.cause import GroupComplete, InstanceStarted, MemberChanged, MemberLeft
 from kad.model.fault import Fault
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.advert import GIVING_UP, Advertisement
 from kad.vrrp.events import (
     Action,
     AddressesRemoved,
     AdvertReceived,
     ChangeGroupState,
-    DeadlineReached,
     Demoted,
     Event,
     FaultsChanged,

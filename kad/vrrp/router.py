@@ -23,8 +23,9 @@ from kad.model.cause import (
     StopOrdered,
 )
 from kad.model.fault import found
-from kad.model.vrrp import VrrpInstance
-from kad.vrrp.advert import GIVING_UP, OWNER, Advertisement
+from kad.model.vrrp import OWNER_PRIORITY, VrrpInstance
+from kad.shared.state_machine import DeadlineReached
+from kad.vrrp.advert import GIVING_UP, Advertisement
 from kad.vrrp.events import (
     Action,
     AddressClaimed,
@@ -36,7 +37,6 @@ from kad.vrrp.events import (
     ChangePriority,
     ChangeState,
     Complain,
-    DeadlineReached,
     Demoted,
     Event,
     FaultsChanged,
@@ -299,7 +299,7 @@ class Router:
             return self._enter_fault(self.faults)
         if self.pending:
             return []
-        owner = self.priority == OWNER
+        owner = self.priority == OWNER_PRIORITY
         # RFC 9568 6.4.1: what was learned in an earlier life does not count.
         self.master, self.master_advertisement_interval = None, self.configuration.advertisement_interval
         returns = self.state is State.FAULT
@@ -414,7 +414,7 @@ class Router:
     def _hear_as_backup(self, backup: Backup, advert: Advertisement, now: float) -> list[Action]:
         restored = (
             self._be_owner_again(OwnerGone(source=advert.source, priority=advert.priority))
-            if (self.lowered and advert.priority < OWNER)
+            if (self.lowered and advert.priority < OWNER_PRIORITY)
             else []
         )
         return [*restored, *self._judge_as_backup(backup, advert, now)]
@@ -516,7 +516,7 @@ class Router:
             return self._yield_to(advert, now)
         if advert.source_number == self.source_number:
             return [Complain("warning", f"Received an advert with our own source address {advert.source}", True)]
-        if equal and self.priority == OWNER:
+        if equal and self.priority == OWNER_PRIORITY:
             return self._contend(master, advert, now)
         return self._assert_against(master, advert, now)
 
@@ -605,16 +605,22 @@ class Router:
         interval = self.configuration.advertisement_interval
         if master.contest is None or master.contest.is_forgotten(interval, now):
             master.contest = Contest(now, advert.interval)
-            twice: list[Action] = [SendAdvert(OWNER), SendAdvert(OWNER)]
-            return [*twice, Complain("warning", f"{advert.source} has priority {OWNER} too, which only one may have")]
+            twice: list[Action] = [SendAdvert(OWNER_PRIORITY), SendAdvert(OWNER_PRIORITY)]
+            return [
+                *twice,
+                Complain("warning", f"{advert.source} has priority {OWNER_PRIORITY} too, which only one may have"),
+            ]
         if now < master.contest.until(interval):
             return []
-        self.lowered, self.priority = True, OWNER - 1
-        return [ChangePriority(OWNER, self.priority, OwnerInsists(source=advert.source)), *self._yield_to(advert, now)]
+        self.lowered, self.priority = True, OWNER_PRIORITY - 1
+        return [
+            ChangePriority(OWNER_PRIORITY, self.priority, OwnerInsists(source=advert.source)),
+            *self._yield_to(advert, now),
+        ]
 
     def _be_owner_again(self, cause: Cause) -> list[Action]:
-        old, self.lowered, self.priority = self.priority, False, OWNER
-        return [ChangePriority(old, OWNER, cause)]
+        old, self.lowered, self.priority = self.priority, False, OWNER_PRIORITY
+        return [ChangePriority(old, OWNER_PRIORITY, cause)]
 
     def _fall_due_as_master(self, master: Master, now: float) -> list[Action]:
         interval = self.configuration.advertisement_interval
@@ -629,7 +635,7 @@ class Router:
     # any state
 
     def _take_priority(self, priority: int, cause: Cause, now: float) -> list[Action]:
-        if priority == self.priority or (self.lowered and priority == OWNER):
+        if priority == self.priority or (self.lowered and priority == OWNER_PRIORITY):
             return []
         self.lowered = False
         old, self.priority = self.priority, priority

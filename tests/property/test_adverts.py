@@ -8,16 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kad.linux.sockets import ip_header
-from kad.vrrp.advert import (
-    Advertisement,
-    Expectation,
-    Finding,
-    build_v2,
-    build_v3,
-    examine,
-    internet_checksum,
-    virtual_router_id_of,
-)
+from kad.shared import checksum
+from kad.shared.checksum import internet_checksum
+from kad.vrrp.advert import Advertisement, Expectation, Finding, build_v2, build_v3, examine, virtual_router_id_of
 from tests.unit.vrrp.packets import expecting, one_complement
 
 ADDRESSES = st.binary(min_size=4, max_size=4)
@@ -121,7 +114,7 @@ def test_a_cut_packet_is_refused(length: int, version: int) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=600))
 def test_three_ways_to_count_a_checksum_agree(data: bytes) -> None:
-    assert internet_checksum(data) == ip_header.internet_checksum(data) == one_complement(data)
+    assert internet_checksum(data) == checksum.internet_checksum(data) == one_complement(data)
 
 
 @settings(max_examples=200, deadline=None)

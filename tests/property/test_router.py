@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from kad.model.vrrp import Announcing, VrrpInstance
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.events import (
     Action,
     AdvertReceived,
@@ -16,7 +17,6 @@ from kad.vrrp.events import (
     CaughtUp,
     ChangeGroupState,
     ChangeState,
-    DeadlineReached,
     Demoted,
     Event,
     FaultsChanged,

@@ -10,16 +10,9 @@ from unittest.mock import patch
 
 from kad.model import secret
 from kad.model.vrrp import VrrpInstance, VrrpSlice
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.advert import Advertisement, Expectation, Finding, examine
-from kad.vrrp.events import (
-    AdvertReceived,
-    Announce,
-    DeadlineReached,
-    HoldAddresses,
-    ReleaseAddresses,
-    SendAdvert,
-    State,
-)
+from kad.vrrp.events import AdvertReceived, Announce, HoldAddresses, ReleaseAddresses, SendAdvert, State
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.wire import advert_sockets
 from tests.config.hosts import judged

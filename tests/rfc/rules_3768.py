@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from kad.model.secret import Secret
 from kad.model.vrrp import Authentication
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.advert import Finding
-from kad.vrrp.events import (
-    Announce,
-    DeadlineReached,
-    HoldAddresses,
-    ReleaseAddresses,
-    SendAdvert,
-    State,
-    Stopped,
-    TellLowerPriority,
-)
+from kad.vrrp.events import Announce, HoldAddresses, ReleaseAddresses, SendAdvert, State, Stopped, TellLowerPriority
 from kad.vrrp.router import skew_time
 from tests.play import At, Due
 from tests.rfc.row import (

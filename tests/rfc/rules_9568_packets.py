@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.advert import Finding
-from kad.vrrp.events import Announce, DeadlineReached, HoldAddresses, SendAdvert, Started
+from kad.vrrp.events import Announce, HoldAddresses, SendAdvert, Started
 from kad.vrrp.router import Router
 from tests.config.hosts import a_host, judged
 from tests.play import At, Due, Play

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.advert import Finding
-from kad.vrrp.events import (
-    Announce,
-    DeadlineReached,
-    ReleaseAddresses,
-    SendAdvert,
-    Started,
-    State,
-    Stopped,
-    TellLowerPriority,
-)
+from kad.vrrp.events import Announce, ReleaseAddresses, SendAdvert, Started, State, Stopped, TellLowerPriority
 from kad.vrrp.router import skew_time
 from tests.play import At, Due, Play
 from tests.rfc.row import Row, configured, hears, plays, refused, sent, takes_over, yields

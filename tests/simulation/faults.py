@@ -141,7 +141,7 @@ def interval_never_forgotten(patch: Patch) -> None:
 
 
 def owner_waits(patch: Patch) -> None:
-    patch.setattr(routers, "OWNER", 256)
+    patch.setattr(routers, "OWNER_PRIORITY", 256)
 
 
 def no_second_announcement(patch: Patch) -> None:
@@ -254,7 +254,7 @@ def not_clamped(patch: Patch) -> None:
 
 
 def owner_loses_priority(patch: Patch) -> None:
-    patch.setattr(priority, "OWNER", 1000)
+    patch.setattr(priority, "OWNER_PRIORITY", 1000)
 
 
 def back_off_stays(patch: Patch) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kad.vrrp.advert import OWNER, Advertisement
+from kad.model.vrrp import OWNER_PRIORITY
+from kad.vrrp.advert import Advertisement
 from kad.vrrp.events import Action, SendAdvert
 from kad.vrrp.group import Step, SyncGroup
 from kad.vrrp.phases import Backup, Master
@@ -66,7 +67,7 @@ def owner_yields(patch: Patch) -> None:
     original = Router._hear_as_master
 
     def spoiled(self: Router, master: Master, advert: Advertisement, now: float) -> list[Action]:
-        if self.priority == OWNER and advert.priority:
+        if self.priority == OWNER_PRIORITY and advert.priority:
             return self._yield_to(advert, now)
         return original(self, master, advert, now)
 

@@ -11,7 +11,8 @@ import pytest
 from kad.analyzer.process import to_message
 from kad.model.cause import HigherPriorityReceived, InstanceStarted, describe
 from kad.shared.messages import Analyzed, to_plain
-from kad.vrrp.events import ChangeState, DeadlineReached, Started, State
+from kad.shared.state_machine import DeadlineReached
+from kad.vrrp.events import ChangeState, Started, State
 from kad.vrrp.router import Router
 from kad.watchdog.two_phase_commit import refusal
 from tests.altered import alter, rotated

@@ -35,8 +35,6 @@ class Room:
 
     def receive(self, message: Message) -> None: ...
 
-    def tell_all(self) -> None: ...
-
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         return {}
 

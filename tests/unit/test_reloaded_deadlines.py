@@ -26,17 +26,9 @@ from kad.model.program_end import Exited
 from kad.model.runner import Program, VrrpScript
 from kad.model.vrrp import Announcing, GarpGroup, VirtualAddress
 from kad.runner import script_check
+from kad.shared.state_machine import DeadlineReached
 from kad.tracking import process_quorum as tracked
-from kad.vrrp.events import (
-    AddressesRemoved,
-    AdvertReceived,
-    DeadlineReached,
-    PriorityChanged,
-    Promoted,
-    Reconfigured,
-    Started,
-    State,
-)
+from kad.vrrp.events import AddressesRemoved, AdvertReceived, PriorityChanged, Promoted, Reconfigured, Started, State
 from kad.vrrp.router import Router
 from kad.vrrp.split_brain import Contest, Defence, Split
 from tests import causes

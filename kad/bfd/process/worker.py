@@ -15,7 +15,6 @@ from kad.bfd.packet import Discard, Reason, State, decode
 from kad.bfd.session import (
     Action,
     ChangeState,
-    DeadlineReached,
     Event,
     Neighbor,
     Received,
@@ -36,7 +35,7 @@ from kad.model.problem import Problem
 from kad.shared.log import Logger
 from kad.shared.log_limit import ComplaintLimit
 from kad.shared.messages import BfdKept, Message, Observation
-from kad.shared.state_machine import Deadlines
+from kad.shared.state_machine import DeadlineReached, Deadlines
 
 _DRAINS = 32
 """Reads of a socket, of 64 packets each, before anything expires."""
@@ -207,10 +206,6 @@ class Room:
                 self._kept[message.name] = message
             case Observation(kind="bfd", deleted=False) if not self._committed:
                 self._earlier[message.name] = message
-
-    def tell_all(self) -> None:
-        for watched in self._watched.values():
-            self._say_of(watched)
 
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         sessions = []

@@ -16,7 +16,6 @@ from kad.checker.health import (
     AttemptFailed,
     AttemptVoid,
     CancelAttempt,
-    DeadlineReached,
     Event,
     Reconfigured,
     Resumed,
@@ -43,7 +42,7 @@ from kad.model.problem import Problem
 from kad.shared.log import Logger
 from kad.shared.log_limit import ComplaintLimit
 from kad.shared.messages import CheckState, Message, Notified, Observation, ServerHealth
-from kad.shared.state_machine import Deadlines
+from kad.shared.state_machine import DeadlineReached, Deadlines
 
 GOLDEN = 0.6180339887498949
 """Multiples of it, without their whole part, divide any interval evenly however many there are."""
@@ -246,10 +245,6 @@ class Room:
             if server.follows(kind, name):
                 self._tell(server)
 
-    def tell_all(self) -> None:
-        for server in self._servers.values():
-            self._tell(server, again=True)
-
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         now = self._mux.now()
         servers = []
@@ -416,13 +411,13 @@ class Room:
             if key in self._servers:
                 self._tell(self._servers[key])
 
-    def _tell(self, server: Server, *, again: bool = False) -> None:
+    def _tell(self, server: Server) -> None:
         self._breathe()
         if not server.is_admitted:
             return
         truth = server.sum_up(self._files, self._sessions)
         before = server.said
-        if not again and not is_news(truth, before):
+        if not is_news(truth, before):
             return
         server.said = truth
         self._say(truth)

@@ -10,19 +10,11 @@ import msgspec
 from kad.child.multiplexer import Moment, Mux
 from kad.ipvs.lookup import Unknown, find_server, find_service
 from kad.ipvs.process.kernel_table import Kernel
-from kad.ipvs.service import (
-    ConnectionsSeen,
-    DeadlineReached,
-    Drain,
-    DrainAsked,
-    DrainEnded,
-    Event,
-    Service,
-    UndrainAsked,
-)
+from kad.ipvs.service import ConnectionsSeen, Drain, DrainAsked, DrainEnded, Event, Service, UndrainAsked
 from kad.linux.refused import Refused
 from kad.model.ipvs_table import Connections, DestinationKey, ServiceKey
 from kad.shared.messages import DrainAnswered, Draining, DrainWanted, Message
+from kad.shared.state_machine import DeadlineReached
 
 _LOOK = 1.0
 """Seconds between two looks at the connections of a server that is being drained."""
@@ -116,10 +108,6 @@ class Drains:
             return None
         left = None if drain.until is None else max(0.0, drain.until - self._mux.now())
         return {"since": drain.since, "ends_in": left, "out": drain.out}
-
-    def tell_all(self) -> None:
-        for drain in self._drains.values():
-            self._say(drain)
 
     def end(self) -> None:
         if self._next is not None:

@@ -339,14 +339,6 @@ class Room:
     def _note(self, object: str, text: str) -> None:
         self._say(Happened(when=time.time(), kind="ipvs", object=object, text=text))
 
-    def tell_all(self) -> None:
-        for state in self._quorums.values():
-            self._say(state)
-        self._say(self._memory)
-        if self._state is not None:
-            self._say(self._state)
-        self._drains.tell_all()
-
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         return {
             "served": self._programming.kernel.is_open,

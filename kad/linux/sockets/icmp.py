@@ -10,6 +10,7 @@ import struct
 
 from kad.linux.sockets.check_socket import Exhausted, Unreachable, destination, is_six, place, translated
 from kad.model.checker import Connection
+from kad.shared.checksum import internet_checksum
 
 _ECHO = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence
 _REQUEST_4, _REPLY_4 = 8, 0
@@ -46,7 +47,7 @@ class Echo:
         """The kernel sets the identifier, and the checksum where it is not a raw IPv4 socket."""
         kind = _REQUEST_6 if self._six else _REQUEST_4
         plain = _ECHO.pack(kind, 0, 0, 0, 1) + self._cookie
-        return _ECHO.pack(kind, 0, _checksum(plain), 0, 1) + self._cookie
+        return _ECHO.pack(kind, 0, internet_checksum(plain), 0, 1) + self._cookie
 
 
 def is_allowed(family: int) -> bool:
@@ -77,11 +78,3 @@ def _open(six: bool) -> tuple[socket.socket, bool]:
         return socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol), True
     except OSError as error:
         raise Exhausted("a ping socket (net.ipv4.ping_group_range does not allow one)", error.errno or 0) from error
-
-
-def _checksum(data: bytes) -> int:
-    """RFC 1071."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total >> 16) + (total & 0xFFFF)
-    folded: int = ~(total + (total >> 16)) & 0xFFFF
-    return folded

@@ -6,23 +6,13 @@ import socket
 import struct
 from functools import lru_cache
 
+from kad.shared.checksum import internet_checksum
+
 INTERNETWORK_CONTROL = 0xC0
 """TOS and traffic class of VRRP: precedence 6."""
 
 _IPV4 = struct.Struct("!BBHHHBBH4s4s")
 _IPV6 = struct.Struct("!IHBB16s16s")
-
-
-def internet_checksum(data: bytes) -> int:
-    """One's complement of the one's complement sum of 16-bit words (RFC 1071); 0 over data that holds a right one."""
-    if len(data) % 2:
-        data += b"\0"
-    # 65536 is 1 modulo 65535, so the number that the bytes spell is congruent to the sum of its words.
-    total = int.from_bytes(data, "big")
-    remainder = total % 0xFFFF
-    if remainder == 0 and total:
-        remainder = 0xFFFF
-    return 0xFFFF - remainder
 
 
 @lru_cache(maxsize=1024)

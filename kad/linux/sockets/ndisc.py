@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 
-from kad.linux.sockets.ip_header import internet_checksum, ipv6_header
+from kad.linux.sockets.ip_header import ipv6_header
+from kad.shared.checksum import internet_checksum
 
 _ALL_NODES = "ff02::1"
 _ALL_NODES_MAC = bytes.fromhex("333300000001")

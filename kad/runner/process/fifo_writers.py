@@ -17,10 +17,11 @@ from kad.runner import fifo_queue
 from kad.runner.fifo_queue import Backlog, Reader
 from kad.runner.process.deadline_timer import Schedule
 from kad.runner.process.program_runner import Ended, Execution, Programs
-from kad.runner.script_check import DeadlineReached, Report, Signal
+from kad.runner.script_check import Report, Signal
 from kad.runner.sequences import Sequences
 from kad.shared.log import Logger
 from kad.shared.messages import Event, FifoKept, FifoLine, FifoOpened, Message
+from kad.shared.state_machine import DeadlineReached
 
 LAST_LINES = 0.5
 """Seconds that a reader gets for the last lines when kad ends."""

@@ -18,10 +18,11 @@ from kad.model.runner import Mailing
 from kad.runner import mail_queue
 from kad.runner.mail_queue import Letter, MailQueue, Outcome
 from kad.runner.process.deadline_timer import Schedule
-from kad.runner.script_check import DeadlineReached, Report
+from kad.runner.script_check import Report
 from kad.runner.sequences import Sequences
 from kad.shared.log import Logger
 from kad.shared.messages import Event, Mail, MailKept, Message
+from kad.shared.state_machine import DeadlineReached
 
 LAST_LETTERS = 1.0
 """Seconds that a server gets for the last letters when kad ends; the process that sends them goes on without us."""

@@ -19,9 +19,10 @@ from kad.runner.notify_queue import NotifyLine
 from kad.runner.process.deadline_timer import Schedule
 from kad.runner.process.native_checks import OpenProbe, Probes
 from kad.runner.process.program_runner import Execution, Programs
-from kad.runner.script_check import DeadlineReached, Report
+from kad.runner.script_check import Report
 from kad.shared.log import Logger
 from kad.shared.messages import Event, Message, Notified, Notify, NotifyKept
+from kad.shared.state_machine import DeadlineReached
 
 _PASSING = (EAGAIN, ENOMEM, EMFILE, ENFILE)
 """This host lacks something at the moment."""

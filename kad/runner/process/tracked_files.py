@@ -59,10 +59,6 @@ class Files:
         for name in list(self._files):
             self._remove(name)
 
-    def tell_all(self) -> None:
-        for watched in self._files.values():
-            self._tell(watched)
-
     def snapshot(self) -> list[dict[str, object]]:
         blind = self._folders.blind()
         return [

@@ -12,7 +12,8 @@ from kad.runner.process.deadline_timer import Schedule
 from kad.runner.process.process_monitor import Census, Watch
 from kad.shared.log import Logger
 from kad.shared.messages import Message, Observation
-from kad.tracking.process_quorum import Counted, DeadlineReached, Observe, ProcessQuorum, Reconfigured
+from kad.shared.state_machine import DeadlineReached
+from kad.tracking.process_quorum import Counted, Observe, ProcessQuorum, Reconfigured
 
 _LOOK_EVERY = 1.0
 """Seconds, where the kernel tells of no births."""
@@ -68,10 +69,6 @@ class Processes:
             self._remove(name)
         if self._timer is not None:
             self._timer.cancel()
-
-    def tell_all(self) -> None:
-        for watched in self._processes.values():
-            self._tell(watched)
 
     def snapshot(self) -> list[dict[str, object]]:
         return [

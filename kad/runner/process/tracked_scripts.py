@@ -15,9 +15,10 @@ from kad.runner import script_check
 from kad.runner.process.deadline_timer import Schedule
 from kad.runner.process.native_checks import OpenProbe, Probes
 from kad.runner.process.program_runner import Ended, Execution, Programs
-from kad.runner.script_check import DeadlineReached, Report, ScriptCheck, Signal
+from kad.runner.script_check import Report, ScriptCheck, Signal
 from kad.shared.log import Logger
 from kad.shared.messages import Message, Observation
+from kad.shared.state_machine import DeadlineReached
 
 CROWD = 20
 """So many programs that are started together are spread over their interval."""
@@ -93,10 +94,6 @@ class Scripts:
         """No more patience with those that have not ended."""
         for watched in self._leaving:
             self._programs.signal(watched.execution, Signal.KILL)
-
-    def tell_all(self) -> None:
-        for name in self._scripts:
-            self._tell(name)
 
     def snapshot(self, clear_statistics: bool) -> list[dict[str, object]]:
         plain = [_plain(name, watched) for name, watched in self._scripts.items()]

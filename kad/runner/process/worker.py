@@ -105,12 +105,6 @@ class Room:
             case _:
                 self._log.warning(f"a {type(message).__name__} is nothing for the runner")
 
-    def tell_all(self) -> None:
-        """Say the value of everything again."""
-        self._scripts.tell_all()
-        self._processes.tell_all()
-        self._files.tell_all()
-
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         """Plain values for JSON."""
         return {

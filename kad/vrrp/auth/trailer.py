@@ -7,8 +7,9 @@ import struct
 from collections.abc import Iterable
 
 from kad.model.vrrp import AuthHmac
+from kad.shared.checksum import internet_checksum
 from kad.shared.shared_page import MARKS
-from kad.vrrp.advert import Examined, Finding, internet_checksum, pseudo_header, with_findings
+from kad.vrrp.advert import Examined, Finding, pseudo_header, with_findings
 
 _HEAD = struct.Struct("!BBHQ")  # type, key id, reserved, sequence
 _HMAC_SHA256 = 1

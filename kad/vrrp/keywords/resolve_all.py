@@ -15,13 +15,13 @@ from kad.config.process_words import NetlinkWords, placement
 from kad.config.programs import Programs
 from kad.config.remark import Remark
 from kad.model.tracking import TrackItem, Weight, counts_as_fault
-from kad.model.vrrp import NetlinkBuffers, SyncGroup, VirtualAddress, VrrpInstance, VrrpSlice
+from kad.model.vrrp import OWNER_PRIORITY, NetlinkBuffers, SyncGroup, VirtualAddress, VrrpInstance, VrrpSlice
 from kad.tracking.item_words import TrackLine
 from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.global_words import VrrpGlobals
 from kad.vrrp.keywords.group_words import GroupBlock
 from kad.vrrp.keywords.instance_words import InstanceBlock, NotifyWords, TrackWords
-from kad.vrrp.keywords.lint import OWNER, Consistency, Subnets
+from kad.vrrp.keywords.lint import Consistency, Subnets
 from kad.vrrp.keywords.resolve_devices import VirtualDevices, filtering
 from kad.vrrp.keywords.resolve_instance import InstanceResolver
 from kad.vrrp.keywords.resolve_routes import Routings
@@ -109,7 +109,7 @@ class Routers:
                     instance = _at_home(instance, self._default_interface)
                 self._tell_conflict(instance, block, seen)
                 Consistency(block, self._scope, subnets).judge(instance)
-                if instance.priority == OWNER:
+                if instance.priority == OWNER_PRIORITY:
                     instance = msgspec.structs.replace(instance, tracks=_unweighted(instance.tracks))
                 routes, rules = self._routings.of_instance(block.name, block, block.virtual_routes, block.virtual_rules)
                 made[instance.name] = msgspec.structs.replace(
@@ -257,8 +257,8 @@ class Routers:
             remark = VrrpCode.GROUP_STATES_DIFFER(states=states).of(block.name)
             self._scope.report.note(place, remark)
         own = self._tracks(block, block.tracks, None)
-        if any(made[name].priority == OWNER for name in members) and any(item.weight for item in own):
-            self._warn(place, block, VrrpCode.GROUP_MEMBER_OWNS(owner=OWNER))
+        if any(made[name].priority == OWNER_PRIORITY for name in members) and any(item.weight for item in own):
+            self._warn(place, block, VrrpCode.GROUP_MEMBER_OWNS(owner=OWNER_PRIORITY))
             own = tuple(msgspec.structs.replace(item, weight=0) for item in own)
         for name in members:
             made[name] = self._joined(made[name], block, own)

@@ -632,10 +632,6 @@ class Room:
         self._devices.let_go()
         self._firewall.sweep(self._prepared)
 
-    def tell_all(self) -> None:
-        for instance in self.instances:
-            self._say_state(instance)
-
     def snapshot(self, clear_statistics: bool) -> dict[str, object]:
         instances = []
         for instance, plain in zip(

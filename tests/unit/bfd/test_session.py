@@ -9,7 +9,6 @@ from kad.bfd.packet import Control, Diagnostic, Flag, State
 from kad.bfd.session import (
     Action,
     ChangeState,
-    DeadlineReached,
     Neighbor,
     Received,
     Reconfigured,
@@ -20,6 +19,7 @@ from kad.bfd.session import (
     Stopped,
 )
 from kad.model.bfd import BfdInstance
+from kad.shared.state_machine import DeadlineReached
 
 WHO = "192.0.2.1"
 PLAIN = BfdInstance(name="B", neighbor=WHO, min_rx=0.05, min_tx=0.05, multiplier=3)

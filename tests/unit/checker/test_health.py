@@ -12,7 +12,6 @@ from kad.checker.health import (
     AttemptEnded,
     AttemptFailed,
     CancelAttempt,
-    DeadlineReached,
     Health,
     Reconfigured,
     Resumed,
@@ -22,6 +21,7 @@ from kad.checker.health import (
     Verdict,
 )
 from kad.model.checker import Timing
+from kad.shared.state_machine import DeadlineReached
 from tests.play import At, Due, Play
 
 GOOD = AttemptEnded(True, "good")

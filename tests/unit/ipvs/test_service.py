@@ -9,7 +9,6 @@ from kad.ipvs.notifications import Occasion
 from kad.ipvs.service import (
     Action,
     ConnectionsSeen,
-    DeadlineReached,
     DrainAsked,
     DrainEnded,
     HealthTold,
@@ -24,6 +23,7 @@ from kad.ipvs.service import (
 )
 from kad.model.ipvs import Member, RealServer, VirtualServer
 from kad.model.ipvs_table import PERSISTENT, Connections, DestinationKey, ServiceKey, ServiceSettings
+from kad.shared.state_machine import DeadlineReached
 
 A, B, SORRY = DestinationKey("10.0.0.1", 80), DestinationKey("10.0.0.2", 80), DestinationKey("10.0.0.9", 80)
 SERVER_A = RealServer(address="10.0.0.1", port=80, weight=3)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kad.linux.sockets.arp import gratuitous_arp
-from kad.linux.sockets.ip_header import internet_checksum, ipv4_header, ipv6_header
+from kad.linux.sockets.ip_header import ipv4_header, ipv6_header
 from kad.linux.sockets.ndisc import unsolicited_advertisement
 from kad.linux.sockets.sendmmsg import sockaddr_in, sockaddr_in6, sockaddr_ll
+from kad.shared.checksum import internet_checksum
 
 MAC = bytes.fromhex("020000000001")
 

@@ -18,9 +18,10 @@ from kad.runner.fifo_queue import Backlog, Closed, ProgramEnded, Reader, SignalP
 from kad.runner.process.deadline_timer import Schedule
 from kad.runner.process.fifo_writers import Fifos
 from kad.runner.process.program_runner import Programs
-from kad.runner.script_check import DeadlineReached, Report, Signal
+from kad.runner.script_check import Report, Signal
 from kad.shared.log import Destination, Logger
 from kad.shared.messages import FifoKept, FifoLine, FifoOpened, Message
+from kad.shared.state_machine import DeadlineReached
 
 READ = Program(id="fifo:/f/script", text="read.sh", argv=("/bin/read.sh",))
 OTHER = Program(id="fifo:/f/script", text="other.sh", argv=("/bin/other.sh",))

@@ -12,8 +12,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from kad.model.runner import Mailing
 from kad.runner.mail_queue import Alerted, Ended, Hurried, Letter, MailQueue, Note, Outcome, SendLetters, Settled
 from kad.runner.mail_sender import compose, deliver
-from kad.runner.script_check import DeadlineReached, Report
+from kad.runner.script_check import Report
 from kad.shared.messages import Mail
+from kad.shared.state_machine import DeadlineReached
 
 SENT = Outcome("sent", "")
 

@@ -8,7 +8,6 @@ from kad.runner.notify_queue import (
     Action,
     Answer,
     Asked,
-    DeadlineReached,
     Event,
     Keep,
     NotifyLine,
@@ -19,6 +18,7 @@ from kad.runner.notify_queue import (
 )
 from kad.runner.script_check import Signal
 from kad.shared.messages import Notified, Notify
+from kad.shared.state_machine import DeadlineReached
 
 
 def ask(keyword: str, sequence: int, name: str = "VI_1", awaited: float | None = None) -> Notify:

@@ -18,17 +18,9 @@ from kad.model.notification import CheckDue, CheckSubject
 from kad.model.program_end import Exited
 from kad.model.runner import Program, VrrpScript
 from kad.runner.process import program_runner
-from kad.runner.script_check import (
-    Answered,
-    AskProbe,
-    DeadlineReached,
-    Observe,
-    Reconfigured,
-    Report,
-    ScriptCheck,
-    Started,
-)
+from kad.runner.script_check import Answered, AskProbe, Observe, Reconfigured, Report, ScriptCheck, Started
 from kad.shared.messages import Notified, Notify, Observation
+from kad.shared.state_machine import DeadlineReached
 from tests.play import At, Due, Play
 from tests.unit.runner.test_runner_room import Bench
 

@@ -8,8 +8,9 @@ import pytest
 
 from kad.model.program_end import Exited
 from kad.model.runner import VrrpScript
-from kad.runner.script_check import DeadlineReached, ProgramEnded, Resumed, ScriptCheck, Slept, Started
+from kad.runner.script_check import ProgramEnded, Resumed, ScriptCheck, Slept, Started
 from kad.shared.messages import Observation
+from kad.shared.state_machine import DeadlineReached
 from tests.unit.runner.test_runner_room import Bench, script, shell
 
 

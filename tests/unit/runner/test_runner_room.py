@@ -200,13 +200,6 @@ def test_a_crowd_of_programs_runs_at_once_and_is_spread_afterwards(bench: Bench,
     assert max(moments[1] - moments[0] for moments in seen.values() if len(moments) > 1) < 2.3
 
 
-def test_tell_all_says_every_value_again(bench: Bench) -> None:
-    bench.configure(script("exit 0"))
-    bench.run(lambda: bench.values() == [None, 1])
-    bench.room.tell_all()
-    assert bench.said[-1] == bench.said[-2]
-
-
 def test_a_bad_slice_is_refused_and_changes_nothing(bench: Bench) -> None:
     with pytest.raises(ValueError, match="cannot be read"):
         bench.room.prepare(1, b"\xc1")

@@ -8,7 +8,6 @@ from kad.model.program_end import Exited, Killed, NotStarted
 from kad.model.runner import Program, VrrpScript
 from kad.runner.script_check import (
     Action,
-    DeadlineReached,
     Event,
     Observe,
     ProgramEnded,
@@ -21,6 +20,7 @@ from kad.runner.script_check import (
     StartProgram,
     Stopped,
 )
+from kad.shared.state_machine import DeadlineReached
 
 PROGRAM = Program(id="chk", text="/bin/check", argv=("/bin/check",), shell=False, user=None, group=None)
 OTHER = Program(id="chk", text="/bin/other", argv=("/bin/other",), shell=False, user=None, group=None)

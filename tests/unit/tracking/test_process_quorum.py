@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from kad.model.tracking import ProcessWords, TrackedProcess
-from kad.tracking.process_quorum import Counted, DeadlineReached, Observe, ProcessQuorum, Reconfigured
+from kad.shared.state_machine import DeadlineReached
+from kad.tracking.process_quorum import Counted, Observe, ProcessQuorum, Reconfigured
 from tests.play import Due, Play
 
 

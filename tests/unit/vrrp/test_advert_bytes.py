@@ -8,15 +8,8 @@ import pytest
 
 from kad.model.secret import Secret
 from kad.model.vrrp import Authentication, UnicastPeer
-from kad.vrrp.advert import (
-    Advertisement,
-    build_v2,
-    build_v3,
-    examine,
-    internet_checksum,
-    pass_data,
-    virtual_router_id_of,
-)
+from kad.shared.checksum import internet_checksum
+from kad.vrrp.advert import Advertisement, build_v2, build_v3, examine, pass_data, virtual_router_id_of
 from kad.vrrp.advert_rules import message, packed_addresses, successions
 from tests.unit.vrrp.packets import V2_PASS, V3, Packet, expecting, one_complement, v3
 from tests.unit.vrrp.samples import OTHER_VIP, VIP, VIP_BYTES, instance

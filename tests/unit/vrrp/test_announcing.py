@@ -7,12 +7,12 @@ import pytest
 from kad.linux.netlink.network_table import LinkChanged
 from kad.linux.sockets.sendmmsg import Datagram
 from kad.model.vrrp import Announcing, GarpGroup, UnicastPeer, VirtualAddress
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.events import (
     AddressClaimed,
     Announce,
     AnnounceSource,
     Complain,
-    DeadlineReached,
     Demoted,
     FaultsChanged,
     ReleaseAddresses,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.events import (
     Action,
     AddressesRemoved,
@@ -15,7 +16,6 @@ from kad.vrrp.events import (
     Announce,
     ChangeGroupState,
     Complain,
-    DeadlineReached,
     Event,
     FaultsChanged,
     HoldAddresses,

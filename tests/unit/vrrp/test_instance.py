@@ -9,8 +9,9 @@ import pytest
 from kad.model.cause import InstanceStarted
 from kad.shared.messages import Earlier, RouterState
 from kad.shared.shared_page import Page
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.advert import Finding
-from kad.vrrp.events import AdvertReceived, ChangeState, DeadlineReached, FaultsChanged, Started, State
+from kad.vrrp.events import AdvertReceived, ChangeState, FaultsChanged, Started, State
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.restore_backoff import AddressGuard
 from tests.causes import cause

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from kad.linux.sockets.ip_header import internet_checksum
 from kad.linux.sockets.sendmmsg import sockaddr_ll
 from kad.model import secret
 from kad.model.secret import Secret
 from kad.model.vrrp import Authentication, UnicastPeer, VirtualAddress, VrrpInstance, VrrpSlice
+from kad.shared.checksum import internet_checksum
 from kad.shared.messages import Earlier, Resume
 from tests.unit.vrrp.clockwork import House, address, link
 from tests.unit.vrrp.samples import instance, instance_v6

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kad.vrrp.events import AdvertReceived, DeadlineReached, PriorityChanged, Started, State
+from kad.shared.state_machine import DeadlineReached
+from kad.vrrp.events import AdvertReceived, PriorityChanged, Started, State
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.timers.master_down_timers import Vigil
 from kad.vrrp.process.timers.timer_queue import Agenda

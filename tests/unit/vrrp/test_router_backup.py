@@ -9,12 +9,12 @@ import pytest
 from kad.model.cause import FaultFound, FaultsBegan, FaultsEnded, JournalKey
 from kad.model.fault import of_link
 from kad.model.vrrp import VirtualDevice
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.events import (
     AdvertReceived,
     Announce,
     ChangeState,
     Complain,
-    DeadlineReached,
     Demoted,
     FaultsChanged,
     HoldAddresses,

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from kad.model.vrrp import Announcing
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.events import (
     Announce,
     ChangePriority,
     Complain,
-    DeadlineReached,
     HoldAddresses,
     PriorityChanged,
     ReleaseAddresses,

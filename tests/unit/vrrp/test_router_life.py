@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from kad.model.vrrp import Announcing, VirtualAddress, VirtualDevice
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.events import (
     AdvertReceived,
     Announce,
     CaughtUp,
     ChangePriority,
     Complain,
-    DeadlineReached,
     FaultsChanged,
     HoldAddresses,
     PriorityChanged,

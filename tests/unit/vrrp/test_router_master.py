@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from kad.model.vrrp import Announcing
+from kad.shared.state_machine import DeadlineReached
 from kad.vrrp.events import (
     AddressesRemoved,
     AdvertReceived,
     Announce,
     ChangePriority,
     Complain,
-    DeadlineReached,
     Demoted,
     HoldAddresses,
     PriorityChanged,

@@ -16,7 +16,7 @@ def test_a_queue_that_a_later_message_empties_leaves_nothing_to_wait_for(parent:
     # The socket has room again, and it is a message and not the loop that finds it first.
     while child.member.channel is not None and child.member.channel.has_backlog:
         child.read()
-        parent.watchdog.send(child.member, messages.TellAll())
+        parent.watchdog.send(child.member, messages.Ping(number=1))
     assert parent.is_at_rest()
     child.read()
     assert parent.is_at_rest()

@@ -45,9 +45,8 @@ from kad.linux.netlink.nftables import (
     rule,
 )
 from kad.linux.refused import Refused
-from kad.model.vrrp import Filtering, VirtualDevice, VrrpInstance, VrrpSlice
+from kad.model.vrrp import OWNER_PRIORITY, Filtering, VirtualDevice, VrrpInstance, VrrpSlice
 from kad.shared.log import Logger
-from kad.vrrp.advert import OWNER
 from kad.vrrp.kernel_calls import KernelCall
 from kad.vrrp.process.address_placement import addresses_of
 from kad.vrrp.process.instance import Instance
@@ -360,7 +359,7 @@ def _keys_of(reports: NamedSet) -> NamedSet:
 
 def is_restricted(configuration: VrrpInstance) -> bool:
     """A router that does not own its addresses and must not accept packets to them (RFC 9568 6.1, Accept_Mode)."""
-    return not configuration.accept and configuration.priority != OWNER
+    return not configuration.accept and configuration.priority != OWNER_PRIORITY
 
 
 def _is_link_local(packed: bytes) -> bool:

@@ -10,7 +10,8 @@ from math import inf
 
 from kad.child.multiplexer import Mux
 from kad.shared.log import Logger
-from kad.vrrp.events import Action, CaughtUp, DeadlineReached, Event, Woken
+from kad.shared.state_machine import DeadlineReached
+from kad.vrrp.events import Action, CaughtUp, Event, Woken
 from kad.vrrp.phases import Backup
 from kad.vrrp.process.instance import Instance
 from kad.vrrp.process.timers.action_queue import Deeds
