@@ -8,8 +8,8 @@ from kad.config.build import Scope
 from kad.config.diagnostics import Place
 from kad.config.remark import Remark
 from kad.model.tracking import counts_as_fault
-from kad.model.vrrp import OWNER_PRIORITY, VrrpInstance
 from kad.vrrp.keywords.codes import VrrpCode
+from kad.vrrp.keywords.instance_outline import OWNER, InstanceOutline
 from kad.vrrp.keywords.instance_words import InstanceBlock
 
 
@@ -20,7 +20,7 @@ class Subnets:
         self._scope = scope
         self._foreign: dict[tuple[str, str], list[tuple[Place, str, str]]] = {}
 
-    def look(self, instance: VrrpInstance, block: InstanceBlock) -> None:
+    def look(self, instance: InstanceOutline, block: InstanceBlock) -> None:
         """Remember those of one instance."""
         for index, address in enumerate(instance.virtual_addresses):
             device = self._scope.host.interfaces.get(address.device or instance.interface)
@@ -52,7 +52,7 @@ class Consistency:
         self._scope = scope
         self._subnets = subnets
 
-    def judge(self, instance: VrrpInstance) -> None:
+    def judge(self, instance: InstanceOutline) -> None:
         """Say all that is odd about the instance."""
         self._devices(instance)
         self._silence(instance)
@@ -72,7 +72,7 @@ class Consistency:
             place = self._scope.places.find(word, self._block, self._block.protocol)
         self._scope.report.note(place, remark.of(self._block.name), proposal=proposal, about_host=about_host)
 
-    def _devices(self, instance: VrrpInstance) -> None:
+    def _devices(self, instance: InstanceOutline) -> None:
         devices, said = self._block.devices, self._block.protocol
         if devices.vrf is not None and said.interface is not None:
             self._warn("vrf", VrrpCode.VRF_WITH_INTERFACE())
@@ -85,14 +85,14 @@ class Consistency:
                 consequence = "" if instance.source_address else "; without one the instance is in FAULT"
                 remark = VrrpCode.IPVLAN_WITHOUT_ADDRESS(consequence=consequence)
                 self._warn("use_ipvlan", remark, "write use_ipvlan ADDRESS/PREFIX")
-        if said.owner_ignore_adverts and instance.priority != OWNER_PRIORITY:
-            remark = VrrpCode.OWNER_IGNORE_WITHOUT_OWNER(priority=instance.priority, owner=OWNER_PRIORITY)
+        if said.owner_ignore_adverts and instance.priority != OWNER:
+            remark = VrrpCode.OWNER_IGNORE_WITHOUT_OWNER(priority=instance.priority, owner=OWNER)
             self._note("owner_ignore_adverts", remark)
         if said.native_ipv6 and any("." in line.address.address for line in self._block.virtual_ipaddress):
             remark = VrrpCode.NATIVE_IPV6_WITH_IPV4(family=instance.family)
             self._warn("native_ipv6", remark)
 
-    def _first_address(self, instance: VrrpInstance) -> None:
+    def _first_address(self, instance: InstanceOutline) -> None:
         """RFC 9568 5.2.9 (erratum 8300)."""
         if instance.family == 4 or not instance.virtual_addresses:
             return
@@ -105,14 +105,9 @@ class Consistency:
         else:
             self._note("virtual_ipaddress", remark, "put a link-local address first", index=0)
 
-    def _silence(self, instance: VrrpInstance) -> None:
+    def _silence(self, instance: InstanceOutline) -> None:
         """Strict mode takes packets for the addresses from nobody, which few expect."""
-        if (
-            not instance.strict
-            or instance.accept
-            or instance.priority == OWNER_PRIORITY
-            or not instance.virtual_addresses
-        ):
+        if not instance.strict or instance.accept or instance.priority == OWNER or not instance.virtual_addresses:
             return
         first, *others = [address.address for address in instance.virtual_addresses]
         addresses = f"{first} and {len(others)} more" if others else first
@@ -123,7 +118,7 @@ class Consistency:
             proposal=remedy,
         )
 
-    def _weights(self, instance: VrrpInstance) -> None:
+    def _weights(self, instance: InstanceOutline) -> None:
         for item in instance.tracks:
             if not item.weight:
                 continue
@@ -134,31 +129,29 @@ class Consistency:
             if index is None:
                 continue
             place = self._scope.places.of(self._block.tracks, word, index)
-            if instance.priority == OWNER_PRIORITY:
+            if instance.priority == OWNER:
                 taken = "counts as 0" if counts_as_fault(item) else "changes nothing"
-                remark = VrrpCode.WEIGHT_OF_OWNER(name=item.name, taken=taken, owner=OWNER_PRIORITY).of(
-                    self._block.name
-                )
+                remark = VrrpCode.WEIGHT_OF_OWNER(name=item.name, taken=taken, owner=OWNER).of(self._block.name)
                 self._scope.report.warning(place, remark, proposal="write weight 0, or another priority")
                 continue
             useless: Remark | None = None
-            if item.weight > 0 and instance.priority == OWNER_PRIORITY - 1:
-                useless = VrrpCode.WEIGHT_CANNOT_RAISE(name=item.name, owner=OWNER_PRIORITY - 1)
+            if item.weight > 0 and instance.priority == OWNER - 1:
+                useless = VrrpCode.WEIGHT_CANNOT_RAISE(name=item.name, owner=OWNER - 1)
             elif item.weight < 0 and instance.priority == 1:
                 useless = VrrpCode.WEIGHT_CANNOT_LOWER(name=item.name)
             if useless is not None:
                 self._scope.report.note(place, useless.of(self._block.name))
 
-    def _priority(self, instance: VrrpInstance) -> None:
+    def _priority(self, instance: InstanceOutline) -> None:
         said = self._block.protocol
         if said.state == "MASTER" and said.priority is None:
             self._note(
                 "state",
-                VrrpCode.MASTER_WITHOUT_PRIORITY(owner=OWNER_PRIORITY),
+                VrrpCode.MASTER_WITHOUT_PRIORITY(owner=OWNER),
                 "add priority 100, or another one, if it does not own them",
             )
-        elif said.state == "BACKUP" and instance.priority == OWNER_PRIORITY and not instance.strict:
-            self._note("state", VrrpCode.OWNER_WITH_STATE_BACKUP(owner=OWNER_PRIORITY))
+        elif said.state == "BACKUP" and instance.priority == OWNER and not instance.strict:
+            self._note("state", VrrpCode.OWNER_WITH_STATE_BACKUP(owner=OWNER))
         if said.preempt and said.nopreempt:
             self._note("nopreempt", VrrpCode.PREEMPT_AND_NOPREEMPT())
         if not instance.preempt and instance.preempt_delay:

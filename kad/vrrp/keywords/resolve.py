@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-import msgspec
-
 from kad.config.notification_words import MailGlobals
+from kad.config.process_words import NetlinkWords, placement
 from kad.config.slice_context import ServedAddresses, SliceContext
-from kad.model.vrrp import Filtering, VrrpInstance, VrrpSlice
+from kad.model.vrrp import NetlinkBuffers, VrrpInstance, VrrpSlice
 from kad.vrrp.keywords.global_words import VrrpGlobals
 from kad.vrrp.keywords.group_words import GroupBlock
 from kad.vrrp.keywords.instance_words import InstanceBlock
 from kad.vrrp.keywords.iproute2_names import Names
-from kad.vrrp.keywords.resolve_all import Routers
+from kad.vrrp.keywords.resolve_all import RouterResolver
+from kad.vrrp.keywords.resolve_devices import filtering
 from kad.vrrp.keywords.resolve_routes import Routings
 from kad.vrrp.keywords.static_words import Statics, StaticWords
 
@@ -53,58 +53,63 @@ class Blocks(Protocol):
 class ResolvedRouters:
     """All virtual routers of a configuration, and what is there whatever their state is."""
 
-    def __init__(self, whole: VrrpSlice, sync_interfaces: Mapping[str, str]) -> None:
-        self._whole = whole
-        self.sync_interfaces = sync_interfaces
-        """By name of a vrrp_instance: where it says that the IPVS sync daemon speaks."""
-        self.ids: Mapping[str, int] = {each.name: each.virtual_router_id for each in whole.instances}
+    def __init__(self, file: Blocks, context: SliceContext) -> None:
+        words, scope = file.statics, context.scope
+        self._file = file
+        self._defaults = file.defaults.vrrp
+        names = Names(scope.host.files, *context.daemon.iproute_directories)
+        routings = Routings(names, context.encode_route, context.encode_rule, scope)
+        self._statics = Statics(words, [block.name for block in file.vrrp_instance], scope)
+        static_routes = routings.static(words, words.static_routes, words.static_rules, self._statics.dependents)
+        mail = file.defaults.mail
+        smtp_alert = mail.smtp_alert_vrrp if mail.smtp_alert_vrrp is not None else mail.smtp_alert
+        self._routers = RouterResolver(self._defaults, routings, context, smtp_alert=bool(smtp_alert))
+        self._routers.resolve(file.vrrp_instance, file.vrrp_sync_group)
+        parts = self._routers.parts.values()
+        self._placement = placement(self._defaults.process, scope)
+        self._static_addresses = self._statics.addresses(
+            context.daemon.default_interface, [each.devices for each in parts]
+        )
+        self._static_routes = static_routes
+        self._garp_groups = self._statics.garp_groups()
+        self._delays = self._statics.delays([each.outline for each in parts])
+        self._statics.judge()
+        self.ids = {each.outline.name: each.outline.virtual_router_id for each in parts}
+        self.filtering = filtering(self._defaults)
 
     @property
-    def filtering(self) -> Filtering:
-        return self._whole.filtering
+    def sync_interfaces(self) -> dict[str, str]:
+        """By name of a vrrp_instance: where it says that the IPVS sync daemon speaks."""
+        said = ((block.name, block.devices.lvs_sync_daemon_interface) for block in self._file.vrrp_instance)
+        return {name: interface for name, interface in said if interface}
 
     def slice(self, served: ServedAddresses | None, *, feeds_fifo: bool) -> VrrpSlice:
         """All of them, whether or not their process is wanted."""
-
-        def with_served(instance: VrrpInstance) -> VrrpInstance:
-            addresses = (*instance.virtual_addresses, *instance.excluded_addresses)
-            address = served.first_of(each.address for each in addresses) if served is not None else ""
-            return msgspec.structs.replace(instance, served_address=address) if address else instance
-
-        instances = tuple(map(with_served, self._whole.instances))
-        return msgspec.structs.replace(self._whole, instances=instances, feeds_fifo=feeds_fifo)
+        defaults = self._defaults
+        instances = tuple(self._routers.build(served))
+        return VrrpSlice(
+            instances=instances,
+            groups=self._routers.groups,
+            static_addresses=self._static_addresses,
+            static_routing=self._static_routes,
+            link_delays=self._delays,
+            polled_links=self._statics.polled(_polled(self._file, instances)),
+            garp_groups=self._garp_groups,
+            filtering=self.filtering,
+            netlink=_buffers(defaults.netlink),
+            startup_delay=defaults.vrrp_startup_delay or 0.0,
+            delay_after_boot=defaults.vrrp_delay_after_boot or 0.0,
+            log_unknown_vrids=defaults.log_unknown_vrids,
+            restore_addresses=defaults.vrrp_restore_addresses is not False,
+            feeds_fifo=feeds_fifo,
+            fifo_states_on_reload=defaults.fifo_write_vrrp_states_on_reload,
+            **self._placement,
+        )
 
 
 def routers(file: Blocks, context: SliceContext) -> ResolvedRouters:
     """The instances that can run; what is wrong with the others is reported."""
-    words, defaults, scope = file.statics, file.defaults, context.scope
-    default_interface = context.daemon.default_interface
-    names = Names(scope.host.files, *context.daemon.iproute_directories)
-    routings = Routings(names, context.encode_route, context.encode_rule, scope)
-    statics = Statics(words, [block.name for block in file.vrrp_instance], scope)
-    static_routing = routings.static(words, words.static_routes, words.static_rules, statics.dependents)
-    mail = defaults.mail
-    made = Routers(
-        defaults.vrrp,
-        bool(mail.smtp_alert_vrrp if mail.smtp_alert_vrrp is not None else mail.smtp_alert),
-        context.weights,
-        context.programs,
-        routings,
-        scope,
-        default_interface=default_interface,
-        defined=context.definitions,
-    ).slice(file.vrrp_instance, file.vrrp_sync_group)
-    made = msgspec.structs.replace(
-        made,
-        static_addresses=statics.addresses(default_interface, made.instances),
-        static_routing=static_routing,
-        garp_groups=statics.garp_groups(),
-        link_delays=statics.delays(made.instances),
-        polled_links=statics.polled(_polled(file, made)),
-    )
-    statics.judge()
-    said = ((block.name, block.devices.lvs_sync_daemon_interface) for block in file.vrrp_instance)
-    return ResolvedRouters(made, {name: interface for name, interface in said if interface})
+    return ResolvedRouters(file, context)
 
 
 def slice(file: Blocks, context: SliceContext) -> VrrpSlice | None:
@@ -115,10 +120,19 @@ def slice(file: Blocks, context: SliceContext) -> VrrpSlice | None:
     return made if made.instances or made.static_addresses or made.static_routing else None
 
 
-def _polled(file: Blocks, vrrp: VrrpSlice) -> Iterator[str]:
+def _polled(file: Blocks, instances: Sequence[VrrpInstance]) -> Iterator[str]:
     """Interfaces whose link is asked for because an instance, or the old global word, says so."""
     is_global = file.root.linkbeat_use_polling
     asking = {block.name for block in file.vrrp_instance if block.devices.linkbeat_use_polling}
-    yield from (each.interface for each in vrrp.instances if is_global or each.name in asking)
+    yield from (each.interface for each in instances if is_global or each.name in asking)
     if is_global:
-        yield from (item.name for each in vrrp.instances for item in each.tracks if item.kind == "interface")
+        yield from (item.name for each in instances for item in each.tracks if item.kind == "interface")
+
+
+def _buffers(words: NetlinkWords) -> NetlinkBuffers:
+    return NetlinkBuffers(
+        commands=words.cmd_rcv_bufs or None,
+        commands_forced=bool(words.cmd_rcv_bufs_force),
+        events=words.monitor_rcv_bufs or None,
+        events_forced=bool(words.monitor_rcv_bufs_force),
+    )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import msgspec
 
 from kad.config.build import Scope
 from kad.config.remark import Remark
 from kad.config.values import LONGEST_INTERFACE_NAME, UNSIGNED, family_of
-from kad.model.vrrp import Filtering, VirtualAddress, VirtualDevice, VrrpInstance
+from kad.model.vrrp import Filtering, VirtualAddress, VirtualDevice
 from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.device_words import Vmac
 from kad.vrrp.keywords.global_words import VrrpGlobals
+from kad.vrrp.keywords.instance_outline import InstanceOutline
 from kad.vrrp.keywords.instance_words import InstanceBlock
 
 _PREFIX = "vrrp"
@@ -33,6 +35,25 @@ def filtering(defaults: VrrpGlobals) -> Filtering:
     )
 
 
+class InstanceDevices(NamedTuple):
+    """The devices of one instance, and its addresses on them."""
+
+    name: str
+    """Of the instance."""
+    interface: str
+    device: VirtualDevice | None
+    transmits_by_base: bool
+    further_devices: tuple[VirtualDevice, ...]
+    source_address: str | None
+    virtual_addresses: tuple[VirtualAddress, ...]
+    excluded_addresses: tuple[VirtualAddress, ...]
+
+    @property
+    def own_interface(self) -> str:
+        """Where addresses are that name no other interface."""
+        return self.device.name if self.device is not None else self.interface
+
+
 class VirtualDevices:
     """Gives each instance its devices; no two get the same name, and none that of a foreign interface."""
 
@@ -42,8 +63,8 @@ class VirtualDevices:
         self._scope = scope
         self._made: dict[str, VirtualDevice] = {}
 
-    def equip(self, instance: VrrpInstance, block: InstanceBlock) -> VrrpInstance:
-        """The instance with its devices, and with its addresses on them."""
+    def equip(self, instance: InstanceOutline, block: InstanceBlock) -> InstanceDevices:
+        """The devices of the instance, and its addresses on them."""
         words = block.devices
         device, transmits_by_base = None, False
         if not instance.interface and (words.use_vmac is not None or words.use_ipvlan is not None):
@@ -54,28 +75,35 @@ class VirtualDevices:
             transmits_by_base = self._transmits_by_base(instance, block)
         elif words.use_ipvlan is not None:
             device = self._ipvlan(instance, block)
-        source = instance.source_address or (device.address if device is not None else None)
         further: dict[str, VirtualDevice] = {}
-        placed = msgspec.structs.replace(instance, device=device)
 
         def place(addresses: tuple[VirtualAddress, ...]) -> tuple[VirtualAddress, ...]:
-            return tuple(self._place(address, placed, block, further) for address in addresses)
+            return tuple(self._place(address, device, instance, block, further) for address in addresses)
 
-        placed = msgspec.structs.replace(
-            placed,
-            source_address=source,
+        virtual, excluded = place(instance.virtual_addresses), place(instance.excluded_addresses)
+        own_interface = device.name if device is not None else instance.interface
+        names = {each.device or own_interface for each in (*virtual, *excluded) if ":" in each.address}
+
+        def with_ipv6(device: VirtualDevice) -> VirtualDevice:
+            is_allowed = instance.family == 6 or device.name in names
+            return msgspec.structs.replace(device, ipv6=True) if is_allowed else device
+
+        return InstanceDevices(
+            name=instance.name,
+            interface=instance.interface,
+            device=with_ipv6(device) if device is not None else None,
             transmits_by_base=transmits_by_base,
-            virtual_addresses=place(instance.virtual_addresses),
-            excluded_addresses=place(instance.excluded_addresses),
-            further_devices=tuple(further.values()),
+            further_devices=tuple(map(with_ipv6, further.values())),
+            source_address=instance.source_address or (device.address if device is not None else None),
+            virtual_addresses=virtual,
+            excluded_addresses=excluded,
         )
-        return self._told_of_ipv6(placed)
 
     def _warn(self, block: InstanceBlock, word: str, remark: Remark, proposal: str = "") -> None:
         place = self._scope.places.find(word, block.devices, block)
         self._scope.report.warning(place, remark.of(block.name), proposal=proposal)
 
-    def _macvlan(self, instance: VrrpInstance, block: InstanceBlock, said: Vmac) -> VirtualDevice:
+    def _macvlan(self, instance: InstanceOutline, block: InstanceBlock, said: Vmac) -> VirtualDevice:
         mac = _virtual_mac(instance)
         if said.mac is not None and instance.strict:
             self._warn(block, "use_vmac", VrrpCode.STRICT_NEEDS_VIRTUAL_MAC())
@@ -92,7 +120,7 @@ class VirtualDevices:
         self._made[device.name] = device
         return device
 
-    def _transmits_by_base(self, instance: VrrpInstance, block: InstanceBlock) -> bool:
+    def _transmits_by_base(self, instance: InstanceOutline, block: InstanceBlock) -> bool:
         asked = block.devices.vmac_xmit_base
         if instance.unicast_peers:
             if not asked:
@@ -103,7 +131,7 @@ class VirtualDevices:
             return False
         return asked
 
-    def _ipvlan(self, instance: VrrpInstance, block: InstanceBlock) -> VirtualDevice:
+    def _ipvlan(self, instance: InstanceOutline, block: InstanceBlock) -> VirtualDevice:
         said = block.devices.use_ipvlan
         assert said is not None
         address = said.address
@@ -126,14 +154,15 @@ class VirtualDevices:
     def _place(
         self,
         address: VirtualAddress,
-        instance: VrrpInstance,
+        device: VirtualDevice | None,
+        instance: InstanceOutline,
         block: InstanceBlock,
         further: dict[str, VirtualDevice],
     ) -> VirtualAddress:
         """The address with the interface that it goes to, which may be a macvlan of its own."""
         base = address.device or instance.interface
-        if instance.device is not None and base in (instance.interface, instance.device.name):
-            return msgspec.structs.replace(address, device=None)
+        if device is not None and base in (instance.interface, device.name):
+            return msgspec.structs.replace(address, device=None) if address.device is not None else address
         if address.use_vmac or (block.devices.use_vmac_addr and base != instance.interface):
             return self._on_macvlan(address, base, instance, block, further)
         return address
@@ -142,7 +171,7 @@ class VirtualDevices:
         self,
         address: VirtualAddress,
         base: str,
-        instance: VrrpInstance,
+        instance: InstanceOutline,
         block: InstanceBlock,
         further: dict[str, VirtualDevice],
     ) -> VirtualAddress:
@@ -155,22 +184,8 @@ class VirtualDevices:
         further[known.name] = known
         return msgspec.structs.replace(address, device=known.name)
 
-    def _told_of_ipv6(self, instance: VrrpInstance) -> VrrpInstance:
-        """Each device knows whether it may get IPv6 addresses."""
-        addresses = (*instance.virtual_addresses, *instance.excluded_addresses)
-        names = {address.device or instance.own_interface for address in addresses if ":" in address.address}
-
-        def told(device: VirtualDevice) -> VirtualDevice:
-            return msgspec.structs.replace(device, ipv6=instance.family == 6 or device.name in names)
-
-        return msgspec.structs.replace(
-            instance,
-            device=told(instance.device) if instance.device is not None else None,
-            further_devices=tuple(told(device) for device in instance.further_devices),
-        )
-
     def _name(
-        self, instance: VrrpInstance, block: InstanceBlock, word: str, wish: str | None, prefix: str, mac: str | None
+        self, instance: InstanceOutline, block: InstanceBlock, word: str, wish: str | None, prefix: str, mac: str | None
     ) -> str:
         if wish is not None:
             if self._is_free(wish, mac, exactly=False):
@@ -209,5 +224,5 @@ class VirtualDevices:
         return None
 
 
-def _virtual_mac(instance: VrrpInstance) -> str:
+def _virtual_mac(instance: InstanceOutline) -> str:
     return f"{_VIRTUAL_MACS[instance.family]}:{instance.virtual_router_id:02x}"

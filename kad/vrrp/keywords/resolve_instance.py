@@ -6,25 +6,27 @@ import ipaddress
 from collections.abc import Iterable
 from typing import TypeVar
 
+import msgspec
+
 from kad.config.build import Scope
 from kad.config.diagnostics import Place
 from kad.config.keyword import Block
 from kad.config.remark import Remark
 from kad.config.values import family_of
 from kad.model.tracking import TrackItem
-from kad.model.vrrp import OWNER_PRIORITY, Announcing, Authentication, UnicastPeer, VirtualAddress, VrrpInstance
+from kad.model.vrrp import Authentication, UnicastPeer, VirtualAddress
 from kad.vrrp.keywords.address_words import AddressLine, identity
 from kad.vrrp.keywords.codes import VrrpCode
-from kad.vrrp.keywords.device_words import ExtraAnnouncing
 from kad.vrrp.keywords.global_words import VrrpGlobals
-from kad.vrrp.keywords.instance_words import InstanceBlock
+from kad.vrrp.keywords.instance_outline import OWNER, InstanceOutline
+from kad.vrrp.keywords.instance_words import InstanceBlock, ProtocolWords
 from kad.vrrp.keywords.resolve_auth_hmac import HmacResolver
 
 AH_LENGTH, TRAILER_LENGTH = 24, 28
 """Bytes of what authenticates an advert."""
 _LONGEST_V3_INTERVAL = 40.95
 _MOST_ADDRESSES = 255
-_USUAL_MTU = 1500
+USUAL_MTU = 1500
 _V = TypeVar("_V")
 
 
@@ -33,8 +35,30 @@ def first(default: _V, *written: _V | None) -> _V:
     return next((value for value in written if value is not None), default)
 
 
+def authentication_length(block: InstanceBlock, version: int) -> int:
+    """Bytes that an advert of that version has behind its addresses."""
+    if block.auth_hmac:
+        return TRAILER_LENGTH
+    old = block.authentication
+    return AH_LENGTH if version == 2 and old is not None and old.auth_type == "AH" else 0
+
+
+def checks_source(said: ProtocolWords, defaults: VrrpGlobals, peers: Iterable[UnicastPeer]) -> bool:
+    """A limit for the TTL of one peer is a check of the source, as in keepalived."""
+    return (
+        said.check_unicast_src
+        or defaults.vrrp_check_unicast_src
+        or any(peer.min_ttl is not None or peer.max_ttl is not None for peer in peers)
+    )
+
+
+def _on_interface(addresses: tuple[VirtualAddress, ...], interface: str) -> tuple[VirtualAddress, ...]:
+    """Those that name no interface are on this one."""
+    return tuple(msgspec.structs.replace(each, device=each.device or interface) for each in addresses)
+
+
 class InstanceResolver:
-    """Resolves one block."""
+    """What the words of one block mean; everything that is wrong with them is reported."""
 
     def __init__(self, block: InstanceBlock, defaults: VrrpGlobals, scope: Scope) -> None:
         self._block = block
@@ -45,11 +69,12 @@ class InstanceResolver:
         self._family = self._find_family()
         self._version = 2
 
-    def resolve(
-        self, tracks: tuple[TrackItem, ...], notifies: tuple[str, ...], smtp_alert: bool
-    ) -> VrrpInstance | None:
-        """The router; None when it cannot run, which has then been said."""
-        said, defaults, block = self._said, self._defaults, self._block
+    def outline(self, tracks: tuple[TrackItem, ...], default_interface: str) -> InstanceOutline | None:
+        """None when the instance cannot run.
+
+        `default_interface`: where addresses are if neither they nor the instance name one.
+        """
+        said, block = self._said, self._block
         if said.virtual_router_id is None:
             self._warn("", VrrpCode.NO_VIRTUAL_ROUTER_ID(), "add virtual_router_id with 1..255")
             return None
@@ -63,24 +88,21 @@ class InstanceResolver:
             return None
         own, surplus = self._fitting(tuple(listed), len(repeated), interface)
         excluded = (*surplus, *further)
+        if not interface:
+            own, excluded = _on_interface(own, default_interface), _on_interface(excluded, default_interface)
         priority = self._priority()
         peers = self._peers()
         state = self._state(priority)
         interval = self._interval()
         hmac = HmacResolver(block, self._scope).resolve(interval, strict=self._strict)
         authentication = self._authentication()
-        if (
-            authentication is not None
-            and authentication.type == "AH"
-            and state == "MASTER"
-            and priority != OWNER_PRIORITY
-        ):
+        if authentication is not None and authentication.type == "AH" and state == "MASTER" and priority != OWNER:
             self._warn("auth_type", VrrpCode.AH_STARTS_AS_BACKUP(), at=block.authentication)
             state = "BACKUP"
         source = self._source()
         if self._strict:
             self._tell_forced()
-        return VrrpInstance(
+        return InstanceOutline(
             name=block.name,
             state=state,
             interface=interface,
@@ -90,44 +112,23 @@ class InstanceResolver:
             priority=priority,
             advertisement_interval=interval,
             source_address=source,
-            track_source=said.track_src_ip and source is not None,
             multicast_group=self._group(),
             unicast_peers=peers,
-            unicast_ttl=first(255, said.unicast_ttl),
-            unicast_fault_no_peer=said.unicast_fault_no_peer,
-            check_unicast_src=self._checks_source(peers),
             preempt=self._preempts(state, priority),
             preempt_delay=self._preempt_delay(state),
             track_primary=not block.dont_track_primary,
-            receive_buffer=self._receive_buffer(interface, len(own)),
             authentication=authentication,
             auth_hmac=hmac,
             virtual_addresses=own,
             excluded_addresses=excluded,
             repeated_addresses=() if surplus else tuple(repeated),
-            announcing=self._announcing(),
             down_timer_adverts=3
             if self._strict
-            else first(3, said.down_timer_adverts, defaults.vrrp_down_timer_adverts),
-            lower_prio_no_advert=self._strict
-            or first(False, said.lower_prio_no_advert, defaults.vrrp_lower_prio_no_advert),
-            higher_prio_send_advert=not self._strict
-            and first(False, said.higher_prio_send_advert, defaults.vrrp_higher_prio_send_advert),
-            skip_check_adv_addr=said.skip_check_adv_addr is not None or first(False, defaults.vrrp_skip_check_adv_addr),
-            v3_checksum_as_v2=first(defaults.v3_checksum_as_v2, said.v3_checksum_as_v2),
-            old_unicast_checksum=first("auto", said.old_unicast_checksum),
-            owner_ignore_adverts=self._strict
-            or first(False, said.owner_ignore_adverts, defaults.vrrp_owner_ignore_adverts),
-            invites_successor=first(not self._strict, defaults.vrrp_invite_successor),
+            else first(3, said.down_timer_adverts, self._defaults.vrrp_down_timer_adverts),
             timer_expired_backup=self._timer_expired_backup(),
             accept=self._accepts(),
             strict=self._strict,
-            promote_secondaries=block.promote_secondaries,
             tracks=tracks,
-            notifies=notifies,
-            notify_deleted=block.notify_deleted is not None,
-            notify_priority_changes=first(False, block.notify_priority_changes, defaults.vrrp_notify_priority_changes),
-            smtp_alert=first(smtp_alert, block.smtp_alert),
         )
 
     def _at(self, name: str) -> Place:
@@ -207,28 +208,14 @@ class InstanceResolver:
             return None
         return name
 
-    def _receive_buffer(self, interface: str, addresses: int) -> int:
-        """keepalived adds up what the instances of a socket ask for."""
-        policy = self._defaults.vrrp_rx_bufs_policy
-        if own := self._block.devices.kernel_rx_buf_size:
-            return own
-        if policy is None or policy.isdecimal():
-            return int(policy or 0)
-        known = self._scope.host.interfaces.get(interface)
-        size = known.mtu if known else _USUAL_MTU
-        if policy == "ADVERT":
-            head = 48 if self._family == 6 else 36 if self._version == 2 else 28
-            size = head + addresses * (16 if self._family == 6 else 4) + self._authentication_length()
-        return size * first(3, self._defaults.vrrp_rx_bufs_multiplier)
-
     def _priority(self) -> int:
         if self._said.priority is not None:
             return self._said.priority
-        return OWNER_PRIORITY if self._said.state == "MASTER" else 100
+        return OWNER if self._said.state == "MASTER" else 100
 
     def _state(self, priority: int) -> str:
-        wish = self._said.state or ("MASTER" if priority == OWNER_PRIORITY else "BACKUP")
-        fitting = "MASTER" if priority == OWNER_PRIORITY else "BACKUP"
+        wish = self._said.state or ("MASTER" if priority == OWNER else "BACKUP")
+        fitting = "MASTER" if priority == OWNER else "BACKUP"
         if self._strict and wish != fitting:
             self._warn(
                 "state",
@@ -310,8 +297,8 @@ class InstanceResolver:
     ) -> tuple[tuple[VirtualAddress, ...], tuple[VirtualAddress, ...]]:
         """What one advert can name, and what must be held without being named."""
         known = self._scope.host.interfaces.get(interface)
-        room = (known.mtu if known else _USUAL_MTU) - (48 if self._family == 6 else 36 if self._version == 2 else 28)
-        room -= self._authentication_length()
+        room = (known.mtu if known else USUAL_MTU) - (48 if self._family == 6 else 36 if self._version == 2 else 28)
+        room -= authentication_length(self._block, self._version)
         most = max(0, min(_MOST_ADDRESSES, room // (16 if self._family == 6 else 4)) - repeated)
         if len(addresses) > most:
             self._warn(
@@ -320,9 +307,6 @@ class InstanceResolver:
                 "put them into virtual_ipaddress_excluded",
             )
         return addresses[:most], addresses[most:]
-
-    def _authentication_length(self) -> int:
-        return TRAILER_LENGTH if self._block.auth_hmac else AH_LENGTH if self._wants_ah() else 0
 
     def _may_be_empty(self) -> bool:
         """A router without addresses: version 2 may, others are ignored."""
@@ -377,7 +361,7 @@ class InstanceResolver:
                     self._scope.report.note(place, remark, about_host=True)
                 continue
             self._scope.report.warning(place, VrrpCode.PEER_OF_OTHER_FAMILY(address=peer.address).of(self._block.name))
-        if kept and not self._checks_source(kept):
+        if kept and not checks_source(said, self._defaults, kept):
             self._scope.report.note(
                 self._scope.places.of(said, "unicast_peer"),
                 VrrpCode.PEERS_NOT_CHECKED().of(self._block.name),
@@ -388,19 +372,11 @@ class InstanceResolver:
             self._warn(word, VrrpCode.NO_UNICAST_PEER(), "add unicast_peer { ADDRESS }")
         return tuple(kept)
 
-    def _checks_source(self, peers: Iterable[UnicastPeer]) -> bool:
-        """A limit for the TTL of one peer is a check of the source, as in keepalived."""
-        return (
-            self._said.check_unicast_src
-            or self._defaults.vrrp_check_unicast_src
-            or any(peer.min_ttl is not None or peer.max_ttl is not None for peer in peers)
-        )
-
     def _preempts(self, state: str, priority: int) -> bool:
         if not self._said.nopreempt:
             return True
-        if state == "MASTER" or priority == OWNER_PRIORITY:
-            reason = "state MASTER" if state == "MASTER" else f"priority {OWNER_PRIORITY}"
+        if state == "MASTER" or priority == OWNER:
+            reason = "state MASTER" if state == "MASTER" else f"priority {OWNER}"
             self._warn("nopreempt", VrrpCode.NOPREEMPT_COMBINED(reason=reason), "write state BACKUP")
             return True
         return False
@@ -449,42 +425,3 @@ class InstanceResolver:
             self._warn("", remark, "add auth_pass", at=block)
             return None
         return Authentication(type=block.auth_type, password=block.auth_pass)
-
-    def _wants_ah(self) -> bool:
-        block = self._block.authentication
-        return self._version == 2 and block is not None and block.auth_type == "AH"
-
-    def _announcing(self) -> Announcing:
-        said, defaults = self._block.announcing, self._defaults
-        least = bool(defaults.vrrp_min_garp)
-        delay = first(0 if least else 5, said.garp_master_delay, defaults.vrrp_garp_master_delay)
-        repeat = first(1 if least else 5, said.garp_master_repeat, defaults.vrrp_garp_master_repeat)
-        # keepalived takes those of global_defs, whatever the instance says of its own first burst.
-        lower_delay = first(
-            0 if least else 5,
-            said.garp_lower_prio_delay,
-            defaults.vrrp_garp_lower_prio_delay,
-            defaults.vrrp_garp_master_delay,
-        )
-        lower_repeat = first(
-            1 if least else 5,
-            said.garp_lower_prio_repeat,
-            defaults.vrrp_garp_lower_prio_repeat,
-            defaults.vrrp_garp_master_repeat,
-        )
-        said_of_lower = [said.garp_lower_prio_delay, said.garp_lower_prio_repeat]
-        said_of_lower += [defaults.vrrp_garp_lower_prio_delay, defaults.vrrp_garp_lower_prio_repeat]
-        elsewhere = first(ExtraAnnouncing(interval=0), said.garp_extra_if, defaults.vrrp_garp_extra_if)
-        return Announcing(
-            master_delay=float(delay),
-            master_repeat=repeat,
-            master_refresh=float(first(0, said.garp_master_refresh, defaults.vrrp_garp_master_refresh)),
-            master_refresh_repeat=first(1, said.garp_master_refresh_repeat, defaults.vrrp_garp_master_refresh_repeat),
-            lower_prio_delay=0.0 if self._strict else float(lower_delay),
-            lower_prio_repeat=0 if self._strict else lower_repeat,
-            lower_prio_pause=1.0 if all(word is None for word in said_of_lower) else 0.0,
-            elsewhere=float(elsewhere.interval),
-            elsewhere_all=elsewhere.all_interfaces,
-            garp_interval=first(0.0, defaults.vrrp_garp_interval),
-            gna_interval=first(0.0, defaults.vrrp_gna_interval),
-        )

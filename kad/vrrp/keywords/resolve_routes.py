@@ -6,6 +6,7 @@ import itertools
 import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from kad.config.build import Scope
 from kad.config.diagnostics import Place
@@ -25,6 +26,13 @@ Dependents = Mapping[str, tuple[str, ...]]
 _FIRST_PREFERENCE = 16384
 
 
+class InstanceRouting(NamedTuple):
+    """What is there while one instance is MASTER."""
+
+    routes: tuple[RoutingEntry, ...]
+    rules: tuple[RoutingEntry, ...]
+
+
 class Routings:
     """Judges and encodes; preferences that nobody wrote are given out once in the configuration."""
 
@@ -38,7 +46,7 @@ class Routings:
 
     def of_instance(
         self, name: str, block: Block, routes: Sequence[RouteLine], rules: Sequence[RuleLine]
-    ) -> tuple[tuple[RoutingEntry, ...], tuple[RoutingEntry, ...]]:
+    ) -> InstanceRouting:
         """virtual_routes and virtual_rules."""
         made = [
             self._entry(line, self._scope.places.of(block, "virtual_routes", at), name, None)
@@ -48,7 +56,7 @@ class Routings:
             self._entry(line, self._scope.places.of(block, "virtual_rules", at), name, None)
             for at, line in enumerate(rules)
         ]
-        return _kept(made), _kept(more)
+        return InstanceRouting(_kept(made), _kept(more))
 
     def static(
         self, block: Block, routes: Sequence[RouteLine], rules: Sequence[RuleLine], groups: Dependents

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -11,10 +11,11 @@ from kad.config.diagnostics import Complaint, Place
 from kad.config.keyword import Block, Head, block, entries, keyword
 from kad.config.values import interface_name, interface_names, seconds, text, texts
 from kad.model.link_monitoring import InterfaceDelay, Linkbeat
-from kad.model.vrrp import GarpGroup, StaticAddress, VrrpInstance
+from kad.model.vrrp import GarpGroup, StaticAddress, VirtualAddress
 from kad.vrrp.keywords.address_words import AddressLine, address_line, identity
 from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.device_words import interface_delay, linkbeat
+from kad.vrrp.keywords.instance_outline import InstanceOutline
 from kad.vrrp.keywords.route_words import RouteLine, RuleLine, route_line, rule_line
 
 
@@ -73,6 +74,19 @@ class StaticWords(Block, frozen=True, kw_only=True):
     ] = ()
 
 
+class AddressHolder(Protocol):
+    """An instance with its addresses on the interfaces that they go to."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def interface(self) -> str: ...
+    @property
+    def virtual_addresses(self) -> tuple[VirtualAddress, ...]: ...
+    @property
+    def excluded_addresses(self) -> tuple[VirtualAddress, ...]: ...
+
+
 class Statics:
     """Judges the names in them: interfaces of this host, instances, track groups."""
 
@@ -89,7 +103,7 @@ class Statics:
             for group in self._words.track_group
         }
 
-    def addresses(self, default_interface: str, instances: Sequence[VrrpInstance]) -> tuple[StaticAddress, ...]:
+    def addresses(self, default_interface: str, instances: Iterable[AddressHolder]) -> tuple[StaticAddress, ...]:
         """static_ipaddress; an address without dev is on the default interface, and none is a virtual one."""
         virtual = {
             (address.address, address.device or each.interface): each.name
@@ -120,7 +134,7 @@ class Statics:
             found[same] = StaticAddress(address=address, dependents=dependents.get(line.track_group or "", ()))
         return tuple(found.values())
 
-    def delays(self, instances: Sequence[VrrpInstance]) -> tuple[InterfaceDelay, ...]:
+    def delays(self, instances: Sequence[InstanceOutline]) -> tuple[InterfaceDelay, ...]:
         """interface_up_down_delays, each not so long that a peer would presume the instance dead."""
         found = {}
         for index, line in enumerate(self._words.interface_up_down_delays):
