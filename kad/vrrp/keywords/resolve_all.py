@@ -58,9 +58,10 @@ class RouterResolver:
         self._memberships = resolver.memberships
 
     def build(self, served: ServedAddresses | None) -> Iterator[VrrpInstance]:
-        """The instances; `served`: the addresses that need IPVS."""
+        """The instances, once: what each is built of is let go. `served`: the addresses that need IPVS."""
         builder = InstanceBuilder(self._defaults, self._scope, smtp_alert=self._smtp_alert)
-        for name, parts in self.parts.items():
+        for name in list(self.parts):
+            parts = self.parts.pop(name)
             addresses = (*parts.outline.virtual_addresses, *parts.outline.excluded_addresses)
             needed = served.first_of(each.address for each in addresses) if served is not None else ""
             yield builder.build(parts, self._memberships.get(name), needed)
