@@ -7,8 +7,6 @@ import msgspec
 from kad.model.tracking import TrackItem
 from kad.model.vrrp import Authentication, AuthHmac, UnicastPeer, VirtualAddress
 
-OWNER = 255
-
 
 class InstanceOutline(msgspec.Struct, frozen=True, kw_only=True):
     """The fields have the meaning of those of VrrpInstance."""

@@ -8,8 +8,9 @@ from kad.config.build import Scope
 from kad.config.diagnostics import Place
 from kad.config.remark import Remark
 from kad.model.tracking import counts_as_fault
+from kad.model.vrrp import OWNER_PRIORITY
 from kad.vrrp.keywords.codes import VrrpCode
-from kad.vrrp.keywords.instance_outline import OWNER, InstanceOutline
+from kad.vrrp.keywords.instance_outline import InstanceOutline
 from kad.vrrp.keywords.instance_words import InstanceBlock
 
 
@@ -85,8 +86,8 @@ class Consistency:
                 consequence = "" if instance.source_address else "; without one the instance is in FAULT"
                 remark = VrrpCode.IPVLAN_WITHOUT_ADDRESS(consequence=consequence)
                 self._warn("use_ipvlan", remark, "write use_ipvlan ADDRESS/PREFIX")
-        if said.owner_ignore_adverts and instance.priority != OWNER:
-            remark = VrrpCode.OWNER_IGNORE_WITHOUT_OWNER(priority=instance.priority, owner=OWNER)
+        if said.owner_ignore_adverts and instance.priority != OWNER_PRIORITY:
+            remark = VrrpCode.OWNER_IGNORE_WITHOUT_OWNER(priority=instance.priority, owner=OWNER_PRIORITY)
             self._note("owner_ignore_adverts", remark)
         if said.native_ipv6 and any("." in line.address.address for line in self._block.virtual_ipaddress):
             remark = VrrpCode.NATIVE_IPV6_WITH_IPV4(family=instance.family)
@@ -107,7 +108,12 @@ class Consistency:
 
     def _silence(self, instance: InstanceOutline) -> None:
         """Strict mode takes packets for the addresses from nobody, which few expect."""
-        if not instance.strict or instance.accept or instance.priority == OWNER or not instance.virtual_addresses:
+        if (
+            not instance.strict
+            or instance.accept
+            or instance.priority == OWNER_PRIORITY
+            or not instance.virtual_addresses
+        ):
             return
         first, *others = [address.address for address in instance.virtual_addresses]
         addresses = f"{first} and {len(others)} more" if others else first
@@ -129,14 +135,16 @@ class Consistency:
             if index is None:
                 continue
             place = self._scope.places.of(self._block.tracks, word, index)
-            if instance.priority == OWNER:
+            if instance.priority == OWNER_PRIORITY:
                 taken = "counts as 0" if counts_as_fault(item) else "changes nothing"
-                remark = VrrpCode.WEIGHT_OF_OWNER(name=item.name, taken=taken, owner=OWNER).of(self._block.name)
+                remark = VrrpCode.WEIGHT_OF_OWNER(name=item.name, taken=taken, owner=OWNER_PRIORITY).of(
+                    self._block.name
+                )
                 self._scope.report.warning(place, remark, proposal="write weight 0, or another priority")
                 continue
             useless: Remark | None = None
-            if item.weight > 0 and instance.priority == OWNER - 1:
-                useless = VrrpCode.WEIGHT_CANNOT_RAISE(name=item.name, owner=OWNER - 1)
+            if item.weight > 0 and instance.priority == OWNER_PRIORITY - 1:
+                useless = VrrpCode.WEIGHT_CANNOT_RAISE(name=item.name, owner=OWNER_PRIORITY - 1)
             elif item.weight < 0 and instance.priority == 1:
                 useless = VrrpCode.WEIGHT_CANNOT_LOWER(name=item.name)
             if useless is not None:
@@ -147,11 +155,11 @@ class Consistency:
         if said.state == "MASTER" and said.priority is None:
             self._note(
                 "state",
-                VrrpCode.MASTER_WITHOUT_PRIORITY(owner=OWNER),
+                VrrpCode.MASTER_WITHOUT_PRIORITY(owner=OWNER_PRIORITY),
                 "add priority 100, or another one, if it does not own them",
             )
-        elif said.state == "BACKUP" and instance.priority == OWNER and not instance.strict:
-            self._note("state", VrrpCode.OWNER_WITH_STATE_BACKUP(owner=OWNER))
+        elif said.state == "BACKUP" and instance.priority == OWNER_PRIORITY and not instance.strict:
+            self._note("state", VrrpCode.OWNER_WITH_STATE_BACKUP(owner=OWNER_PRIORITY))
         if said.preempt and said.nopreempt:
             self._note("nopreempt", VrrpCode.PREEMPT_AND_NOPREEMPT())
         if not instance.preempt and instance.preempt_delay:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from kad.config.slice_context import ServedAddresses, SliceContext
-from kad.model.vrrp import SyncGroup, VrrpInstance
+from kad.model.vrrp import OWNER_PRIORITY, SyncGroup, VrrpInstance
 from kad.vrrp.keywords.build_instance import InstanceBuilder, InstanceParts
 from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.global_words import VrrpGlobals
 from kad.vrrp.keywords.group_words import GroupBlock
-from kad.vrrp.keywords.instance_outline import OWNER, InstanceOutline
+from kad.vrrp.keywords.instance_outline import InstanceOutline
 from kad.vrrp.keywords.instance_words import InstanceBlock
 from kad.vrrp.keywords.lint import Consistency, Subnets
 from kad.vrrp.keywords.resolve_devices import VirtualDevices
@@ -80,7 +80,7 @@ class RouterResolver:
         return InstanceParts(
             block=block,
             outline=outline,
-            tracks=unweighted(tracks) if outline.priority == OWNER else tracks,
+            tracks=unweighted(tracks) if outline.priority == OWNER_PRIORITY else tracks,
             notifies=notifies,
             devices=devices,
             routing=self._routings.of_instance(block.name, block, block.virtual_routes, block.virtual_rules),

@@ -13,10 +13,9 @@ from kad.config.diagnostics import Place
 from kad.config.programs import Programs
 from kad.config.remark import Remark
 from kad.model.tracking import TrackItem, counts_as_fault
-from kad.model.vrrp import SyncGroup
+from kad.model.vrrp import OWNER_PRIORITY, SyncGroup
 from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.group_words import GroupBlock
-from kad.vrrp.keywords.instance_outline import OWNER
 from kad.vrrp.keywords.resolve_notifies import notifies_of_group
 from kad.vrrp.keywords.resolve_tracks import TrackResolver, unweighted
 
@@ -80,8 +79,8 @@ class GroupResolver:
             remark = VrrpCode.GROUP_STATES_DIFFER(states=states).of(block.name)
             self._scope.report.note(place, remark)
         own = self._tracks.resolve(block.name, block.tracks, None)
-        if any(self._members[name].priority == OWNER for name in names) and any(item.weight for item in own):
-            self._warn(place, block, VrrpCode.GROUP_MEMBER_OWNS(owner=OWNER))
+        if any(self._members[name].priority == OWNER_PRIORITY for name in names) and any(item.weight for item in own):
+            self._warn(place, block, VrrpCode.GROUP_MEMBER_OWNS(owner=OWNER_PRIORITY))
             own = tuple(msgspec.structs.replace(item, weight=0) for item in own)
         for name in names:
             tracks = self._joined(name, block, own)

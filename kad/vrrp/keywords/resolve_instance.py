@@ -14,11 +14,11 @@ from kad.config.keyword import Block
 from kad.config.remark import Remark
 from kad.config.values import family_of
 from kad.model.tracking import TrackItem
-from kad.model.vrrp import Authentication, UnicastPeer, VirtualAddress
+from kad.model.vrrp import OWNER_PRIORITY, Authentication, UnicastPeer, VirtualAddress
 from kad.vrrp.keywords.address_words import AddressLine, identity
 from kad.vrrp.keywords.codes import VrrpCode
 from kad.vrrp.keywords.global_words import VrrpGlobals
-from kad.vrrp.keywords.instance_outline import OWNER, InstanceOutline
+from kad.vrrp.keywords.instance_outline import InstanceOutline
 from kad.vrrp.keywords.instance_words import InstanceBlock, ProtocolWords
 from kad.vrrp.keywords.resolve_auth_hmac import HmacResolver
 
@@ -96,7 +96,12 @@ class InstanceResolver:
         interval = self._interval()
         hmac = HmacResolver(block, self._scope).resolve(interval, strict=self._strict)
         authentication = self._authentication()
-        if authentication is not None and authentication.type == "AH" and state == "MASTER" and priority != OWNER:
+        if (
+            authentication is not None
+            and authentication.type == "AH"
+            and state == "MASTER"
+            and priority != OWNER_PRIORITY
+        ):
             self._warn("auth_type", VrrpCode.AH_STARTS_AS_BACKUP(), at=block.authentication)
             state = "BACKUP"
         source = self._source()
@@ -211,11 +216,11 @@ class InstanceResolver:
     def _priority(self) -> int:
         if self._said.priority is not None:
             return self._said.priority
-        return OWNER if self._said.state == "MASTER" else 100
+        return OWNER_PRIORITY if self._said.state == "MASTER" else 100
 
     def _state(self, priority: int) -> str:
-        wish = self._said.state or ("MASTER" if priority == OWNER else "BACKUP")
-        fitting = "MASTER" if priority == OWNER else "BACKUP"
+        wish = self._said.state or ("MASTER" if priority == OWNER_PRIORITY else "BACKUP")
+        fitting = "MASTER" if priority == OWNER_PRIORITY else "BACKUP"
         if self._strict and wish != fitting:
             self._warn(
                 "state",
@@ -375,8 +380,8 @@ class InstanceResolver:
     def _preempts(self, state: str, priority: int) -> bool:
         if not self._said.nopreempt:
             return True
-        if state == "MASTER" or priority == OWNER:
-            reason = "state MASTER" if state == "MASTER" else f"priority {OWNER}"
+        if state == "MASTER" or priority == OWNER_PRIORITY:
+            reason = "state MASTER" if state == "MASTER" else f"priority {OWNER_PRIORITY}"
             self._warn("nopreempt", VrrpCode.NOPREEMPT_COMBINED(reason=reason), "write state BACKUP")
             return True
         return False
