@@ -1,17 +1,23 @@
-"""The control socket: a JSON line asks, a JSON object answers; look verbs for the group, act verbs for the owner."""
+"""The control socket: a JSON line names a verb and its arguments, a JSON object answers."""
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 
-import msgspec
-
-LOOK = frozenset({"dump", "status"})
-ACT = frozenset({"reload", "stop", "configuration", "drain", "undrain"})
-"""The configuration holds passwords."""
 GROUP = "kad"
+"""Its members may look."""
 RELOAD_SECONDS = 120.0
 """Who asks for a reload is answered when it is over; a large configuration takes its time."""
+
+
+class Permission(Enum):
+    """Who may ask."""
+
+    LOOK = "look"
+    """Root, the user of the daemon, and the members of GROUP."""
+    ACT = "act"
+    """Root and the user of the daemon."""
 
 
 class ControlError(Exception):
@@ -20,18 +26,3 @@ class ControlError(Exception):
 
 def socket_path(runtime_directory: Path) -> Path:
     return runtime_directory / "control"
-
-
-class Request(msgspec.Struct, frozen=True):
-    """What a client asks."""
-
-    verb: str
-    section: str | None = None
-    service: str = ""
-    """Of drain and undrain."""
-    server: str = ""
-    timeout: float | None = None
-
-
-RELOAD_SECONDS = 120.0
-"""Who asks for a reload is answered when it is over; a large configuration takes its time."""

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from kad.child.last_release import release
 from kad.linux.files.runtime_directory import read_file, remove_file, replace_file
@@ -22,10 +22,11 @@ from kad.linux.process.spawn import reap
 from kad.model.program_end import shell_status
 from kad.shared import messages
 from kad.shared.exit_codes import EXIT_OK, describe
+from kad.shared.log import Logger
+from kad.watchdog.children import Children
 from kad.watchdog.process_registry import PROCESS_SPECS
-
-if TYPE_CHECKING:
-    from kad.watchdog.daemon import Watchdog
+from kad.watchdog.selector_loop import SelectorLoop
+from kad.watchdog.two_phase_commit import RunningConfiguration
 
 _MISSED_AFTER = 3
 """Advertisement intervals without an advert after which a peer takes over."""
@@ -35,11 +36,31 @@ _PATIENCE = 2.0
 """Seconds that the process has."""
 
 
-class Sweep:
-    """For the watchdog: which instances nobody speaks for, and the process that lets them go."""
+class AddressCleanup:
+    """Which instances no process sends adverts for, and the process that releases what they hold."""
 
-    def __init__(self, watchdog: Watchdog) -> None:
-        self._watchdog = watchdog
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        children: Children,
+        running: RunningConfiguration,
+        log: Logger,
+        runtime_directory: Path,
+        pid_file: Path,
+        *,
+        release_at_stop: bool,
+        is_stopping: Callable[[], bool],
+        on_end: Callable[[], None],
+    ) -> None:
+        """`on_end` is called when a process that released something has ended."""
+        self._loop = loop
+        self._children = children
+        self._running = running
+        self._log = log
+        self._pid_file = str(pid_file)
+        self._release_at_stop = release_at_stop
+        self._is_stopping = is_stopping
+        self._on_end = on_end
         self._orphans: dict[str, messages.RouterState] = {}
         self._swept: set[str] = set()
         self._died = False
@@ -50,12 +71,12 @@ class Sweep:
         self._then: Callable[[], None] | None = None
         self._last: int | None = None
         """A memory file: what the last configuration with a vrrp part may hold; what still leaves may hold it."""
-        self._memory = watchdog.options.runtime_directory / _MEMORY
+        self._memory = runtime_directory / _MEMORY
         """What the running configuration may hold; the file exists at a start if the last end was none in order."""
 
     def remember(self) -> None:
         """Another configuration runs: what it holds must be found even if nobody of us lives any more."""
-        current = self._watchdog.reload.current
+        current = self._running.current
         if current is None or current.files.release is None:
             remove_file(self._memory)
             return
@@ -65,21 +86,20 @@ class Sweep:
                 os.close(last)
             replace_file(self._memory, read_memory_file(current.files.release))
         except OSError as error:
-            self._watchdog.log.warning(f"{self._memory}: {error.strerror}")
+            self._log.warning(f"{self._memory}: {error.strerror}")
         self.tell_runner()
 
     def tell_runner(self) -> None:
         """Which vrrp process lives, for the case that it dies and this process cannot see to what it held."""
-        vrrp, held = self._watchdog.members["vrrp"], self.held
-        pid_file = str(self._watchdog.pid_file.path)
-        message, descriptor = messages.VrrpProcess(pid_file=pid_file), None
+        vrrp, held = self._children.members["vrrp"], self.held
+        message, descriptor = messages.VrrpProcess(pid_file=self._pid_file), None
         if vrrp.pid is not None and held is not None:
-            message, descriptor = messages.VrrpProcess(pid=vrrp.pid, pid_file=pid_file), held
-        self._watchdog.send(self._watchdog.members["runner"], message, descriptor)
+            message, descriptor = messages.VrrpProcess(pid=vrrp.pid, pid_file=self._pid_file), held
+        self._children.send(self._children.members["runner"], message, descriptor)
 
     def forget(self) -> None:
         """The daemon ends in order, and holds nothing."""
-        if self._watchdog.options.release_at_stop:
+        if self._release_at_stop:
             remove_file(self._memory)
 
     def clear(self, then: Callable[[], None]) -> None:
@@ -89,7 +109,7 @@ class Sweep:
         if descriptor is None:
             then()
             return
-        self._watchdog.log.info(f"an earlier life did not end in order: letting go of what it held ({self._memory})")
+        self._log.info(f"an earlier life did not end in order: letting go of what it held ({self._memory})")
         self._then = then
         forked = self._fork(descriptor, None)
         os.close(descriptor)
@@ -104,7 +124,7 @@ class Sweep:
         except FileNotFoundError:
             return None
         except OSError as error:
-            self._watchdog.log.error(f"{self._memory}: {error.strerror}: what an earlier kad held is not known")
+            self._log.error(f"{self._memory}: {error.strerror}: what an earlier kad held is not known")
             return None
 
     def begin(self, states: Iterable[messages.RouterState]) -> None:
@@ -142,66 +162,66 @@ class Sweep:
             self._let_go(frozenset(name for name, state in self._orphans.items() if self._missed_at(state) <= now))
         elif self._deadline is not None and self._deadline <= now:
             self._deadline = None
-            self._watchdog.log.error("letting go takes too long: killing the process that does it")
+            self._log.error("letting go takes too long: killing the process that does it")
             signal.pidfd_send_signal(self._birth.pidfd, signal.SIGKILL)
 
     def _missed_at(self, state: messages.RouterState) -> float:
-        spoke_at = self._watchdog.members["vrrp"].page.spoken(state.slot).at
+        spoke_at = self._children.members["vrrp"].page.spoken(state.slot).at
         return max(spoke_at + _MISSED_AFTER * state.advertisement_interval, self._not_before)
 
     def _let_go(self, names: frozenset[str]) -> None:
-        watchdog, held = self._watchdog, self.held
-        kept = watchdog.stopping and not watchdog.options.release_at_stop
+        held = self.held
+        kept = self._is_stopping() and not self._release_at_stop
         if not names or kept or held is None:
             self._orphans = {name: state for name, state in self._orphans.items() if name not in names}
             return
-        watchdog.log.warning(f"nobody speaks for {', '.join(sorted(names))}: letting go of what it holds")
+        self._log.warning(f"nobody speaks for {', '.join(sorted(names))}: letting go of what it holds")
         if self._fork(held, names):
             self._swept |= names
             self._orphans = {name: state for name, state in self._orphans.items() if name not in names}
 
     def _let_go_of_everything(self) -> None:
         """Also of what no instance holds as MASTER: devices, filters, static addresses."""
-        watchdog, held = self._watchdog, self.held
+        held = self.held
         self._orphans = {}
-        if watchdog.options.release_at_stop and held is not None:
-            watchdog.log.warning("there will be no other vrrp process: letting go of what it held")
+        if self._release_at_stop and held is not None:
+            self._log.warning("there will be no other vrrp process: letting go of what it held")
             self._fork(held, None)
 
     @property
     def held(self) -> int | None:
         """A memory file with a ReleaseSlice: what the dead process may have held."""
-        current = self._watchdog.reload.current
+        current = self._running.current
         release = current.files.release if current is not None else None
         return self._last if release is None else release
 
     def _fork(self, descriptor: int, names: frozenset[str] | None) -> bool:
         """False when this host has no process left for it; it is tried again."""
-        log = self._watchdog.log.named(PROCESS_SPECS["vrrp"].ident)
+        log = self._log.named(PROCESS_SPECS["vrrp"].ident)
         try:
             self._birth = fork.fork(
                 lambda _end: release(read_memory_file(descriptor), names, log), frozenset({descriptor})
             )
         except OSError as error:
-            self._watchdog.log.error(f"cannot start the process that lets go of addresses: {error.strerror}")
+            self._log.error(f"cannot start the process that lets go of addresses: {error.strerror}")
             self._not_before = time.monotonic() + _RETRY
             return False
         self._deadline = time.monotonic() + _PATIENCE
-        self._watchdog.watch(self._birth.pidfd, self._bury)
+        self._loop.watch(self._birth.pidfd, self._bury)
         return True
 
     def _bury(self) -> None:
         birth = self._birth
         assert birth is not None
-        self._watchdog.unwatch(birth.pidfd)
+        self._loop.unwatch(birth.pidfd)
         ending = reap(birth.pidfd)
         status = EXIT_OK if ending is None else shell_status(ending)
         os.close(birth.pidfd)
         birth.end.close()
         self._birth = None
         if status != EXIT_OK:
-            self._watchdog.log.error(f"the process that lets go of addresses {describe(status)}")
+            self._log.error(f"the process that lets go of addresses {describe(status)}")
         then, self._then = self._then, None
         if then is not None:
             then()
-        self._watchdog.go_on_stopping()
+        self._on_end()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 from kad.watchdog.control_socket import Conversation
 
@@ -11,6 +12,22 @@ MOST = 64
 """Of those that may only look, and again of those that may act."""
 MOST_WAITING_BYTES = 128 * 1024 * 1024
 """Of answers that clients have not read yet."""
+
+
+class Client(Protocol):
+    """Who has asked. It is answered once; what is answered after it has ended is lost."""
+
+    def reply(self, answer: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+        """The verb is done: JSON values, and files of which a copy is sent."""
+
+    def refuse(self, error: str) -> None:
+        """It is not."""
+
+    def allow(self, seconds: float) -> None:
+        """It may wait for its answer for so long from now; before that 30 s."""
+
+    def on_end(self, callback: Callable[[], None]) -> None:
+        """Call when the client has ended, answered or not."""
 
 
 class Clients:

@@ -7,14 +7,15 @@ import contextlib
 import grp
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from kad.linux.process.capabilities import is_confined
 from kad.linux.sockets.peer import peer_of
-from kad.shared.control_protocol import GROUP, LOOK, ControlError, Request, socket_path
+from kad.shared.control_protocol import GROUP, ControlError, Permission, socket_path
 
 _SO_SNDBUFFORCE = 32
 _LARGEST_BUFFER = 64 * 1024 * 1024
@@ -50,14 +51,14 @@ def _group_id() -> int | None:
         return None
 
 
-def may(peer: socket.socket, verb: str) -> bool:
-    """Whether the process at the other end may ask that; a child of kad, and what it forks, may nothing."""
+def may(peer: socket.socket, permission: Permission) -> bool:
+    """Whether the process at the other end has the permission; a child of kad, and what it forks, may nothing."""
     pid, uid, gid = peer_of(peer)
     if is_confined(pid):
         return False
     if uid in (0, os.geteuid()):
         return True
-    return verb in LOOK and _group_id() in {gid, *_other_groups(peer)}
+    return permission is Permission.LOOK and _group_id() in {gid, *_other_groups(peer)}
 
 
 def _other_groups(peer: socket.socket) -> list[int]:
@@ -69,7 +70,26 @@ def _other_groups(peer: socket.socket) -> list[int]:
     return groups.tolist()
 
 
-_REQUEST = msgspec.json.Decoder(Request)
+class _Request(msgspec.Struct, frozen=True):
+    """What every request says; the rest of it is for the verb."""
+
+    verb: str
+
+
+_Arguments = TypeVar("_Arguments", bound=msgspec.Struct)
+
+
+def verb_of(request: bytes) -> str:
+    """Raises ControlError: this is no request."""
+    return arguments_of(request, _Request).verb
+
+
+def arguments_of(request: bytes, kind: type[_Arguments]) -> _Arguments:
+    """Raises ControlError: the request has not these fields."""
+    try:
+        return msgspec.json.decode(request, type=kind)
+    except (ValueError, RecursionError) as error:
+        raise ControlError("the request is no JSON line of ours") from error
 
 
 class Conversation:
@@ -82,6 +102,8 @@ class Conversation:
         self.may_act = self.uid in (0, os.geteuid())
         self.has_asked = False
         """Its request has come."""
+        self.on_end: list[Callable[[], None]] = []
+        """Called when the client has ended."""
         self._request = b""
         self._answer = memoryview(b"")
         self._descriptors: list[int] = []
@@ -90,7 +112,7 @@ class Conversation:
     def fileno(self) -> int:
         return self.connection.fileno()
 
-    def read(self) -> Request | None:
+    def read(self) -> bytes | None:
         """The request when it is whole; raises ControlError when it never will be."""
         try:
             data = self.connection.recv(_LARGEST_REQUEST)
@@ -101,10 +123,7 @@ class Conversation:
         self._request += data
         if b"\n" in self._request:
             self.has_asked = True
-            try:
-                return _REQUEST.decode(self._request)
-            except (ValueError, RecursionError) as error:
-                raise ControlError("the request is no JSON line of ours") from error
+            return self._request
         if not data or len(self._request) > _LARGEST_REQUEST:
             raise ControlError("the request is not whole")
         return None

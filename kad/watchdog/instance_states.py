@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from kad.shared.messages import RouterState
+from kad.shared.messages import Earlier, RouterState
+from kad.shared.shared_page import Page
 
 
 class Routers:
@@ -29,6 +30,12 @@ class Routers:
             self._states[state.name] = state
             self._count(state, 1)
 
+    def clear(self) -> None:
+        """There is no instance any more."""
+        self._states.clear()
+        self._counts.clear()
+        self._held.clear()
+
     def _count(self, state: RouterState, number: int) -> None:
         self._counts[state.state] += number
         if state.holds_addresses:
@@ -39,6 +46,24 @@ class Routers:
     def summary(self) -> str:
         """How many are in each state."""
         return ", ".join(f"{count} {name}" for name, count in sorted(self._counts.items(), reverse=True) if count)
+
+    def earlier(self, page: Page) -> tuple[Earlier, ...]:
+        """What every router was, for the process that replaces the one that ran it and wrote this page."""
+        found = []
+        for state in self:
+            spoken = page.spoken(state.slot)
+            earlier = Earlier(
+                state=state,
+                spoke_at=spoken.at,
+                sent=spoken.sent,
+                received=spoken.received,
+                sequence=spoken.sequence,
+                marks=page.marks(state.slot),
+                master_advertisement_interval=spoken.interval,
+                entered_at=spoken.entered_at,
+            )
+            found.append(earlier)
+        return tuple(found)
 
     def deaf_after(self, otherwise: float) -> float:
         """Seconds of silence after which the vrrp process is replaced: before a peer would miss what it holds."""

@@ -6,81 +6,102 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from kad.config.codes import without_interpreter
-from kad.linux.process.spawn import kill_group, reap, spawn
+from kad.linux.process.spawn import Spawned, kill_group, reap, spawn
 from kad.linux.refused import Refused
 from kad.model.program_end import is_success
 from kad.model.runner import Program
 from kad.runner.script_security import check_safety
-
-if TYPE_CHECKING:
-    from kad.watchdog.daemon import Watchdog
+from kad.shared.log import Logger
+from kad.watchdog.selector_loop import SelectorLoop
 
 _GRACE = 2.0
 """Seconds between TERM and KILL."""
 
 
-class Errand:
-    """One run of one program; `done` is called when it has ended, or could not be started."""
+@dataclass
+class _Run:
+    """A program at work."""
 
-    def __init__(self, watchdog: Watchdog, program: Program, timeout: float, done: Callable[[], None]) -> None:
-        self._watchdog = watchdog
-        self._program = program
-        self._done = done
-        self._terminated = False
-        self.deadline = time.monotonic() + timeout
+    program: Program
+    spawned: Spawned
+    deadline: float
+    done: Callable[[], None]
+    terminated: bool = False
+
+
+class LifecycleScripts:
+    """At most one of them runs; a Timed of the loop."""
+
+    def __init__(self, loop: SelectorLoop, log: Logger, is_stopping: Callable[[], bool]) -> None:
+        self._loop = loop
+        self._log = log
+        self._is_stopping = is_stopping
+        self._run: _Run | None = None
+
+    def run(self, program: Program | None, timeout: float, done: Callable[[], None]) -> None:
+        """Run the program if there is one; `done` is called when it has ended, or could not be started."""
+        if program is None:
+            done()
+            return
+        self._log.info(f"Running {program.text}")
+        try:
+            self._run = self._start(program, time.monotonic() + timeout, done)
+        except Refused as refused:
+            self._log.error(f"{program.text}: {refused}")
+            done()
+
+    def _start(self, program: Program, deadline: float, done: Callable[[], None]) -> _Run:
+        """Raises Refused."""
         check_safety(program, os.environ)
-        self._spawned = spawn(
+        spawned = spawn(
             program.argv,
             os.environ,
             user=program.user,
             group=program.group,
             supplementary_groups=program.supplementary_groups,
         )
-        if self._spawned.lacks_interpreter:
-            watchdog.log.info(without_interpreter(program.argv[0]))
-        watchdog.watch(self._spawned.pidfd, self._end)
+        if spawned.lacks_interpreter:
+            self._log.info(without_interpreter(program.argv[0]))
+        self._loop.watch(spawned.pidfd, self._end)
+        return _Run(program, spawned, deadline, done)
 
     @property
-    def process(self) -> int:
-        return self._spawned.pid
+    def process(self) -> int | None:
+        """Pid of the program at work."""
+        return self._run.spawned.pid if self._run is not None else None
+
+    @property
+    def deadline(self) -> float | None:
+        return self._run.deadline if self._run is not None else None
 
     def hurry(self) -> None:
         """The daemon ends: there is no time for it."""
-        self.deadline = min(self.deadline, time.monotonic())
+        if self._run is not None:
+            self._run.deadline = min(self._run.deadline, time.monotonic())
 
     def fall_due(self, now: float) -> None:
         """It runs too long: TERM to its group, then KILL."""
-        if now >= self.deadline:
-            doing = "killing" if self._terminated else "ending"
-            why = "the daemon ends" if self._watchdog.stopping and not self._terminated else "it takes too long"
-            self._watchdog.log.warning(f"{self._program.text}: {why}: {doing} it")
-            kill_group(self._spawned.pid, signal.SIGKILL if self._terminated else signal.SIGTERM)
-            self._terminated = True
-            self.deadline = now + _GRACE
+        run = self._run
+        if run is not None and now >= run.deadline:
+            doing = "killing" if run.terminated else "ending"
+            why = "the daemon ends" if self._is_stopping() and not run.terminated else "it takes too long"
+            self._log.warning(f"{run.program.text}: {why}: {doing} it")
+            kill_group(run.spawned.pid, signal.SIGKILL if run.terminated else signal.SIGTERM)
+            run.terminated = True
+            run.deadline = now + _GRACE
 
     def _end(self) -> None:
-        ending = reap(self._spawned.pidfd)
+        run = self._run
+        assert run is not None
+        ending = reap(run.spawned.pidfd)
         if ending is None:
             return
-        self._watchdog.unwatch(self._spawned.pidfd)
-        os.close(self._spawned.pidfd)
+        self._loop.unwatch(run.spawned.pidfd)
+        os.close(run.spawned.pidfd)
+        self._run = None
         if not is_success(ending):
-            self._watchdog.log.warning(f"{self._program.text} {ending}")
-        self._done()
-
-
-def begin(watchdog: Watchdog, program: Program | None, timeout: float, done: Callable[[], None]) -> Errand | None:
-    """Run the program if there is one; `done` follows in any case."""
-    if program is None:
-        done()
-        return None
-    watchdog.log.info(f"Running {program.text}")
-    try:
-        return Errand(watchdog, program, timeout, done)
-    except Refused as refused:
-        watchdog.log.error(f"{program.text}: {refused}")
-        done()
-        return None
+            self._log.warning(f"{run.program.text} {ending}")
+        run.done()

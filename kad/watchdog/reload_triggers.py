@@ -5,28 +5,31 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kad.linux.files.inotify import FolderWatch
 from kad.linux.refused import Refused
 from kad.model.daemon import WatchdogSlice
+from kad.shared.log import Logger
 from kad.watchdog.reload_time import BadTime, is_daily, is_time, moment
-
-if TYPE_CHECKING:
-    from kad.watchdog.daemon import Watchdog
+from kad.watchdog.selector_loop import SelectorLoop
 
 _LONGEST_WAIT = 60.0
 """Seconds: the wall clock may be set meanwhile."""
 
 
-class ReloadSchedule:
-    """For the watchdog: reload_time_file with reload_repeat, and reload_file."""
+class ReloadTriggers:
+    """reload_time_file with reload_repeat, and reload_file."""
 
-    def __init__(self, watchdog: Watchdog) -> None:
-        self._watchdog = watchdog
+    def __init__(self, loop: SelectorLoop, log: Logger, runtime_directory: Path, on_due: Callable[[], None]) -> None:
+        """`on_due` is called at the moment for which a reload was ordered."""
+        self._loop = loop
+        self._log = log
+        self._runtime_directory = runtime_directory
+        self._on_due = on_due
         self._words = WatchdogSlice()
         self._folder: FolderWatch | None = None
         self._at: datetime | None = None
@@ -46,7 +49,7 @@ class ReloadSchedule:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
                 os.close(os.open(self._marker(), flags, 0o644))
             except OSError as error:
-                self._watchdog.log.warning(f"{self._marker()}: {error.strerror}")
+                self._log.warning(f"{self._marker()}: {error.strerror}")
 
     def end(self) -> None:
         """The files were read."""
@@ -75,16 +78,16 @@ class ReloadSchedule:
             text = path.read_text()
             if is_time(text) and not (self._words.reload_repeat and is_daily(text)):
                 path.unlink()
-        self._watchdog.log.info(f"{path} ordered a reload for now")
-        self._watchdog.ask_reload()
+        self._log.info(f"{path} ordered a reload for now")
+        self._on_due()
         self._read()
 
     def _marker(self) -> Path:
-        return Path(self._words.reload_file or self._watchdog.options.runtime_directory / "keepalived.reload")
+        return Path(self._words.reload_file or self._runtime_directory / "keepalived.reload")
 
     def _watch(self, path: str | None) -> None:
         if self._folder is not None:
-            self._watchdog.unwatch(self._folder.fileno())
+            self._loop.unwatch(self._folder.fileno())
             self._folder.close()
             self._folder = None
         if path is None:
@@ -92,9 +95,9 @@ class ReloadSchedule:
         try:
             self._folder = FolderWatch(str(Path(path).parent))
         except Refused as refused:
-            self._watchdog.log.error(f"reload_time_file: {refused}")
+            self._log.error(f"reload_time_file: {refused}")
             return
-        self._watchdog.watch(self._folder.fileno(), self._notice)
+        self._loop.watch(self._folder.fileno(), self._notice)
 
     def _notice(self) -> None:
         if self._folder is not None and Path(str(self._words.reload_time_file)).name in self._folder.names():
@@ -110,7 +113,7 @@ class ReloadSchedule:
         except FileNotFoundError:
             return
         except (OSError, BadTime, UnicodeDecodeError) as error:
-            self._watchdog.log.warning(f"{self._words.reload_time_file}: {error}")
+            self._log.warning(f"{self._words.reload_time_file}: {error}")
             return
         when = f"at {self._at:%Y-%m-%d %H:%M:%S}" if self._at else "never: that moment is past"
-        self._watchdog.log.info(f"{self._words.reload_time_file} orders a reload {when}")
+        self._log.info(f"{self._words.reload_time_file} orders a reload {when}")

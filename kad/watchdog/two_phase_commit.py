@@ -42,6 +42,26 @@ class Configuration:
         return self.files.slices
 
 
+@dataclass
+class RunningConfiguration:
+    """What is in force: written by the reload, read by every part of the parent."""
+
+    current: Configuration | None = None
+    """None: not even the first one is."""
+    last_reload: dict[str, object] | None = None
+    """When the last reload was, what became of it, and its diagnostics."""
+
+    @property
+    def words(self) -> WatchdogSlice:
+        """What it says of the parent."""
+        return self.current.watchdog if self.current else WatchdogSlice()
+
+    @property
+    def slices(self) -> dict[str, int]:
+        """Descriptors of what each child was given, by its name."""
+        return self.current.slices if self.current else {}
+
+
 @dataclass(frozen=True)
 class Refusal:
     """Why a reload is refused."""

@@ -10,7 +10,7 @@ from unittest.mock import Mock
 from kad.linux.process.fork import Birth
 from kad.linux.process.process import processor_time
 from kad.linux.sockets.channel import Channel
-from kad.watchdog.reload import Analysis
+from kad.watchdog.analyzer_process import Analysis
 
 
 def analysis(process: subprocess.Popen[bytes], until: float) -> Analysis:

@@ -10,42 +10,57 @@ from typing import Any
 import pytest
 
 from kad.linux.process.memfd import read_memory_file, write_memory_file
+from kad.model.daemon import WatchdogSlice
 from kad.shared.messages import IpvsLeft, Message
-from kad.watchdog.ipvs_cleanup import LeftBehind
+from kad.watchdog.ipvs_cleanup import IpvsCleanup
 from kad.watchdog.process_registry import PROCESS_SPECS
 from kad.watchdog.process_specs import Member
-from kad.watchdog.supervision import Unwanted
+from kad.watchdog.supervision import Event, Unwanted
+from kad.watchdog.two_phase_commit import Configuration, MemoryFiles, RunningConfiguration
 
 
-class Daemon(SimpleNamespace):
-    """What LeftBehind asks of the watchdog."""
+class Daemon:
+    """What IpvsCleanup is given."""
 
     def __init__(self, directory: Path, *, release: bool = True) -> None:
-        options = SimpleNamespace(runtime_directory=directory, release_ipvs_at_stop=release)
+        self._directory = directory
+        self._release = release
+        self.running = RunningConfiguration()
+        self.sent: list[tuple[str, Message]] = []
+        self.supervised: list[tuple[str, Event]] = []
         self.errors: list[str] = []
-        log = SimpleNamespace(error=self.errors.append, warning=self.errors.append)
-        super().__init__(options=options, reload=SimpleNamespace(current=None), sent=[], log=log)
+        self.members = {name: Member(spec) for name, spec in PROCESS_SPECS.items()}
 
     def send(self, member: Member, message: Message) -> None:
         self.sent.append((member.name, message))
 
-    def run(self, content: bytes | None) -> LeftBehind:
+    def supervise(self, member: Member, event: Event) -> None:
+        self.supervised.append((member.name, event))
+
+    def cleanup(self) -> IpvsCleanup:
+        children: Any = self
+        log: Any = SimpleNamespace(error=self.errors.append, warning=self.errors.append)
+        return IpvsCleanup(children, self.running, log, self._directory, release_at_stop=self._release)
+
+    def run(self, content: bytes | None) -> IpvsCleanup:
         """A configuration with that part for the ipvs process is in force."""
         slices = {} if content is None else {"ipvs": write_memory_file("test", content)}
-        self.reload.current = SimpleNamespace(slices=slices)
-        daemon: Any = self
-        left = LeftBehind(daemon)
+        self.in_force(slices)
+        left = self.cleanup()
         left.remember()
         return left
+
+    def in_force(self, slices: dict[str, int], words: WatchdogSlice | None = None) -> None:
+        self.running.current = Configuration(1, MemoryFiles(slices), words or WatchdogSlice(), frozenset())
 
 
 def told(directory: Path) -> list[tuple[str, Message]]:
     """What the children of the next daemon hear."""
-    daemon: Any = Daemon(directory)
-    left = LeftBehind(daemon)
-    for name in PROCESS_SPECS:
-        left.tell(Member(PROCESS_SPECS[name]))
-    return list(daemon.sent)
+    daemon = Daemon(directory)
+    left = daemon.cleanup()
+    for member in daemon.members.values():
+        left.tell(member)
+    return daemon.sent
 
 
 def test_the_next_daemon_hears_of_one_that_was_killed(tmp_path: Path) -> None:
@@ -81,30 +96,27 @@ def test_a_configuration_in_force_ends_the_matter(tmp_path: Path) -> None:
 
 
 def test_without_virtual_servers_an_heir_takes_away_what_was_left(tmp_path: Path) -> None:
-    daemon: Any = Daemon(tmp_path)
-    LeftBehind(daemon).appoint(slices := {"vrrp": 9})
+    daemon = Daemon(tmp_path)
+    daemon.cleanup().start_cleanup(slices := {"vrrp": 9})
     assert slices == {"vrrp": 9}
     Daemon(tmp_path).run(b"services")
-    left = LeftBehind(daemon)
-    left.appoint(served := {"ipvs": 9})
+    left = daemon.cleanup()
+    left.start_cleanup(served := {"ipvs": 9})
     assert served == {"ipvs": 9}
-    left.appoint(slices)
+    left.start_cleanup(slices)
     assert read_memory_file(slices["ipvs"]) == b"\x80"
-    dismissed = []
-    daemon.reload.words = SimpleNamespace(child_wait_time=5.0)
-    daemon.members = {"ipvs": "the ipvs process"}
-    daemon.supervise = lambda member, event: dismissed.append((member, event))
-    left.dismiss(slices)
+    daemon.in_force(slices, WatchdogSlice(child_wait_time=7.0))
+    left.end_cleanup()
     assert slices == {"vrrp": 9}
-    assert dismissed == [("the ipvs process", Unwanted(5.0))]
+    assert daemon.supervised == [("ipvs", Unwanted(7.0))]
 
 
 @pytest.mark.parametrize("name", ["ipvs.left", "ipvs.memory"])
 def test_a_file_that_no_channel_would_take_is_not_sent(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     os.truncate(tmp_path / name, 100_000_000)
-    daemon: Any = Daemon(tmp_path)
-    left = LeftBehind(daemon)
+    daemon = Daemon(tmp_path)
+    left = daemon.cleanup()
     left.tell(Member(PROCESS_SPECS["ipvs"]))
     assert daemon.sent == []
     assert daemon.errors == [f"{tmp_path / name}: it is too large: what an earlier daemon left is not known"]

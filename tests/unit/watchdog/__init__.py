@@ -88,7 +88,7 @@ class Parent:
         self.watchdog = Watchdog(options, self.log, self._pid_file)
         self.lives: dict[str, list[Impostor]] = {name: [] for name in PROCESS_SPECS}
         self.listener = control_socket.listen(folder)
-        self.watchdog.watch(self.listener, lambda: self.watchdog.inquiries.accept(self.listener))
+        self.watchdog.loop.watch(self.listener, lambda: self.watchdog.control.accept(self.listener))
 
     def fork_member(
         self, member: Member, log: Logger, title: str | None, scheduling: Scheduling, held: int | None
@@ -99,9 +99,9 @@ class Parent:
 
     def child(self, name: str) -> Impostor:
         """The present life of this child, which runs its configuration."""
-        member = self.watchdog.members[name]
+        member = self.watchdog.children.members[name]
         if member.channel is None:
-            self.watchdog.supervise(member, supervision.Wanted())
+            self.watchdog.children.supervise(member, supervision.Wanted())
         life = self.lives[name][-1]
         if member.configured_generation is None:
             life.say(messages.Configured(generation=1))
@@ -110,7 +110,7 @@ class Parent:
 
     def turn(self, seconds: float = 0.0) -> None:
         """Serve what is ready within so many seconds."""
-        for serve in self.watchdog._poll.ready(seconds):
+        for serve in self.watchdog.loop.ready(seconds):
             serve()
 
     def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
@@ -122,13 +122,13 @@ class Parent:
 
     def rest(self) -> None:
         """Serve until nothing is left to be served."""
-        while calls := self.watchdog._poll.ready(0.0):
+        while calls := self.watchdog.loop.ready(0.0):
             for serve in calls:
                 serve()
 
     def is_at_rest(self) -> bool:
         """Nothing is to be served now."""
-        return not self.watchdog._poll.ready(0.0)
+        return not self.watchdog.loop.ready(0.0)
 
     def client(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -140,12 +140,11 @@ class Parent:
         for lives in self.lives.values():
             for life in lives:
                 life.channel.close()
-        for member in self.watchdog.members.values():
+        for member in self.watchdog.children.members.values():
             _end(member)
         self.listener.close()
-        for conversation in self.watchdog.inquiries._clients:
-            self.watchdog.inquiries._end(conversation)
-        self.watchdog.close()
+        self.watchdog.control.close()
+        self.watchdog.loop.close()
         self._pid_file.remove()
 
 

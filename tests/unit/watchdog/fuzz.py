@@ -20,6 +20,7 @@ from kad.linux.sockets.channel import ChannelLost
 from kad.shared import messages
 from kad.shared.framing import Frame
 from kad.watchdog import process_specs
+from kad.watchdog.daemon import Watchdog
 from kad.watchdog.process_registry import PROCESS_SPECS
 from tests.unit.watchdog import Parent, close_all, descriptors
 
@@ -143,7 +144,7 @@ class Play:
             case ("bytes", name, data):
                 self._put(name, data, [])
             case ("page", name, moment, slot):
-                page = self.parent.watchdog.members[name].page
+                page = self.parent.watchdog.children.members[name].page
                 page.turn(moment, bytes(112))
                 page.spoke_at[slot] = page.interval[slot] = page.entered_at[slot] = moment
             case ("close", name):
@@ -167,7 +168,7 @@ class Play:
             case ("leave",) if self._clients:
                 self._clients.pop(0).close()
             case _:
-                self.parent.watchdog._fall_due()
+                self.parent.watchdog.loop.fall_due()
 
     def _put(self, name: str, data: bytes, kinds: list[str]) -> None:
         opened = [open_descriptor(kind) for kind in kinds]
@@ -180,11 +181,11 @@ def play(steps: list[tuple[Any, ...]]) -> None:
     """All of them, and then the parent serves as ever. Raises what the parent raises."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         before = descriptors()
+        patch.setattr(Watchdog, "stop", lambda watchdog, status, reason: None)
         parent = Parent(Path(folder))
         patch.setattr(process_specs, "fork_member", parent.fork_member)
         # A reload would fork the tests themselves.
         patch.setattr(parent.watchdog.reload, "ask", lambda: None)
-        patch.setattr(parent.watchdog, "stop", lambda status, reason: None)
         stack.callback(parent.close)
         acts = Play(parent, stack)
         for step in steps:
@@ -192,10 +193,10 @@ def play(steps: list[tuple[Any, ...]]) -> None:
             parent.turn()
         for _ in range(20):
             parent.rest()
-            parent.watchdog._fall_due()
+            parent.watchdog.loop.fall_due()
         assert not any("Traceback" in line for line in parent.log.lines), "\n".join(parent.log.lines)
         with parent.client() as client:
             client.sendall(b'{"verb": "dump", "section": "events"}\n')
-            parent.until(lambda: not parent.watchdog.inquiries._clients.waiting_bytes and parent.is_at_rest())
+            parent.until(lambda: not parent.watchdog.control._clients.waiting_bytes and parent.is_at_rest())
             assert client.recv(11).startswith(b' {"ok":true')
         assert len(descriptors() - before) < 200

@@ -40,6 +40,12 @@ def idle(parent: Parent, clients: ExitStack, count: int) -> list[socket.socket]:
     return made
 
 
+def reload_is_applied(parent: Parent) -> None:
+    """As if the children had just taken it."""
+    for done in list(parent.watchdog.reload._waiting):
+        done("")
+
+
 def answer(parent: Parent, client: socket.socket) -> dict[str, object]:
     """What it is told."""
     client.setblocking(False)
@@ -78,13 +84,13 @@ def test_who_may_only_look_takes_no_place_of_who_may_act(
 ) -> None:
     [waiting] = idle(parent, clients, 1)
     waiting.sendall(b'{"verb": "reload"}\n')
-    parent.until(lambda: parent.watchdog.inquiries._reloaders)
+    parent.until(lambda: parent.watchdog.reload._waiting)
     monkeypatch.setattr(control_socket, "peer_of", lambda connection: Peer(1, NOBODY, NOBODY))
     lookers = idle(parent, clients, 3 * MOST)
     parent.rest()
-    assert len(list(parent.watchdog.inquiries._clients)) == MOST + 1
+    assert len(list(parent.watchdog.control._clients)) == MOST + 1
     monkeypatch.undo()
-    parent.watchdog.inquiries.reload_ended("")
+    reload_is_applied(parent)
     assert answer(parent, waiting) == {"ok": True}
     assert lookers[0].recv(1) == b""
 
@@ -97,7 +103,7 @@ def test_one_user_takes_no_places_of_others(
     monkeypatch.setattr(control_socket, "peer_of", lambda connection: Peer(1, NOBODY, NOBODY))
     idle(parent, clients, 2 * MOST)
     parent.rest()
-    assert 1000 in {client.uid for client in parent.watchdog.inquiries._clients}
+    assert 1000 in {client.uid for client in parent.watchdog.control._clients}
     other.setblocking(False)
     with pytest.raises(BlockingIOError):
         other.recv(1)
@@ -107,18 +113,18 @@ def test_who_may_act_and_has_asked_is_not_sent_away_for_others(parent: Parent, c
     waiting = idle(parent, clients, MOST)
     for client in waiting:
         client.sendall(b'{"verb": "reload"}\n')
-    parent.until(lambda: len(parent.watchdog.inquiries._reloaders) == MOST)
+    parent.until(lambda: len(parent.watchdog.reload._waiting) == MOST)
     late = clients.enter_context(parent.client())
     parent.rest()
     assert late.recv(1) == b""
-    parent.watchdog.inquiries.reload_ended("")
+    reload_is_applied(parent)
     assert all(answer(parent, client) == {"ok": True} for client in waiting)
 
 
 def test_answers_that_nobody_reads_are_bounded(
     parent: Parent, clients: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control_socket, "may", lambda peer, verb: True)
+    monkeypatch.setattr(control_socket, "may", lambda peer, permission: True)
     monkeypatch.setattr(control_socket, "peer_of", lambda connection: Peer(1, NOBODY, NOBODY))
     monkeypatch.setattr(control_server, "MOST_WAITING_BYTES", 3_000_000)
     for number in range(4000):
@@ -127,7 +133,7 @@ def test_answers_that_nobody_reads_are_bounded(
     for client in lookers:
         client.sendall(b'{"verb": "dump", "section": "events"}\n')
     parent.rest()
-    assert parent.watchdog.inquiries._clients.waiting_bytes <= 3_000_000
+    assert parent.watchdog.control._clients.waiting_bytes <= 3_000_000
     # The last of them are told so.
     assert "ask again" in str(answer(parent, lookers[-1])["error"])
 
@@ -177,12 +183,12 @@ def test_an_ipvs_process_that_answers_no_order_keeps_no_client(parent: Parent, c
     ipvs = parent.child("ipvs")
     [client] = idle(parent, clients, 1)
     client.sendall(b'{"verb": "drain", "service": "s", "server": "r"}\n')
-    inquiries = parent.watchdog.inquiries
-    parent.until(lambda: inquiries._drains)
-    inquiries.fall_due(time.monotonic() + 31)
+    waiting = parent.watchdog.drains._clients
+    parent.until(lambda: waiting)
+    parent.watchdog.control.fall_due(time.monotonic() + 31)
     # White space says that the request was read, then the connection ends.
     assert (client.recv(10), client.recv(10)) == (b" ", b"")
-    assert inquiries._drains == {}
+    assert waiting == {}
     # An answer that comes at last is for nobody.
     ipvs.say(messages.DrainAnswered(number=1, text="done"))
     parent.rest()
@@ -199,7 +205,7 @@ def test_open_files_without_end_are_not_needed(parent: Parent, clients: ExitStac
 @pytest.mark.parametrize("reads", [True, False])
 def test_descriptors_that_go_along_are_closed_here(parent: Parent, clients: ExitStack, reads: bool) -> None:
     files = {name: write_memory_file(name, f"for {name}".encode()) for name in ("vrrp", "checker")}
-    parent.watchdog.reload.current = Configuration(1, MemoryFiles(files), WatchdogSlice(), frozenset())
+    parent.watchdog.running.current = Configuration(1, MemoryFiles(files), WatchdogSlice(), frozenset())
     parent.rest()
     before = descriptors()
     client = parent.client()
@@ -223,7 +229,7 @@ def test_an_answer_without_room_for_its_descriptors(
     parent: Parent, clients: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = {name: write_memory_file(name, b"") for name in ("vrrp", "checker")}
-    parent.watchdog.reload.current = Configuration(1, MemoryFiles(files), WatchdogSlice(), frozenset())
+    parent.watchdog.running.current = Configuration(1, MemoryFiles(files), WatchdogSlice(), frozenset())
     before = descriptors()
     copied: list[int] = []
 

@@ -163,7 +163,7 @@ BREACHES: dict[str, tuple[str, Attack]] = {
 def test_who_breaks_the_protocol_is_replaced(parent: Parent, name: str) -> None:
     who, attack = BREACHES[name]
     child = parent.child(who)
-    parent.watchdog.inquiries.log_everything()  # so that a snapshot is waited for
+    parent.watchdog.dump.log_everything()  # so that a snapshot is waited for
     attack(child)
     # What comes behind it is not even looked at.
     child.say(BEHIND.get(who, msgspec.structs.replace(EVENT, text="behind")))
@@ -173,7 +173,7 @@ def test_who_breaks_the_protocol_is_replaced(parent: Parent, name: str) -> None:
     assert len(said) == 1
     assert "it breaks the protocol" in said[0]
     assert not any("Traceback" in line for line in parent.log.lines)
-    assert len(parent.watchdog._states) == 0
+    assert len(parent.watchdog.children._states) == 0
     assert not [entry for entry in parent.watchdog.journal.entries() if "behind" in entry.text]
     assert parent.child(who).member.configured_generation == 1
 
@@ -246,7 +246,7 @@ def test_states_without_end_are_bounded_and_cost_their_sender_alone(parent: Pare
             ipvs.read()
             ipvs.received.clear()
         assert sent < 2 * MOST_BYTES
-    assert len(parent.watchdog._states) == 1
+    assert len(parent.watchdog.children._states) == 1
     assert len(parent.lives["ipvs"]) == 1
 
 
@@ -279,14 +279,14 @@ def test_long_texts_and_many_kinds_of_events_are_bounded(parent: Parent) -> None
 def test_a_page_that_tells_of_other_times_stops_nothing(parent: Parent) -> None:
     child = parent.child("vrrp")
     child.say(ROUTER)
-    parent.until(lambda: len(parent.watchdog._states) == 1)
+    parent.until(lambda: len(parent.watchdog.children._states) == 1)
     page = child.member.page
     for moment in (float("nan"), float("inf"), -1.0, 1e300):
         page.turn(moment, bytes(112))
         page.spoke_at[1] = page.entered_at[1] = page.interval[1] = moment
         assert page.turned_at == 0.0
         assert page.spoken(1).at == page.spoken(1).entered_at == page.spoken(1).interval == 0.0
-        wait = parent.watchdog._wait()
+        wait = parent.watchdog.loop.wait()
         assert wait is not None
         assert 0.0 <= wait <= 3600.0
 
@@ -295,8 +295,8 @@ def test_a_child_that_closes_its_channel_and_does_not_end_is_replaced(parent: Pa
     child = parent.child("checker")
     child.end.close()
     parent.until(lambda: child.member.supervision.deadline is not None and parent.is_at_rest())
-    parent.watchdog._deadlines.watch(child.member.supervision)
-    parent.until(lambda: parent.watchdog._serve_once() or len(parent.lives["checker"]) == 2)
+    parent.watchdog.children.deadline_changed(child.member)
+    parent.until(lambda: parent.watchdog.loop.turn() or len(parent.lives["checker"]) == 2)
     assert any("its channel is closed" in line for line in parent.log.lines)
 
 
@@ -305,6 +305,6 @@ def test_the_trace_of_a_deaf_child_has_an_end(parent: Parent) -> None:
     close_all([child.member.trace or -1])
     # It is as a child that writes without end, and never has to wait for a processor.
     child.member.trace = os.open("/dev/zero", os.O_RDONLY)
-    parent.watchdog._kill(child.member, "no sign of life")
+    parent.watchdog.children._kill(child.member, "no sign of life")
     assert 1000 < sum(len(line) for line in parent.log.lines) < 70_000
     parent.until(lambda: len(parent.lives["vrrp"]) == 2)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kad.shared.poll import Poll
+from kad.watchdog.selector_loop import SelectorLoop
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def pipes() -> Iterator[list[tuple[int, int]]]:
 
 
 def test_what_an_earlier_call_of_the_turn_unwatched_is_not_called(pipes: list[tuple[int, int]]) -> None:
-    poll = Poll()
+    poll = SelectorLoop(print)
     called: list[int] = []
     readers = [reader for reader, _ in pipes]
 
@@ -41,7 +41,7 @@ def test_what_an_earlier_call_of_the_turn_unwatched_is_not_called(pipes: list[tu
 
 
 def test_a_number_that_another_file_has_by_now_is_not_served_for_the_earlier_one(pipes: list[tuple[int, int]]) -> None:
-    poll = Poll()
+    poll = SelectorLoop(print)
     called: list[str] = []
     readers = [reader for reader, _ in pipes]
 
