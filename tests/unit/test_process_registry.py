@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from kad.shared import messages
 from kad.watchdog.process_registry import PROCESS_SPECS
+from tests.unit.watchdog.copied import Copy
 
 PACKAGE = Path(messages.__file__).parents[1]
 SPEC = """
@@ -32,45 +34,24 @@ SPEC = ProcessSpec(
 )
 """
 WORKER = """
-from kad.shared.messages import Event
-
 class EchoWorker:
     def __init__(self, mux, say, log):
-        self.say = say
+        pass
 
     def prepare(self, generation, content):
-        self.content = content
+        self.prepared = content.decode()
 
     def commit(self, generation):
-        self.say(Event(when=1.0, kind="echo", object="echo", text=self.content.decode()))
-"""
-SCRIPT = """
-import os, select, signal, sys
-from kad.child.scheduling import Scheduling
-from kad.cli.main import main
-from kad.linux.process.memfd import write_memory_file
-from kad.shared import messages
-from kad.shared.log import Destination, Logger
-from kad.watchdog import process_specs
-from kad.watchdog.process_registry import PROCESS_SPECS
+        self.content = self.prepared
 
-print(*PROCESS_SPECS)
-member = process_specs.Member(PROCESS_SPECS["echo"])
-process_specs.fork_member(member, Logger("test", Destination(syslog=False)), None, Scheduling())
-descriptor = write_memory_file("slice", b"heard")
-member.channel.send(messages.to_frame(messages.Prepare(generation=1)), descriptor=descriptor)
-member.channel.send(messages.to_frame(messages.Commit(generation=1)))
-received = []
-while len(received) < 3:
-    select.select([member.channel.fileno()], [], [], 20)
-    received += [messages.from_child(frame) for frame in member.channel.receive()]
-for message in received:
-    member.spec.check(message)
-print(*(type(message).__name__ for message in received), received[1].text)
-os.kill(member.pid, signal.SIGKILL)
-sys.stdout.flush()
-sys.argv = ["kad", "--help"]
-main()
+    def snapshot(self, clear_statistics):
+        return {"content": self.content}
+
+    def problems(self):
+        return []
+
+    async def stop(self, release, handover):
+        pass
 """
 LIGHT = """
 import sys
@@ -81,21 +62,33 @@ print(*(name for name in sys.modules if name.partition(".")[0] in heavy or ".key
 
 
 def test_another_process_is_a_package_with_a_spec_and_one_word(tmp_path: Path) -> None:
-    shutil.copytree(PACKAGE, tmp_path / "kad")
-    registry = tmp_path / "kad" / "watchdog" / "process_registry.py"
+    copy = Copy(tmp_path)
+    registry = copy.package / "watchdog" / "process_registry.py"
     written = registry.read_text()
     assert written.count('"checker")') == 1
     registry.write_text(written.replace('"checker")', '"checker", "echo")'))
-    (tmp_path / "kad" / "echo").mkdir()
     for name, text in (("__init__", ""), ("process_spec", SPEC), ("worker", WORKER)):
-        (tmp_path / "kad" / "echo" / f"{name}.py").write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
-    lines = done.stdout.splitlines()
-    assert lines[:2] == ["runner vrrp bfd ipvs checker echo", "Ready Event Configured heard"], done.stderr
-    assert "-E FILE, --echo_pid FILE" in done.stdout
-    assert "pid file of the echo process" in done.stdout
+        copy.write(f"echo/{name}.py", text)
+    with copy.daemon("echo") as process:
+        first = copy.ask("dump", section="echo")["dump"]
+        assert first == {"problems": [], "content": "heard"}
+        pid = copy.ask("dump")["dump"]["processes"]["echo"]["pid"]
+        assert (copy.files / "echo.pid").read_text() == f"{pid}\n"
+        os.kill(pid, signal.SIGKILL)
+
+        def replacement() -> int:
+            """Its pid, when it runs its configuration."""
+            echo = copy.ask("dump")["dump"]["processes"]["echo"]
+            return int(echo["pid"] or 0) if echo["restarts"] == 1 and echo.get("generation") == 1 else 0
+
+        assert copy.until(replacement) != pid
+        assert copy.ask("dump", section="echo")["dump"] == first
+        copy.ask("stop")
+        assert process.wait(30) == 0
+    command = [sys.executable, "-m", "kad", "--help"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert "-E FILE, --echo_pid FILE" in told
+    assert "pid file of the echo process" in told
 
 
 def test_specs_import_nothing_that_the_parent_would_carry() -> None:
