@@ -19,6 +19,7 @@ from kad.analyzer.language import File, GlobalsBlock, language
 from kad.analyzer.written_files import foreign_files, tell_own_configuration, written_files
 from kad.bfd.keywords import resolve as resolve_bfd
 from kad.checker.keywords import resolve as resolve_checker
+from kad.child.process_spec import imported
 from kad.child.scheduling import of_slice
 from kad.config.build import Builder, Scope
 from kad.config.codes import ConfigCode
@@ -40,6 +41,7 @@ from kad.runner.keywords import resolve as resolve_runner
 from kad.shared.messages import Analyzed
 from kad.tracking import resolve as resolve_tracking
 from kad.vrrp.keywords import resolve as resolve_vrrp
+from kad.watchdog.process_registry import PROCESS_SPECS
 
 __all__ = ["Analysis", "Options", "analyze", "effective", "render", "to_json", "to_message"]
 
@@ -199,6 +201,9 @@ def _slices(file: File, context: SliceContext) -> tuple[WatchdogSlice, dict[str,
         "bfd": context.bfd,
         "runner": context.runner,
     }
+    for name in [name for name in PROCESS_SPECS if name not in slices]:
+        # Of a process without facts for others nothing more need be known here.
+        slices[name] = imported(f"kad.{name}.keywords.resolve:slice")(file, context)
     return watchdog, {name: part for name, part in slices.items() if part is not None}
 
 

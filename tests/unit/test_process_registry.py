@@ -16,15 +16,19 @@ from tests.unit.watchdog.copied import Copy
 
 PACKAGE = Path(messages.__file__).parents[1]
 SPEC = """
+import msgspec
 from kad.child.process_spec import PidOption, ProcessSpec
 from kad.shared import messages
+
+class EchoSlice(msgspec.Struct):
+    word: str
 
 SPEC = ProcessSpec(
     name="echo",
     ident="Keepalived_echo",
     title="kad: echo",
     worker="kad.echo.worker:EchoWorker",
-    configuration="kad.model.bfd:BfdSlice",
+    configuration="kad.echo.process_spec:EchoSlice",
     pid_file="echo.pid",
     pid_option=PidOption("-E", "--echo_pid"),
     capabilities=(),
@@ -33,19 +37,28 @@ SPEC = ProcessSpec(
     wants=frozenset({messages.Observation}),
 )
 """
+RESOLVE = """
+from kad.echo.process_spec import EchoSlice
+
+def slice(file, context):
+    return EchoSlice(context.daemon.router_id) if context.daemon.router_id else None
+"""
 WORKER = """
+import msgspec
+from kad.echo.process_spec import EchoSlice
+
 class EchoWorker:
     def __init__(self, mux, say, log):
         pass
 
     def prepare(self, generation, content):
-        self.prepared = content.decode()
+        self.prepared = msgspec.msgpack.decode(content, type=EchoSlice)
 
     def commit(self, generation):
-        self.content = self.prepared
+        self.slice = self.prepared
 
     def snapshot(self, clear_statistics):
-        return {"content": self.content}
+        return {"word": self.slice.word}
 
     def problems(self):
         return []
@@ -67,11 +80,14 @@ def test_another_process_is_a_package_with_a_spec_and_one_word(tmp_path: Path) -
     written = registry.read_text()
     assert written.count('"checker")') == 1
     registry.write_text(written.replace('"checker")', '"checker", "echo")'))
-    for name, text in (("__init__", ""), ("process_spec", SPEC), ("worker", WORKER)):
-        copy.write(f"echo/{name}.py", text)
-    with copy.daemon("echo") as process:
+    copy.write("echo/__init__.py", "")
+    copy.write("echo/process_spec.py", SPEC)
+    copy.write("echo/worker.py", WORKER)
+    copy.write("echo/keywords/__init__.py", "")
+    copy.write("echo/keywords/resolve.py", RESOLVE)
+    with copy.daemon("global_defs {\n router_id heard\n}\n") as process:
         first = copy.ask("dump", section="echo")["dump"]
-        assert first == {"problems": [], "content": "heard"}
+        assert first == {"problems": [], "word": "heard"}
         pid = copy.ask("dump")["dump"]["processes"]["echo"]["pid"]
         assert (copy.files / "echo.pid").read_text() == f"{pid}\n"
         os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A copy of the package with files added to it, and a real parent that runs from the copy."""
+"""A copy of the package with files added to it, and a real daemon that runs from the copy."""
 
 from __future__ import annotations
 
@@ -20,27 +20,11 @@ from kad.shared.control_protocol import ControlError
 PACKAGE = Path(kad.__file__).parent
 _DAEMON = """
 import grp, sys
-from pathlib import Path
-import msgspec
-from kad.linux.process.pid_file import PidFile
-from kad.model.daemon import WatchdogSlice
-from kad.shared.log import Destination, Logger
-from kad.shared.messages import Analyzed
+from kad.cli.main import main
 from kad.watchdog import control_socket
-from kad.watchdog.daemon import Options, Watchdog
-from kad.watchdog.process_registry import PROCESS_SPECS
 
-folder = Path(sys.argv[1])
-words = msgspec.msgpack.encode(WatchdogSlice())
-slices = {name: b"heard" for name in sys.argv[2:]}
 control_socket.GROUP = grp.getgrgid(65534).gr_name
-options = Options(
-    files="none",
-    runtime_directory=folder,
-    analyze=lambda: (Analyzed(exit_code=0, fatal=0, watchdog=words, findings=()), slices),
-    child_pid_files={name: folder / f"{name}.pid" for name in PROCESS_SPECS},
-)
-sys.exit(Watchdog(options, Logger("kad", Destination(console=True, syslog=False)), PidFile(folder / "kad.pid")).run())
+sys.exit(main())
 """
 _CLIENT = """
 import os, socket, sys
@@ -74,9 +58,12 @@ class Copy:
             file.write(text)
 
     @contextmanager
-    def daemon(self, *slices: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A parent with these children, which serves its clients."""
-        command = [sys.executable, "-c", _DAEMON, str(self.files), *slices]
+    def daemon(self, text: str = "") -> Iterator[subprocess.Popen[bytes]]:
+        """kad with this configuration, which is in force."""
+        configuration = self.files / "kad.conf"
+        configuration.write_text(text)
+        options = ["-n", "-l", "-f", str(configuration), "--runtime-dir", str(self.files)]
+        command = [sys.executable, "-c", _DAEMON, *options]
         with self.log.open("wb") as log, subprocess.Popen(command, cwd=self.package.parent, stderr=log) as process:
             try:
                 self.until(lambda: self._answers(process))
