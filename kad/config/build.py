@@ -44,14 +44,12 @@ def _entry(layout: Layout, field: str) -> Entry | None:
 
 
 def _item(entry: Entry | None, text: str) -> str:
-    """How one of several lines is told from the others: what a diagnostic calls it, else its first word."""
+    """How one of several lines is told from the others: by its first word, or the one behind the keyword."""
     if entry is None or entry.keyword.value is None:
         return text
-    value, is_bare = entry.keyword.value, entry.keyword.is_entries
-    if is_bare and value.subject is not None and (words := words_of("", value, f" {text}")):
-        return value.subject(words)
-    rest = text.split() if is_bare else text.split()[1:]
-    return rest[0] if rest else ""
+    words = text.split(None, 2)
+    at = 0 if entry.keyword.is_entries else 1
+    return words[at] if at < len(words) else ""
 
 
 class Places:
@@ -68,12 +66,13 @@ class Places:
         """The place of a field (of its item `index`), or of the block where the field was not written."""
         _, lines, path, layout = self._of[id(block)]
         found = lines.get(name) or lines[""]
-        if isinstance(found, list):
-            line = found[min(index or 0, len(found) - 1)]
-            if index is None:
-                return line.place._replace(subject=Subject(path, name))
-            return line.place._replace(subject=Subject(path, name, _item(_entry(layout, name), line.text)))
-        return found.place._replace(subject=Subject(path, name if name in lines else ""))
+        if not isinstance(found, list):
+            file, line, column, _ = found.place
+            return Place(file, line, column, Subject(path, name if name in lines else ""))
+        one = found[min(index or 0, len(found) - 1)]
+        file, line, column, _ = one.place
+        item = _item(_entry(layout, name), one.text) if index is not None else ""
+        return Place(file, line, column, Subject(path, name, item))
 
     def find(self, name: str, *blocks: object) -> Place:
         """The place of a field in whichever of these it was written; of the first block otherwise."""

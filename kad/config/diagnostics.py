@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -80,20 +80,12 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
     """The line of the file, as it stands there."""
 
 
-def _diagnostic(severity: str, place: Place, remark: Remark, **more: Any) -> Diagnostic:
+def _sentence(remark: Remark) -> str:
     text = str(remark)
-    if len(text) > _LONGEST_TEXT:
-        half = _LONGEST_TEXT // 2
-        text = f"{text[:half]} ... {text[-half:]}"
-    return Diagnostic(
-        severity=severity,
-        place=place._replace(subject=Subject()),
-        text=text,
-        code=remark.id,
-        subject=place.subject,
-        figures=remark.values,
-        **more,
-    )
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    half = _LONGEST_TEXT // 2
+    return f"{text[:half]} ... {text[-half:]}"
 
 
 MOST_FINDINGS = 5000
@@ -120,7 +112,7 @@ class Report:
         self._worst = Diagnostic(severity="note", place=Place(""), text="")
 
     def error(self, place: Place, remark: Remark, *, proposal: str = "", klass: Complaint = Complaint.GENERAL) -> None:
-        self._add(remark, _diagnostic("error", place, remark, proposal=proposal, klass=klass))
+        self._add("error", place, remark, proposal, klass, False)
 
     def warning(
         self,
@@ -131,26 +123,37 @@ class Report:
         klass: Complaint = Complaint.GENERAL,
         about_host: bool = False,
     ) -> None:
-        self._add(remark, _diagnostic("warning", place, remark, proposal=proposal, klass=klass, about_host=about_host))
+        self._add("warning", place, remark, proposal, klass, about_host)
 
     def note(self, place: Place, remark: Remark, *, proposal: str = "", about_host: bool = False) -> None:
-        self._add(remark, _diagnostic("note", place, remark, proposal=proposal, about_host=about_host))
+        self._add("note", place, remark, proposal, Complaint.NONE, about_host)
 
-    def _add(self, remark: Remark, diagnostic: Diagnostic) -> None:
+    def _add(
+        self, severity: str, place: Place, remark: Remark, proposal: str, klass: Complaint, about_host: bool
+    ) -> None:
         self.count += 1
-        if len(self._found) < MOST_FINDINGS:
-            known = self._found.setdefault((diagnostic.place, remark), diagnostic)
-            if diagnostic.subject not in (known.subject, *known.also):
-                also = (*known.also, diagnostic.subject)
-                self._found[diagnostic.place, remark] = msgspec.structs.replace(known, also=also)
+        if len(self._found) >= MOST_FINDINGS:
+            self._unshown += 1
+            worst = max(self._worst.severity, severity, key=_SEVERITIES.index)
+            self._worst = msgspec.structs.replace(self._worst, severity=worst, klass=max(self._worst.klass, klass))
             return
-        self._unshown += 1
-        worst = self._worst
-        self._worst = msgspec.structs.replace(
-            worst,
-            severity=max(worst.severity, diagnostic.severity, key=_SEVERITIES.index),
-            klass=max(worst.klass, diagnostic.klass),
-        )
+        subject = place.subject
+        place = Place(place.file, place.line, place.column)
+        known = self._found.get((place, remark))
+        if known is None:
+            self._found[place, remark] = Diagnostic(
+                severity=severity,
+                place=place,
+                text=_sentence(remark),
+                code=remark.id,
+                subject=subject,
+                figures=remark.values,
+                proposal=proposal,
+                klass=klass,
+                about_host=about_host,
+            )
+        elif subject != known.subject and subject not in known.also:
+            self._found[place, remark] = msgspec.structs.replace(known, also=(*known.also, subject))
 
     def hide(self, words: Iterable[str], place: Place | None) -> None:
         """These words are secret; with a place, so is the rest of the line from there on."""
