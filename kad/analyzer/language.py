@@ -4,8 +4,8 @@ import functools
 from typing import Annotated
 
 from kad.analyzer.daemon_words import DaemonGlobals, RootWords
-from kad.checker.keywords.check_words import CheckWords
 from kad.checker.keywords.default_words import CheckerGlobals, ClientBlock, ServerDefaults, ServiceDefaults
+from kad.checker.keywords.registered_blocks import CheckWords
 from kad.config.diagnostics import Complaint
 from kad.config.keyword import Block, Head, Inline, Layout, block, layout_of
 from kad.config.notification_words import FifoWords, MailGlobals, ManagementGlobals

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NoReturn, Protocol
+
+from kad.model.checker import Check, Connection, Tls, Url
+from kad.shared.messages import Notified
 
 
 class Outcome(NamedTuple):
@@ -62,3 +65,39 @@ class Conversation(Protocol):
 
     def end(self) -> Outcome | Computation:
         """The server has closed the connection, or let it fall (then `hear` is not called again)."""
+
+
+class Attempts(Protocol):
+    """What a check makes an attempt by. Each raises Unreachable, and Exhausted when nothing can be learned now."""
+
+    def stream(
+        self,
+        connection: Connection,
+        ended: Ended,
+        conversation: Conversation | None = None,
+        tls: tuple[Tls | None, Url] | None = None,
+    ) -> Attempt:
+        """Over TCP, with the name of the Url in TLS; without a conversation it succeeds when it is connected."""
+
+    def datagram(
+        self,
+        connection: Connection,
+        payload: bytes,
+        judge: Callable[[bytes], Outcome | None],
+        silence: Callable[[float], Outcome],
+        ended: Ended,
+    ) -> Attempt:
+        """One datagram is sent; None of `judge` leaves one that came out, `silence` gets the seconds without one."""
+
+    def echo(
+        self, connection: Connection, reply: Outcome, silence: Callable[[float], Outcome], ended: Ended
+    ) -> Attempt:
+        """One echo request is sent; `reply` is the outcome when its reply comes."""
+
+    def program(
+        self, check: Check, program: str, timeout: float, judge: Callable[[Notified], Outcome], ended: Ended
+    ) -> Attempt:
+        """The runner runs the program of that id."""
+
+    def refuse(self, reason: str) -> NoReturn:
+        """The check cannot be made: its server has failed."""

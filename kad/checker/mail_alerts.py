@@ -6,18 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
-from kad.model.checker import CheckedServer
+from kad.checker.checker_slice import CheckedServer
+from kad.checker.registry import CHECKERS
 from kad.model.notification import as_name, as_text
 from kad.shared.messages import CheckState, Mail, Message, ServerHealth
 
-_SUBJECTS = {
-    "HTTP_GET": "CHECK",
-    "SSL_GET": "CHECK",
-    "SMTP_CHECK": "CHECK",
-    "DNS_CHECK": "DNS_CHECK:",
-    "PING_CHECK": "ICMP CHECK",
-}
-_WEB = ("HTTP_GET", "SSL_GET")
+_BLOCKS = {block.keyword: block for checker in CHECKERS for block in checker.blocks}
 
 
 class Telling:
@@ -59,16 +53,7 @@ class Telling:
 
 def body(state: CheckState) -> str:
     """One line, as keepalived has it for each checker."""
-    subject = _SUBJECTS.get(state.kind) or f"{state.kind.partition('_')[0]} CHECK"
-    match state.kind:
-        case "MISC_CHECK":
-            ending = "succeeded" if state.healthy else "failed"
-        case "BFD_CHECK":
-            ending = f"{state.target} {'succeeded' if state.healthy else 'failed'}"
-        case _:
-            ending = "succeed" if state.healthy else "failed"
-    why = " : HTTP/SSL request failed" if state.kind in _WEB and not state.healthy else ""
-    return f"=> {subject} {ending} on service{why} <="
+    return f"=> {_BLOCKS[state.kind].mail_of(state.healthy, state.target)} <="
 
 
 def _numbered(states: Iterable[CheckState]) -> Iterator[tuple[tuple[str, str, int], CheckState]]:

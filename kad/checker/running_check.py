@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from array import array
 
+from kad.checker.check import Question
 from kad.checker.checker_api import Attempt, Outcome
 from kad.checker.health import Health
-from kad.checker.registry import kind, target
-from kad.model.checker import Question, UdpCheck
 from kad.shared.messages import CheckState
 
 _KEPT = 32
@@ -67,7 +66,7 @@ class Probe:
         self.expires = outcome.expires if outcome.expires is not None else self.expires
         if not outcome.ok:
             self.failures += 1
-        elif not isinstance(self.check, UdpCheck) or self.check.require_reply:
+        elif self.check.is_answered:
             self.last = latency
             if len(self._latencies) < _KEPT:
                 self._latencies.append(latency)
@@ -82,8 +81,8 @@ class Probe:
 
     def state(self) -> CheckState:
         return CheckState(
-            kind=kind(self.check),
-            target=target(self.check),
+            kind=self.check.kind,
+            target=self.check.target,
             healthy=self.health.healthy,
             known=self.health.has_run,
             reason=self.health.reason,
@@ -96,8 +95,8 @@ class Probe:
         timing = self.check.timing
         due = self.health.deadline
         plain: dict[str, object] = {
-            "kind": kind(self.check),
-            "target": target(self.check),
+            "kind": self.check.kind,
+            "target": self.check.target,
             "healthy": self.health.healthy,
             "known": self.health.has_run,
             "since": self.since,

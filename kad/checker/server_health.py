@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from kad.checker import bfd_check
-from kad.checker.file_check import judge
-from kad.checker.registry import kind, target
+from kad.checker.check import Followed, Question
+from kad.checker.checker_slice import CheckedServer
 from kad.checker.running_check import Probe
-from kad.model.checker import BfdCheck, CheckedServer, FileCheck, Followed, Question
 from kad.shared.messages import CheckState, Observation, ServerHealth
 
 
@@ -27,36 +25,28 @@ class Server:
         """What everybody was last told."""
 
     def questions(self) -> list[Question]:
-        return [check for check in self.configured.checks if not isinstance(check, Followed)]
+        return [check for check in self.configured.checks if isinstance(check, Question)]
 
     def follows(self, kind: str, name: str) -> bool:
-        """A track_file, or a bfd_instance."""
-        wanted = BfdCheck if kind == "bfd" else FileCheck
-        return any(isinstance(check, wanted) and check.name == name for check in self.configured.checks)
+        """Whether that Observation decides a check of it."""
+        return any(check.followed == (kind, name) for check in self.configured.checks)
 
-    def sum_up(self, files: Mapping[str, int | None], sessions: Mapping[str, Observation]) -> ServerHealth:
-        """The present truth; `files` are the numbers of the track_files, `sessions` those of BFD."""
+    def sum_up(self, observed: Mapping[tuple[str, str], Observation]) -> ServerHealth:
+        """The present state; `observed` by kind and name."""
         states = [probe.state() for probe in self.probes]
         change = 0
         for check in self.configured.checks:
-            if isinstance(check, FileCheck):
-                found = judge(check, files.get(check.name))
+            if isinstance(check, Followed) and check.followed is not None:
+                found = check.judge(observed.get(check.followed))
                 change += found.weight_change
                 states.append(
                     CheckState(
-                        kind=kind(check),
-                        target=target(check),
+                        kind=check.kind,
+                        target=check.target,
                         healthy=found.healthy,
-                        known=True,
+                        known=found.known,
                         reason=found.reason,
                         since=0.0,
-                    )
-                )
-            elif isinstance(check, BfdCheck):
-                healthy, known, reason = bfd_check.judge(check, sessions.get(check.name))
-                states.append(
-                    CheckState(
-                        kind=kind(check), target=check.name, healthy=healthy, known=known, reason=reason, since=0.0
                     )
                 )
         failed = [state for state in states if not state.healthy]

@@ -10,7 +10,7 @@ from kad.config.build import Scope
 from kad.config.diagnostics import Place
 from kad.config.programs import Programs
 from kad.model.bfd import BfdInstance, BfdSlice
-from kad.model.checker import Check, CheckerSlice, Credentials
+from kad.model.checker import Check, CheckedServers, Credentials
 from kad.model.ipvs import IpvsSlice, RealServer, VirtualServer
 from kad.model.routing import Route, Rule
 from kad.model.runner import Fifo, Mailing, RunnerSlice, VrrpScript
@@ -127,7 +127,7 @@ class SliceContext:
     """None: no instance depends on IPVS."""
     vrrp: VrrpSlice | None = None
     ipvs: IpvsSlice | None = None
-    checker: CheckerSlice | None = None
+    checker: CheckedServers | None = None
     bfd: BfdSlice | None = None
     runner: RunnerSlice | None = None
 

@@ -1,8 +1,9 @@
-"""What the checker process is given: which servers to ask, what to ask them, and how often."""
+"""What checks are made of: times, connections, credentials; each checker has a struct in kad/checker/checks/."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -107,134 +108,29 @@ class Tls(Value, frozen=True, kw_only=True):
     """The certificate must be for the name of the url."""
 
 
-class TcpCheck(Value, frozen=True, kw_only=True, tag="TCP_CHECK"):
-    """A connection is accepted."""
-
-    connection: Connection
-    timing: Timing
-
-
-class HttpCheck(Value, frozen=True, kw_only=True, tag="HTTP_GET"):
-    """Each url is answered as it should be; with `tls` it is keepalived's SSL_GET."""
-
-    connection: Connection
-    timing: Timing
-    urls: tuple[Url, ...]
-    protocol: str = "1.0"
-    """1.0, 1.0C or 1.1."""
-    tls: Tls | None = None
-
-
-class SmtpCheck(Value, frozen=True, kw_only=True, tag="SMTP_CHECK"):
-    """The server greets, answers HELO, and says goodbye."""
-
-    connection: Connection
-    timing: Timing
-    helo_name: str = "smtpchecker.keepalived.org"
-
-
-class DnsCheck(Value, frozen=True, kw_only=True, tag="DNS_CHECK"):
-    """A question is answered without error."""
-
-    connection: Connection
-    timing: Timing
-    question: bytes
-    """Name, type and class as they stand in a query (RFC 1035 4.1.2)."""
-    text: str
-    """The question for people."""
-
-
-class UdpCheck(Value, frozen=True, kw_only=True, tag="UDP_CHECK"):
-    """A datagram is not refused, or is answered."""
-
-    connection: Connection
-    timing: Timing
-    payload: bytes = b""
-    require_reply: bool = False
-    reply: bytes = b""
-    mask: bytes = b""
-    """Bits of the reply that are compared, from its first byte on."""
-    min_reply_length: int = 0
-    max_reply_length: int = 255
-
-
-class PingCheck(Value, frozen=True, kw_only=True, tag="PING_CHECK"):
-    """An echo comes back."""
-
-    connection: Connection
-    timing: Timing
-
-
-class MiscCheck(Value, frozen=True, kw_only=True, tag="MISC_CHECK"):
-    """A program decides."""
-
-    timing: Timing
-    program: str
-    """Id of the program that the runner knows."""
-    text: str
-    timeout: float
-    dynamic: bool = False
-    """The exit status sets the weight."""
-    impossible: str = ""
-    """Why it must never be run: it has failed then."""
-
-
-class FileCheck(Value, frozen=True, kw_only=True, tag="FILE_CHECK"):
-    """The number in a file, times `weight`, is added to the weight of the server."""
-
-    name: str
-    """Of the track_file."""
-    weight: int = 1
-    """0: any number but 0 means down."""
-    reverse: bool = False
-
-
-class BfdCheck(Value, frozen=True, kw_only=True, tag="BFD_CHECK"):
-    """A BFD session is up; the server is presumed well until that is known, or, with `alpha`, failed."""
-
-    name: str
-    """Of the bfd_instance."""
-    alpha: bool = False
-
-
-Question: TypeAlias = TcpCheck | HttpCheck | SmtpCheck | DnsCheck | UdpCheck | PingCheck | MiscCheck
-"""What is asked again and again."""
-Followed: TypeAlias = FileCheck | BfdCheck
-"""What others observe."""
-Check: TypeAlias = Question | Followed
-
-
-class CheckedServer(Value, frozen=True, kw_only=True):
-    """A real server and the checks that it is put to."""
-
-    service: str
-    """The name of its virtual server."""
-    address: str
-    port: int = 0
-    alpha: bool = False
-    """It is down until every check has succeeded."""
-    checks: tuple[Check, ...] = ()
-    while_local: tuple[str, ...] | None = None
-    """ha_suspend: checks are made while this host has one of these addresses, FIRST-LAST is a range; None: always."""
-    mailed_as: str = ""
-    """What a mail calls it; empty: nobody is told by mail."""
+class Check(Value, frozen=True, kw_only=True):
+    """One check of a real server, and what other processes do for it; each checker has a struct of its own."""
 
     @property
-    def name(self) -> str:
-        """For people, in keepalived's manner."""
-        return f"[{self.address}]:{self.port}"
+    def followed(self) -> tuple[str, str] | None:
+        """Kind and name of the Observation that decides; None: the check is made by attempts."""
+        return None
+
+    @property
+    def run(self) -> tuple[str, float] | None:
+        """Id and timeout, in seconds, of the program that the runner runs for it; None: none is run."""
+        return None
 
 
-class CheckerSlice(Value, frozen=True, kw_only=True):
-    """All that the checker process needs of the configuration."""
+class ChecksOfServer(Protocol):
+    """The checks of one real server."""
 
-    servers: tuple[CheckedServer, ...] = ()
-    credentials: tuple[Credentials, ...] = ()
-    mails_each_check: bool = True
-    """False: a check that leaves its server as it was is not told by mail."""
-    priority: int | None = None
-    rt_priority: int | None = None
-    rlimit_rttime: int = 10000
-    no_swap: bool = False
-    cpu_affinity: tuple[int, ...] = ()
-    """As kad.child.scheduling understands them."""
+    @property
+    def checks(self) -> Sequence[Check]: ...
+
+
+class CheckedServers(Protocol):
+    """The checks of all real servers."""
+
+    @property
+    def servers(self) -> Sequence[ChecksOfServer]: ...

@@ -10,6 +10,11 @@ from typing import Any, cast
 import msgspec
 
 from kad.analyzer.process import Analysis
+from kad.checker.checker_slice import CheckerSlice
+from kad.checker.checks.bfd import BfdCheck
+from kad.checker.checks.file import FileCheck
+from kad.checker.checks.http import HttpCheck
+from kad.checker.checks.misc import MiscCheck
 from kad.checker.http_check import HttpConversation, request
 from kad.checker.tls import Contexts
 from kad.ipvs.service import Service
@@ -28,7 +33,6 @@ from kad.linux.sockets.ndisc import unsolicited_advertisement
 from kad.linux.sockets.sendmmsg import sockaddr_in, sockaddr_in6
 from kad.linux.sockets.vrrp_socket import size
 from kad.model import secret
-from kad.model.checker import BfdCheck, CheckerSlice, FileCheck, HttpCheck, MiscCheck
 from kad.model.ipvs import IpvsSlice
 from kad.model.ipvs_table import SyncDaemonSettings, TimeoutSettings
 from kad.model.vrrp import VrrpInstance, VrrpSlice

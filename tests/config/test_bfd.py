@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from kad.analyzer.process import Analysis
+from kad.checker.checker_slice import CheckerSlice
+from kad.checker.checks.bfd import BfdCheck
 from kad.model.bfd import BfdInstance, BfdSlice
-from kad.model.checker import BfdCheck, CheckerSlice
 from kad.model.vrrp import VrrpSlice
 from tests.config.hosts import judged, said
 

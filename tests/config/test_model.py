@@ -7,8 +7,11 @@ from typing import TypeVar
 import msgspec
 import pytest
 
+from kad.checker.checker_slice import CheckedServer, CheckerSlice
+from kad.checker.checks.http import HttpCheck
+from kad.checker.checks.tcp import TcpCheck
 from kad.model import secret
-from kad.model.checker import CheckedServer, CheckerSlice, Connection, HttpCheck, TcpCheck, Timing, Url
+from kad.model.checker import Connection, Timing, Url
 from kad.model.host import Host
 from kad.model.ipvs import IpvsSlice, Member, RealServer, VirtualServer
 from kad.model.notification import GroupSubject, InstanceSubject

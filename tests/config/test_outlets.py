@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kad.analyzer.process import Analysis, Options, analyze
+from kad.checker.checker_slice import CheckerSlice
 from kad.model import secret
-from kad.model.checker import CheckerSlice
 from kad.model.ipvs import IpvsSlice
 from kad.model.runner import Fifo, Mailing, RunnerSlice
 from kad.model.vrrp import VrrpSlice

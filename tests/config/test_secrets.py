@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from kad.analyzer.process import Analysis, effective, to_message
+from kad.checker.checker_slice import CheckerSlice
+from kad.checker.checks.http import HttpCheck
 from kad.config.diagnostics import Diagnostic, Place, Report
 from kad.config.render import render, to_json
 from kad.config.secret_words import TOKEN
 from kad.model import secret
 from kad.model.bfd import BfdSlice
-from kad.model.checker import CheckerSlice, HttpCheck
 from kad.model.daemon import WatchdogSlice
 from kad.model.ipvs import IpvsSlice
 from kad.model.runner import RunnerSlice

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kad.analyzer.process import Options, analyze
+from kad.checker.checker_slice import CheckerSlice
 from kad.model import secret
-from kad.model.checker import CheckerSlice
 from kad.model.ipvs import IpvsSlice, Member, RealServer, SyncDaemon, Timeouts, VirtualServer
 from kad.model.ipvs_table import FLAG_1, FLAG_2, FLAG_3, ONE_PACKET
 from kad.model.vrrp import VrrpSlice

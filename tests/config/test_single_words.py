@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from kad.analyzer.language import language
+from kad.checker.checker_slice import CheckerSlice
+from kad.checker.checks.http import HttpCheck
 from kad.config.grammar import words_of
 from kad.config.keyword import Entry
 from kad.config.values import Clamped, Value, Wrong
-from kad.model.checker import CheckerSlice, HttpCheck
 from kad.model.ipvs import IpvsSlice
 from kad.model.vrrp import UnicastPeer, VrrpSlice
 from tests.config.hosts import judged, said

@@ -17,10 +17,12 @@ from kad.bfd import session as bfd
 from kad.bfd.packet import Control, Diagnostic, Flag
 from kad.bfd.packet import State as BfdState
 from kad.checker import health
+from kad.checker.checks.http import HttpCheck
+from kad.checker.checks.udp import UdpCheck
 from kad.linux.netlink.network_table import LinkChanged
 from kad.model import tracking
 from kad.model.bfd import BfdInstance
-from kad.model.checker import HttpCheck, Timing, UdpCheck, Url
+from kad.model.checker import Timing, Url
 from kad.model.link_monitoring import InterfaceDelay
 from kad.model.program_end import Exited
 from kad.model.runner import Program, VrrpScript

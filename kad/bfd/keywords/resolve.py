@@ -11,7 +11,6 @@ from kad.config.process_words import ProcessWords, placement
 from kad.config.slice_context import SliceContext
 from kad.config.values import family_of
 from kad.model.bfd import BfdInstance, BfdSlice
-from kad.model.checker import BfdCheck
 from kad.tracking.block_words import BfdBlock
 
 _GENERALIZED_TTL = 255
@@ -65,7 +64,7 @@ def slice(file: Blocks, context: SliceContext) -> BfdSlice | None:
         followed |= {item.name for each in context.vrrp.instances for item in each.tracks if item.kind == "bfd"}
     if context.checker is not None:
         checks = (check for server in context.checker.servers for check in server.checks)
-        followed |= {check.name for check in checks if isinstance(check, BfdCheck)}
+        followed |= {item[1] for check in checks if (item := check.followed) is not None and item[0] == "bfd"}
     scope = context.scope
     for block in file.bfd_instance:
         if block.name in context.sessions and block.name not in followed:

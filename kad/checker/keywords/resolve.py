@@ -7,14 +7,16 @@ from typing import Protocol
 
 import msgspec
 
-from kad.checker.keywords.check_words import CheckWords
+from kad.checker.check import Followed, Question
+from kad.checker.checker_slice import CheckedServer, CheckerSlice
+from kad.checker.keywords.check_resolver import CheckResolver
 from kad.checker.keywords.default_words import CheckerGlobals, ClientBlock, ServerDefaults, ServiceDefaults
 from kad.checker.keywords.inherit import Inheritance
-from kad.checker.keywords.resolve_checks import CheckResolver
+from kad.checker.keywords.registered_blocks import CheckWords
 from kad.config.notification_words import MailGlobals
 from kad.config.process_words import ProcessWords, placement
 from kad.config.slice_context import Checks, ServerChecks, SliceContext
-from kad.model.checker import BfdCheck, Check, CheckedServer, CheckerSlice, Credentials, FileCheck, Followed, Regex
+from kad.model.checker import Credentials
 
 
 class ServerName(Protocol):
@@ -88,7 +90,7 @@ class ResolvedChecks:
         self._file = file
         self._context = context
         self._resolver = CheckResolver(
-            context.scope, context.programs, context.weights["file"], context.checked_sessions, _why_not, file.SSL
+            context.scope, context.programs, context.weights["file"], context.checked_sessions, file.SSL
         )
         self._of_service: dict[int, tuple[ServerChecks, ...]] = {}
 
@@ -109,7 +111,7 @@ class ResolvedChecks:
         above = _inheritance(self._file, service, server)
         addresses = _addresses(service, self._context)
         checks = tuple(_while_local(check, addresses) for check in self._resolver.resolve(server.checks, above))
-        return ServerChecks(checks, any(map(_is_alpha, checks)))
+        return ServerChecks(checks, any(check.is_alpha for check in checks))
 
 
 def checks(file: Blocks, context: SliceContext) -> ResolvedChecks:
@@ -170,24 +172,7 @@ def _addresses(service: VirtualServerBlock, context: SliceContext) -> tuple[str,
     return context.group_addresses.get(service.name.group or "") or None
 
 
-def _while_local(check: Check, addresses: tuple[str, ...] | None) -> Check:
+def _while_local(check: Question | Followed, addresses: tuple[str, ...] | None) -> Question | Followed:
     if addresses is None or isinstance(check, Followed):
         return check
     return msgspec.structs.replace(check, timing=msgspec.structs.replace(check.timing, while_local=addresses))
-
-
-def _is_alpha(check: Check) -> bool:
-    match check:
-        case BfdCheck(alpha=alpha):
-            return alpha
-        case FileCheck():
-            return False
-        case _:
-            return check.timing.alpha
-
-
-def _why_not(regex: Regex) -> str:
-    # The library of regular expressions is loaded only where one is configured.
-    from kad.checker.http_check import why_not
-
-    return why_not(regex)

@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from kad.checker import dns_check
+from kad.checker.attempts import SocketAttempts
+from kad.checker.check import Question
 from kad.checker.checker_api import Outcome
+from kad.checker.checker_slice import CheckedServer, CheckerSlice
 from kad.checker.ha_suspend import Locality
 from kad.checker.health import (
     AttemptEnded,
@@ -25,10 +27,8 @@ from kad.checker.health import (
     Suspended,
     Verdict,
 )
-from kad.checker.http_check import why_not
 from kad.checker.mail_alerts import Telling
-from kad.checker.misc_check import Courier
-from kad.checker.registry import Checkers, kind, phrase, target
+from kad.checker.program_attempt import Courier
 from kad.checker.required_capabilities import needed
 from kad.checker.running_check import Probe
 from kad.checker.server_health import Server, is_news
@@ -37,7 +37,6 @@ from kad.child.multiplexer import Mux
 from kad.linux.process import capabilities
 from kad.linux.sockets.check_socket import Exhausted, Unreachable, allow_descriptors
 from kad.model import secret
-from kad.model.checker import CheckedServer, CheckerSlice, DnsCheck, HttpCheck, MiscCheck, Question
 from kad.model.problem import Problem
 from kad.shared.log import Logger
 from kad.shared.log_limit import ComplaintLimit
@@ -76,12 +75,13 @@ class Room:
         """Probes that were ever started: places them in their interval."""
         self._earlier: dict[str, ServerHealth] = {}
         """What the life before this one said; nothing after the first commit."""
-        self._files: dict[str, int | None] = {}
-        self._sessions: dict[str, Observation] = {}
-        """Of BFD, by the name of the bfd_instance."""
+        self._observed: dict[tuple[str, str], Observation] = {}
+        """By kind and name."""
+        self._followed: frozenset[tuple[str, str]] = frozenset()
+        """Those of them that decide a check."""
         self._telling = Telling(say)
         self._courier = Courier(mux, say)
-        self._checkers = Checkers(mux, self._courier)
+        self._attempts = SocketAttempts(mux, self._courier)
         self._locality = Locality(mux, self._look_at_addresses)
         self._deadlines: Deadlines[Probe] = Deadlines()
         self._alarm = mux.alarm(self._fall_due)
@@ -101,8 +101,9 @@ class Room:
             wanted = secret.decode(slice_bytes, CheckerSlice)
         except msgspec.DecodeError as error:
             raise ValueError(f"the checker's configuration cannot be read: {error}") from error
-        if any(isinstance(check, DnsCheck) for server in wanted.servers for check in server.checks):
-            dns_check.load()
+        for kind in {type(check) for server in wanted.servers for check in server.checks}:
+            if issubclass(kind, Question):
+                kind.load()
         self._prepared = (generation, wanted, Contexts(wanted.credentials))
 
     def abandon(self) -> None:
@@ -112,10 +113,12 @@ class Room:
         """A server that is equal in both generations is not touched, nor is a check that it shares."""
         assert self._prepared is not None
         self._admit_all()
-        (self._courier.generation, wanted, self._checkers.contexts), self._prepared = self._prepared, None
+        (self._courier.generation, wanted, self._attempts.contexts), self._prepared = self._prepared, None
         self._telling.of_each_check = wanted.mails_each_check
-        self._look_at_patterns(wanted)
+        self._log_remarks(wanted)
         self._give_up_privileges(wanted)
+        followed = (check.followed for server in wanted.servers for check in server.checks)
+        self._followed = frozenset(item for item in followed if item is not None)
         old, self._servers = self._servers, {}
         for configured in wanted.servers:
             self._breathe()
@@ -133,20 +136,10 @@ class Room:
         self._log.info(f"{len(self._servers)} real servers are checked, {len(self._arriving)} of them anew")
         self._admit_some()
 
-    def _look_at_patterns(self, wanted: CheckerSlice) -> None:
-        """keepalived leaves out a regex that it cannot understand, and says so."""
-        found = {
-            url.regex
-            for server in wanted.servers
-            for check in server.checks
-            if isinstance(check, HttpCheck)
-            for url in check.urls
-            if url.regex is not None
-        }
-        for regex in found:
-            reason = why_not(regex)
-            if reason:
-                self._log.warning(f"the regex {regex.pattern} is ignored: {reason}")
+    def _log_remarks(self, wanted: CheckerSlice) -> None:
+        questions = (check for server in wanted.servers for check in server.checks if isinstance(check, Question))
+        for text in dict.fromkeys(text for check in questions for text in check.remarks()):
+            self._log.warning(text)
 
     def _forget(self, gone: list[Server]) -> None:
         """Checks that nobody wants any more end, unless one that follows takes over what they know."""
@@ -200,7 +193,7 @@ class Room:
             del self._probes[followed.check]
             old, followed.check = followed.check, check
             if _is_same_question(old, check):
-                if followed.attempt is not None and not isinstance(check, MiscCheck):
+                if followed.attempt is not None and check.connection is not None:
                     followed.attempt.allow(check.connection.timeout)
                 self._feed(followed, Retimed(check.timing))
             else:
@@ -210,7 +203,7 @@ class Room:
         earlier = followed.state() if followed is not None else _earlier_state(check, self._earlier.get(server.key))
         if earlier is not None and earlier.known:
             probe.since = earlier.since
-            weight = server.said.weight if isinstance(check, MiscCheck) and server.said is not None else None
+            weight = server.said.weight if check.sets_weight and server.said is not None else None
             self._feed(probe, Resumed(earlier.healthy, earlier.reason, weight))
         return probe
 
@@ -231,16 +224,15 @@ class Room:
         match message:
             case Notified():
                 self._courier.receive(message)
-            case Observation(kind="file", name=name, value=value):
-                self._files[name] = None if message.deleted else value
-                self._tell_followers("file", name)
-            case Observation(kind="bfd", name=name):
-                self._sessions[name] = message
-                self._tell_followers("bfd", name)
+            case Observation(kind=kind, name=name):
+                self._observed[kind, name] = message
+                self._tell_followers(kind, name)
             case ServerHealth() if not self._courier.generation and not message.deleted:
                 self._earlier[message.key] = message
 
     def _tell_followers(self, kind: str, name: str) -> None:
+        if (kind, name) not in self._followed:
+            return
         for server in self._servers.values():
             if server.follows(kind, name):
                 self._tell(server)
@@ -250,7 +242,7 @@ class Room:
         servers = []
         for server in filter(lambda one: one.is_admitted, self._servers.values()):
             self._breathe()
-            truth = server.sum_up(self._files, self._sessions)
+            truth = server.sum_up(self._observed)
             servers.append(
                 {
                     "service": truth.service,
@@ -325,7 +317,7 @@ class Room:
                 case Verdict():
                     self._conclude(probe, action)
                 case AttemptFailed(reason):
-                    self._log.info(f"{phrase(probe.check, False, 0)}: {reason}")
+                    self._log.info(f"{probe.check.failure(0)}: {reason}")
 
     def _cancel(self, probe: Probe) -> None:
         if probe.attempt is not None:
@@ -350,7 +342,7 @@ class Room:
                 break
             self._begin(*self._queue.popleft())
         # A server that is near has answered already.
-        self._checkers.serve()
+        self._attempts.serve()
         self._pump()
         self._alarm.set(self._deadlines.next())
 
@@ -361,7 +353,7 @@ class Room:
         probe.began = self._mux.now()
         self._open += 1
         try:
-            probe.attempt = self._checkers.begin(probe.check, url, lambda outcome: self._ended(probe, outcome))
+            probe.attempt = probe.check.begin(self._attempts, url, lambda outcome: self._ended(probe, outcome))
         except Unreachable as error:
             self._ended(probe, Outcome(False, str(error)))
             return
@@ -398,7 +390,7 @@ class Room:
         """Time is over, unless the answer, or the next step, came meanwhile."""
         if deadline is not None and deadline > self._answers_read:
             self._answers_read = self._mux.now()
-            self._checkers.serve_all()
+            self._attempts.serve_all()
         if probe.attempt is not None and probe.attempt is attempt and probe.attempt.deadline == deadline:
             probe.attempt.expire()
         self._deadlines.watch(probe)
@@ -406,7 +398,8 @@ class Room:
 
     def _conclude(self, probe: Probe, verdict: Verdict) -> None:
         probe.since = time.time()
-        self._log.info(f"{phrase(probe.check, verdict.healthy, verdict.retries)}: {verdict.reason}")
+        said = probe.check.success if verdict.healthy else probe.check.failure(verdict.retries)
+        self._log.info(f"{said}: {verdict.reason}")
         for key in probe.users:
             if key in self._servers:
                 self._tell(self._servers[key])
@@ -415,7 +408,7 @@ class Room:
         self._breathe()
         if not server.is_admitted:
             return
-        truth = server.sum_up(self._files, self._sessions)
+        truth = server.sum_up(self._observed)
         before = server.said
         if not is_news(truth, before):
             return
@@ -439,7 +432,7 @@ class Room:
         left = expires - time.time()
         if left < _EXPIRY_WARNING and self._mux.now() >= probe.warn_after:
             probe.warn_after = self._mux.now() + _DAY
-            self._log.warning(f"the certificate of {target(probe.check)} ends in {left / _DAY:.1f} days")
+            self._log.warning(f"the certificate of {probe.check.target} ends in {left / _DAY:.1f} days")
 
     def _complain(self, text: str) -> None:
         """At most once a minute."""
@@ -453,7 +446,7 @@ def _key(server: CheckedServer) -> str:
 
 def _is_same_question(old: Question, new: Question) -> bool:
     """Whether nothing but times and counts differs; the time of a program is part of the order to run it."""
-    if not isinstance(old, MiscCheck) and not isinstance(new, MiscCheck):
+    if old.connection is not None and new.connection is not None:
         connection = msgspec.structs.replace(old.connection, timeout=new.connection.timeout)
         old = msgspec.structs.replace(old, connection=connection)
     return msgspec.structs.replace(old, timing=new.timing) == new
@@ -470,6 +463,6 @@ def _predecessor(check: Question, server: Server, before: Server | None) -> Prob
 
 def _earlier_state(check: Question, earlier: ServerHealth | None) -> CheckState | None:
     """What the life before this one said of the check."""
-    named = (kind(check), target(check))
+    named = (check.kind, check.target)
     states = earlier.checks if earlier is not None else ()
     return next((state for state in states if (state.kind, state.target) == named), None)

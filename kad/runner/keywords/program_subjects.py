@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from kad.model.checker import CheckerSlice, MiscCheck
+from kad.model.checker import CheckedServers
 from kad.model.ipvs import VirtualServer
 from kad.model.notification import (
     CheckSubject,
@@ -21,7 +21,10 @@ from kad.model.vrrp import VrrpSlice
 
 
 def with_subjects(
-    programs: Iterable[Program], vrrp: VrrpSlice | None, services: Sequence[VirtualServer], checker: CheckerSlice | None
+    programs: Iterable[Program],
+    vrrp: VrrpSlice | None,
+    services: Sequence[VirtualServer],
+    checker: CheckedServers | None,
 ) -> tuple[Program, ...]:
     """The last one of each id; those that belong to nothing that runs are left out."""
     owners: dict[str, Subject] = {}
@@ -48,12 +51,12 @@ def _of_services(services: Sequence[VirtualServer]) -> Iterator[tuple[str, Subje
             yield f"service:{service.name}/{server.address} {server.port}", subject
 
 
-def _of_checks(checker: CheckerSlice) -> Iterator[tuple[str, Subject]]:
-    """One that must never be run is none."""
-    checks: dict[str, set[MiscCheck]] = {}
-    for server in checker.servers:
-        for check in server.checks:
-            if isinstance(check, MiscCheck) and not check.impossible:
-                checks.setdefault(check.program, set()).add(check)
-    for program, alike in checks.items():
-        yield program, CheckSubject(timeouts=tuple(sorted(check.timeout for check in alike)))
+def _of_checks(checker: CheckedServers) -> Iterator[tuple[str, Subject]]:
+    """By program; those that are never run are left out."""
+    timeouts: dict[str, list[float]] = {}
+    for check in dict.fromkeys(check for server in checker.servers for check in server.checks):
+        if check.run is not None:
+            program, timeout = check.run
+            timeouts.setdefault(program, []).append(timeout)
+    for program, found in timeouts.items():
+        yield program, CheckSubject(timeouts=tuple(sorted(found)))

@@ -9,7 +9,6 @@ import msgspec
 
 from kad.config.notification_words import FifoWords, MailGlobals
 from kad.config.slice_context import SliceContext
-from kad.model.checker import FileCheck
 from kad.model.runner import Fifo, Mailing, RunnerSlice, VrrpScript
 from kad.model.tracking import TrackedFile, TrackedProcess
 from kad.runner.keywords.codes import RunnerCode
@@ -104,7 +103,7 @@ def slice(file: Blocks, context: SliceContext) -> RunnerSlice | None:
     items = {(item.kind, item.name) for instance in vrrp.instances for item in instance.tracks} if vrrp else set()
     if checker is not None:
         checks = (check for server in checker.servers for check in server.checks)
-        items |= {("file", check.name) for check in checks if isinstance(check, FileCheck)}
+        items |= {check.followed for check in checks if check.followed is not None}
     processes, files = _tracked(file, context)
     sources = ("vrrp" if vrrp is not None else "", "lvs" if context.ipvs is not None else "")
     made = RunnerSlice(

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from kad.checker.checker_slice import CheckedServer, CheckerSlice
 from kad.checker.process.worker import Room
 from kad.child.multiplexer import Mux
 from kad.linux.process import capabilities
 from kad.model import secret
-from kad.model.checker import Check, CheckedServer, CheckerSlice, Connection, Credentials, Timing
+from kad.model.checker import Check, Connection, Credentials, Timing
 from kad.shared.log import Destination, Logger
 from kad.shared.messages import Message, ServerHealth
 

@@ -7,13 +7,16 @@ import contextlib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kad.checker import dns_check, udp_check
 from kad.checker.checker_api import Conversation, Outcome
+from kad.checker.checks import dns as dns_check
+from kad.checker.checks import udp as udp_check
+from kad.checker.checks.dns import DnsCheck
+from kad.checker.checks.smtp import SmtpConversation
+from kad.checker.checks.udp import UdpCheck
 from kad.checker.http_check import HttpConversation
-from kad.checker.smtp_check import SmtpConversation
 from kad.checker.tls import Contexts, TlsFailed
 from kad.linux.sockets.icmp import Echo
-from kad.model.checker import Connection, DnsCheck, Regex, Timing, Tls, UdpCheck, Url
+from kad.model.checker import Connection, Regex, Timing, Tls, Url
 
 DNS = DnsCheck(connection=Connection(address="127.0.0.1"), timing=Timing(), question=b"\0\0\x06\0\x01", text=". SOA")
 URL = Url(path="/", host="h", digest="0" * 32, regex=Regex(pattern="a.c", options=("utf", "caseless")))

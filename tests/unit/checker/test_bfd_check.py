@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kad.model.checker import BfdCheck
+from kad.checker.checks.bfd import BfdCheck
 from kad.shared.messages import Observation
 from tests.unit.checker.room import Stage
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from kad.checker import dns_check, udp_check
+from kad.checker.check import FollowedVerdict
 from kad.checker.checker_api import Outcome
-from kad.checker.file_check import FileVerdict
-from kad.checker.file_check import judge as judge_file
-from kad.checker.misc_check import judge as judge_program
-from kad.checker.smtp_check import LARGEST_REPLY, SmtpConversation
-from kad.model.checker import Connection, DnsCheck, FileCheck, MiscCheck, Timing, UdpCheck
+from kad.checker.checks import dns as dns_check
+from kad.checker.checks import udp as udp_check
+from kad.checker.checks.dns import DnsCheck
+from kad.checker.checks.file import FileCheck
+from kad.checker.checks.file import judge as judge_file
+from kad.checker.checks.misc import MiscCheck
+from kad.checker.checks.misc import judge as judge_program
+from kad.checker.checks.smtp import LARGEST_REPLY, SmtpConversation
+from kad.checker.checks.udp import UdpCheck
+from kad.model.checker import Connection, Timing
 from kad.model.program_end import Exited, Killed, NotStarted, ProgramEnd, TimedOut
 from kad.shared.messages import Notified
 
@@ -244,4 +249,4 @@ def test_the_number_in_a_file_times_its_weight(
 
 
 def test_a_file_that_says_nothing_changes_nothing() -> None:
-    assert judge_file(FileCheck(name="f", weight=0), None) == FileVerdict(True, 0, "track_file f says nothing yet")
+    assert judge_file(FileCheck(name="f", weight=0), None) == FollowedVerdict(True, "track_file f says nothing yet")

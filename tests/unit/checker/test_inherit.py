@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from kad.model.checker import (
-    CheckerSlice,
-    DnsCheck,
-    FileCheck,
-    HttpCheck,
-    MiscCheck,
-    PingCheck,
-    Regex,
-    SmtpCheck,
-    TcpCheck,
-    Tls,
-    UdpCheck,
-    Url,
-)
+from kad.checker.checker_slice import CheckerSlice
+from kad.checker.checks.dns import DnsCheck
+from kad.checker.checks.file import FileCheck
+from kad.checker.checks.http import HttpCheck
+from kad.checker.checks.misc import MiscCheck
+from kad.checker.checks.ping import PingCheck
+from kad.checker.checks.smtp import SmtpCheck
+from kad.checker.checks.tcp import TcpCheck
+from kad.checker.checks.udp import UdpCheck
+from kad.model.checker import Regex, Tls, Url
 from tests.config.test_model import judged, sliced
 
 CA = "-----BEGIN CERTIFICATE-----\n"

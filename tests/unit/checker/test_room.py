@@ -12,7 +12,10 @@ import time
 import msgspec
 import pytest
 
-from kad.model.checker import FileCheck, HttpCheck, TcpCheck, Timing, Url
+from kad.checker.checks.file import FileCheck
+from kad.checker.checks.http import HttpCheck
+from kad.checker.checks.tcp import TcpCheck
+from kad.model.checker import Timing, Url
 from kad.shared.messages import Observation, ServerHealth
 from tests.unit.checker.room import SOON, Stage, at, server
 from tests.unit.checker.servers import Servers, page

@@ -11,20 +11,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kad.model.checker import (
-    Connection,
-    Credentials,
-    DnsCheck,
-    HttpCheck,
-    MiscCheck,
-    PingCheck,
-    Regex,
-    SmtpCheck,
-    TcpCheck,
-    Tls,
-    UdpCheck,
-    Url,
-)
+from kad.checker.checks.dns import DnsCheck
+from kad.checker.checks.http import HttpCheck
+from kad.checker.checks.misc import MiscCheck
+from kad.checker.checks.ping import PingCheck
+from kad.checker.checks.smtp import SmtpCheck
+from kad.checker.checks.tcp import TcpCheck
+from kad.checker.checks.udp import UdpCheck
+from kad.model.checker import Connection, Credentials, Regex, Tls, Url
 from kad.model.program_end import Exited, NotStarted, ProgramEnd
 from kad.model.secret import Secret
 from kad.shared.messages import Notified, Notify, ServerHealth
@@ -463,7 +457,7 @@ def test_a_program_that_must_not_be_run_fails_the_server_and_is_not_ordered(stag
 def test_a_runner_that_was_replaced_says_nothing_of_the_server_and_is_asked_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kad.checker.misc_check.PATIENCE", 0.02)
+    monkeypatch.setattr("kad.checker.program_attempt.PATIENCE", 0.02)
     check = MiscCheck(timing=SOON, program="check:/bin/p/misc_path", text="/bin/p", timeout=0.1)
     stage.check(check)
     orders = lambda: [one for one in stage.said if isinstance(one, Notify)]  # noqa: E731

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from kad.checker.checker_slice import CheckedServer
 from kad.checker.mail_alerts import Telling, body
-from kad.model.checker import CheckedServer
 from kad.shared.messages import CheckState, Mail, Message, ServerHealth
 
 SERVER = CheckedServer(

@@ -1,4 +1,4 @@
-"""MISC_CHECK: a program that the runner runs decides by its exit status."""
+"""One attempt by a program: the runner is sent the order to run it, and its answer decides."""
 
 from __future__ import annotations
 
@@ -8,36 +8,12 @@ from itertools import count
 
 from kad.checker.checker_api import Ended, Outcome
 from kad.child.multiplexer import Mux
-from kad.model import escaping
-from kad.model.checker import MiscCheck
+from kad.model.checker import Check
 from kad.model.notification import CheckDue
-from kad.model.program_end import Exited, Killed, NotStarted, TimedOut
 from kad.shared.messages import Message, Notified, Notify
 
 PATIENCE = 2.0
 """Seconds after its timeout within which the runner has told of it, if any runner knows of it."""
-_WEIGHTLESS = 2
-"""Exit statuses below it set no weight."""
-_SHOWN = 200
-
-
-def judge(check: MiscCheck, answer: Notified) -> Outcome:
-    """What the end of the program means."""
-    lines = answer.output.strip().splitlines()
-    said = f"{answer.ending}" + (f": {escaping.one_line(lines[-1][:_SHOWN])}" if lines else "")
-    match answer.ending:
-        case NotStarted(reason, transient):
-            return Outcome(False, f"the program could not be run: {reason}", is_void=transient)
-        case TimedOut(seconds):
-            return Outcome(False, f"the program timed out after {seconds:g} s")
-        case Killed():
-            return Outcome(False, said)
-        case Exited(0):
-            return Outcome(True, said)
-        case Exited(status) if check.dynamic and status >= _WEIGHTLESS:
-            return Outcome(True, said, weight=status - _WEIGHTLESS)
-        case Exited():
-            return Outcome(False, said)
 
 
 class Courier:
@@ -48,15 +24,17 @@ class Courier:
         self._say = say
         # A later life's orders have higher numbers, so that the runner does not take them for repeats.
         self._numbers = count(time.monotonic_ns() // 1000)
-        self._running: dict[str, MiscAttempt] = {}
+        self._running: dict[str, ProgramAttempt] = {}
         self.generation = 0
 
-    def begin(self, check: MiscCheck, ended: Ended) -> MiscAttempt:
+    def begin(
+        self, check: Check, program: str, timeout: float, judge: Callable[[Notified], Outcome], ended: Ended
+    ) -> ProgramAttempt:
         """Order a run."""
         # The runner runs one program of an object at a time: equal programs of unlike checks must not wait.
-        fact = CheckDue(check=hash(check) & 0xFFFFFFFF, timeout=check.timeout)
-        order = Notify(program=check.program, fact=fact, generation=self.generation, sequence=next(self._numbers))
-        attempt = MiscAttempt(self, check, ended, self._mux.now() + check.timeout + PATIENCE, order)
+        fact = CheckDue(check=hash(check) & 0xFFFFFFFF, timeout=timeout)
+        order = Notify(program=program, fact=fact, generation=self.generation, sequence=next(self._numbers))
+        attempt = ProgramAttempt(self, judge, ended, self._mux.now() + timeout + PATIENCE, order)
         self._running[order.object] = attempt
         self._say(order)
         return attempt
@@ -68,25 +46,32 @@ class Courier:
             del self._running[message.object]
             attempt.answer(message)
 
-    def forget(self, attempt: MiscAttempt) -> None:
+    def forget(self, attempt: ProgramAttempt) -> None:
         if self._running.get(attempt.object) is attempt:
             del self._running[attempt.object]
 
 
-class MiscAttempt:
+class ProgramAttempt:
     """One run of the program."""
 
-    __slots__ = ("_courier", "_ended", "check", "deadline", "number", "object")
+    __slots__ = ("_courier", "_ended", "_judge", "deadline", "number", "object")
 
-    def __init__(self, courier: Courier, check: MiscCheck, ended: Ended, deadline: float, order: Notify) -> None:
+    def __init__(
+        self,
+        courier: Courier,
+        judge: Callable[[Notified], Outcome],
+        ended: Ended,
+        deadline: float,
+        order: Notify,
+    ) -> None:
         self._courier = courier
         self._ended = ended
-        self.check = check
+        self._judge = judge
         self.deadline: float | None = deadline
         self.number, self.object = order.sequence, order.object
 
     def answer(self, message: Notified) -> None:
-        self._end(judge(self.check, message))
+        self._end(self._judge(message))
 
     def expire(self) -> None:
         """A runner that was replaced knows nothing of the order."""

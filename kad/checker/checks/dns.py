@@ -1,25 +1,30 @@
-"""DNS_CHECK: a server is well that answers a question without an error.
+"""DNS_CHECK: the server must answer a question without an error.
 
-What is not an answer to this very question (RFC 5452 9.1) is left out, as if it had not come: whoever guesses the
-number of a query decides nothing.
+What is not an answer to this very question (RFC 5452 9.1) is left out, as if it had not come: a sender that guesses
+the number of a query decides nothing.
 """
-
-from __future__ import annotations
 
 import secrets
 import struct
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
-from kad.checker.checker_api import Ended, Outcome
-from kad.checker.datagram_attempt import Exchange
-from kad.checker.udp_check import send
-from kad.child.multiplexer import Mux
-from kad.linux.sockets import check_socket
-from kad.model.checker import DnsCheck
+from kad.checker.check import CheckBlock, Checker, Question
+from kad.checker.checker_api import Attempt, Attempts, Ended, Outcome
+from kad.checker.keywords.check_words import ConnectionWords, TimingWords
+from kad.checker.keywords.codes import CheckCode
+from kad.config.keyword import Block, Inline, keyword
+from kad.config.values import one_of, text
+from kad.model.checker import Connection, Timing
 
 if TYPE_CHECKING:
     from dns.message import Message
 
+    from kad.checker.keywords.check_resolver import CheckResolver
+    from kad.checker.keywords.inherit import Inheritance
+
+_DNS_TYPES = ("A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY")
+_RETRY = 3
 _HEADER = struct.Struct("!6H")  # id, flags, counts of questions, answers, authorities, additions (RFC 1035 4.1.1)
 _RECURSION_DESIRED = 0x0100
 _RESPONSE, _TRUNCATED = 0x8000, 0x0200
@@ -27,9 +32,33 @@ _READ_WHOLE = 1232
 """Bytes; of a longer answer, which was not asked for, header and question are read, since records take time."""
 
 
-def load() -> None:
-    """Import what reads answers: only a configuration with such checks pays for it."""
-    import dns.message  # noqa: F401
+class DnsCheck(Question, frozen=True, kw_only=True, tag="DNS_CHECK"):
+    """A question is answered without error."""
+
+    connection: Connection
+    timing: Timing
+    question: bytes
+    """Name, type and class as they stand in a query (RFC 1035 4.1.2)."""
+    text: str
+    """The question for people."""
+
+    @property
+    def target(self) -> str:
+        return f"[{self.connection.address}]:udp:{self.connection.port}"
+
+    @property
+    def success(self) -> str:
+        return f"DNS_CHECK({self.text}) on service {self.target} success"
+
+    @classmethod
+    def load(cls) -> None:
+        """Import what reads answers: only a configuration with such checks pays for it."""
+        import dns.message  # noqa: F401
+
+    def begin(self, attempts: Attempts, url: int, ended: Ended) -> Attempt:
+        number = secrets.randbits(16)
+        judge = Judge(self, number)
+        return attempts.datagram(self.connection, query(self, number), judge.judge, judge.silence, ended)
 
 
 def query(check: DnsCheck, number: int) -> bytes:
@@ -81,7 +110,7 @@ class Judge:
             return None
         return Outcome(True, "DNS NOERROR")
 
-    def _is_asked(self, answer: Message) -> bool:
+    def _is_asked(self, answer: "Message") -> bool:
         """The question is repeated; names do not differ by upper and lower case."""
         mine = self._check.question
         if len(answer.question) != 1:
@@ -91,7 +120,7 @@ class Judge:
         return theirs.lower() == mine.lower()
 
 
-def _fits(answer: Message) -> bool:
+def _fits(answer: "Message") -> bool:
     """There are no records, or they begin at the name that was asked for and lead to the type."""
     from dns import message, rdatatype
 
@@ -109,10 +138,39 @@ def _type(number: int) -> str:
     return rdatatype.to_text(rdatatype.RdataType(number))
 
 
-def begin(mux: Mux, check: DnsCheck, ended: Ended) -> Exchange:
-    """Raises Unreachable, Exhausted."""
-    number = secrets.randbits(16)
-    sock = check_socket.datagram(check.connection)
-    send(sock, query(check, number))
-    judge = Judge(check, number)
-    return Exchange(mux, sock, check.connection.timeout, judge.judge, judge.silence, ended)
+class DnsBlock(Block, frozen=True, kw_only=True):
+    """DNS_CHECK { }: it asks for a name."""
+
+    connection: Annotated[ConnectionWords, Inline()]
+    timing: Annotated[TimingWords, Inline()]
+    type: Annotated[str | None, keyword(one_of(*_DNS_TYPES), "of the question", default="SOA")] = None
+    name: Annotated[str | None, keyword(text("DOMAIN"), "of the question", default=". (the root)", unique=True)] = None
+
+
+def resolve(blocks: tuple[DnsBlock, ...], resolver: "CheckResolver", above: "Inheritance") -> Iterator[DnsCheck]:
+    if not blocks:
+        return
+    # Only here, and only when it is needed: the check itself sends the bytes that are made here.
+    from dns import exception, name, rdataclass, rdatatype
+
+    for block in blocks:
+        kind, asked = block.type or "SOA", block.name or "."
+        try:
+            labels = name.from_text(asked)
+        except exception.DNSException as error:
+            place = resolver.scope.places.of(block, "name")
+            resolver.warn(place, CheckCode.NOT_A_DOMAIN_NAME(asked=asked, error=error))
+            continue
+        number = rdatatype.from_text(kind)
+        yield DnsCheck(
+            connection=resolver.connection(block, above, block.connection),
+            timing=above.timing(block.timing, retry=_RETRY, delay_before_retry=None),
+            question=(labels.to_wire() or b"") + number.to_bytes(2) + rdataclass.IN.to_bytes(2),
+            text=f"{asked} {kind}",
+        )
+
+
+_MAIL = ("DNS_CHECK: succeed on service", "DNS_CHECK: failed on service")
+CHECKER = Checker(
+    DnsCheck, 50, (CheckBlock("DNS_CHECK", DnsBlock, "the server must answer a DNS query", resolve, _MAIL),)
+)
