@@ -18,7 +18,7 @@ from tests.lab.lab import Lab, Node
 
 pytestmark = pytest.mark.lab
 
-CERTIFICATES = Path(__file__).parents[1] / "unit" / "check" / "certificates"
+CERTIFICATES = Path(__file__).parents[1] / "unit" / "checker" / "certificates"
 SERVER = "10.77.0.2"
 NGINX = """
 worker_processes 1;
