@@ -62,8 +62,7 @@ class RouterResolver:
         builder = InstanceBuilder(self._defaults, self._scope, smtp_alert=self._smtp_alert)
         for name in list(self.parts):
             parts = self.parts.pop(name)
-            addresses = (*parts.outline.virtual_addresses, *parts.outline.excluded_addresses)
-            needed = served.first_of(each.address for each in addresses) if served is not None else ""
+            needed = served.first_of(_addresses(parts.outline)) if served is not None else ""
             yield builder.build(parts, self._memberships.get(name), needed)
 
     def _instance(self, block: InstanceBlock) -> InstanceParts | None:
@@ -118,3 +117,8 @@ class RouterResolver:
                     self._scope.report.note(
                         place, VrrpCode.ADDRESS_OF_OTHER_INSTANCE(address=address.address, holder=holder).of(block.name)
                     )
+
+
+def _addresses(outline: InstanceOutline) -> Iterator[str]:
+    yield from (each.address for each in outline.virtual_addresses)
+    yield from (each.address for each in outline.excluded_addresses)
