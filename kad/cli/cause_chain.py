@@ -21,7 +21,7 @@ from kad.model.cause import (
     MemberLeft,
     ProcessPaused,
     ResumedTooLate,
-    faults_of,
+    events_of,
 )
 
 Plain = Mapping[str, Any]
@@ -115,7 +115,7 @@ class Why:
 
     def _causes_of_transition(self, event: Plain, cause: Cause | None) -> Iterator[Plain]:
         before, name, new = event["number"], event["object"], event["details"].get("new")
-        for key in dict.fromkeys(fault.event for fault in faults_of(cause) if fault.event is not None):
+        for key in events_of(cause):
             yield from self._of_key(before, key)
         match cause:
             case MemberLeft(member=member):

@@ -292,3 +292,8 @@ def _texts(faults: Iterable[FaultFound]) -> str:
 def faults_of(cause: Cause | None) -> tuple[FaultFound, ...]:
     """The reasons for FAULT that began or ended."""
     return cause.faults if isinstance(cause, FaultsBegan | FaultsEnded) else ()
+
+
+def events_of(cause: Cause | None) -> tuple[JournalKey, ...]:
+    """Events of the journal that the faults follow from, each once."""
+    return tuple(dict.fromkeys(fault.event for fault in faults_of(cause) if fault.event is not None))

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from kad.child.process_spec import ProcessSpec
+from kad.model.cause import events_of
 from kad.shared.messages import Event, Message, Observation, RouterState, ServerHealth, to_plain
 
 RECENT = 4000
@@ -160,6 +161,7 @@ class Journal:
             reason=state.reason,
             priority=state.priority,
             cause=to_plain(state.cause),
+            causes=to_plain(events_of(state.cause)),
         )
 
     def _take_observation(self, observation: Observation) -> None:

@@ -310,3 +310,16 @@ def test_details_of_an_event_are_kept_whatever_they_are_called() -> None:
     story.at(1, Event(kind="refused", object="VI_1", text="refused", when=BORN + 1, details=details))
     [entry] = story.journal.entries()
     assert (entry.kind, entry.details) == ("refused", details)
+
+
+def test_a_transition_has_its_cause_and_the_events_that_it_follows_from() -> None:
+    story = Story()
+    story.at(1, router("FAULT", 1, "interface eth0 is down"))
+    [entry] = story.plain()
+    key = {"kind": "link", "object": "interface/eth0"}
+    assert entry["details"]["cause"] == {
+        "kind": "faults-began",
+        "faults": ({"text": "interface eth0 is down", "event": key},),
+    }
+    assert entry["details"]["causes"] == (key,)
+    assert entry["details"]["reason"] == "interface eth0 is down"
