@@ -76,7 +76,7 @@ class ControlServer:
             return
         if leaving is not None:
             self._end(leaving)
-        self.allow(conversation, _CONVERSATION)
+        self._clients.last(conversation, time.monotonic() + _CONVERSATION)
         self._loop.watch(conversation.connection, lambda: self._guard(conversation, self._read))
 
     def close(self) -> None:
@@ -126,8 +126,9 @@ class ControlServer:
             verb.answer(self._parts, client, arguments)
 
     def allow(self, conversation: Conversation, seconds: float) -> None:
-        """It may last for so long from now."""
-        self._clients.last(conversation, time.monotonic() + seconds)
+        """It may last for so long from now, unless it has ended."""
+        if conversation in self._clients:
+            self._clients.last(conversation, time.monotonic() + seconds)
 
     def reply(self, conversation: Conversation, answer: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         """Write the answer as the client reads it; one that has ended is not answered."""

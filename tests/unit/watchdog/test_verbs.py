@@ -9,6 +9,8 @@ import pytest
 
 from kad.shared.control_protocol import ControlError, Permission
 from kad.watchdog import verbs
+from kad.watchdog.control_clients import Client
+from kad.watchdog.verb import Verb
 from kad.watchdog.verb_registry import VERBS
 from tests.unit.watchdog import Parent
 from tests.unit.watchdog.copied import Copy
@@ -84,6 +86,22 @@ def test_a_reload_is_refused_while_the_daemon_stops(parent: Parent) -> None:
         parent.rest()
         assert client.recv(1000) == b' {"ok":false,"error":"the daemon is stopping"}'
         assert client.recv(1) == b""
+
+
+def test_a_verb_that_speaks_to_a_client_that_has_ended_keeps_nothing(
+    parent: Parent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Client] = []
+    verb = Verb(name="echo", permission=Permission.LOOK, answer=lambda daemon, client, arguments: asked.append(client))
+    monkeypatch.setitem(VERBS, "echo", verb)
+    with parent.client() as connection:
+        connection.sendall(b'{"verb": "echo"}\n')
+        parent.until(lambda: asked)
+        parent.watchdog.control.close()
+        asked[0].allow(1000.0)
+        asked[0].reply({"ok": True})
+        assert list(parent.watchdog.control._clients) == []
+        assert (connection.recv(10), connection.recv(10)) == (b" ", b"")
 
 
 def test_a_client_that_has_ended_is_not_told_of_the_reload(parent: Parent, monkeypatch: pytest.MonkeyPatch) -> None:
