@@ -99,6 +99,7 @@ def test_a_verb_that_speaks_to_a_client_that_has_ended_keeps_nothing(
         parent.until(lambda: asked)
         parent.watchdog.control.close()
         asked[0].allow(1000.0)
+        assert list(parent.watchdog.control._clients) == []
         asked[0].reply({"ok": True})
         assert list(parent.watchdog.control._clients) == []
         assert (connection.recv(10), connection.recv(10)) == (b" ", b"")
