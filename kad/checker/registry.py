@@ -10,12 +10,9 @@ from kad.checker.check import Checker
 
 
 def _found() -> tuple[Checker, ...]:
-    modules = (
-        importlib.import_module(f"{checks.__name__}.{each.name}") for each in pkgutil.iter_modules(checks.__path__)
-    )
-    return tuple(
-        sorted((module.CHECKER for module in modules), key=lambda checker: (checker.position, str(checker.check)))
-    )
+    names = (each.name for each in pkgutil.iter_modules(checks.__path__))
+    found: list[Checker] = [importlib.import_module(f"{checks.__name__}.{name}").CHECKER for name in names]
+    return tuple(sorted(found, key=lambda checker: (checker.position, checker.check.__name__)))
 
 
 CHECKERS = _found()
