@@ -76,7 +76,7 @@ ROWS = (
     Row("new_script", "runner/keywords/script_words.py", "ScriptBlock", "vrrp_script"),
     Row("new_bfd", "tracking/block_words.py", "BfdBlock", "bfd_instance"),
     Row("new_service", "ipvs/keywords/service_words.py", "ServiceWords", "virtual_server"),
-    Row("new_check", "checker/keywords/check_words.py", "TcpBlock", "virtual_server > real_server > TCP_CHECK"),
+    Row("new_check", "checker/keywords/check_words.py", "ConnectionWords", "virtual_server > real_server > TCP_CHECK"),
 )
 
 
