@@ -44,11 +44,18 @@ def _entry(layout: Layout, field: str) -> Entry | None:
 
 
 def _item(entry: Entry | None, text: str) -> str:
-    """How one of several lines is told from the others: by its first word, or the one behind the keyword."""
+    """How one of several lines is told from the others: what it is about where lines begin alike, else its first word.
+
+    The first word is the one behind the keyword, where there is one.
+    """
     if entry is None or entry.keyword.value is None:
         return text
+    value, is_bare = entry.keyword.value, entry.keyword.is_entries
+    # Only routes and rules need that; to parse a line again for each of thousands of findings would take seconds.
+    if is_bare and value.subject is not None and (found := words_of("", value, f" {text}")):
+        return value.subject(found)
     words = text.split(None, 2)
-    at = 0 if entry.keyword.is_entries else 1
+    at = 0 if is_bare else 1
     return words[at] if at < len(words) else ""
 
 
