@@ -14,7 +14,7 @@ from tests.lab.test_reload import surplus
 from tests.lab.texts import global_defs, instance
 from tests.lab.wrapped import WrappedKad
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.more]
 
 VIP = "10.77.0.100"
 Pair = tuple[Lab, Node, Node]

@@ -19,7 +19,7 @@ from tests.lab.impostor import Impostor, start_with_impostors
 from tests.lab.lab import Lab, Node
 from tests.lab.texts import global_defs, instance
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.more]
 
 VIP = "10.77.0.100"
 OF_VRRP = """notify /etc/keepalived/of_vrrp.sh

@@ -102,14 +102,14 @@ def test_a_master_that_is_replaced_too_late_is_backup_and_lets_go(pair: Pair) ->
     first.send(signal.SIGSTOP)
     _, moment = kill(first, "vrrp")
     lab.wire.wait_advert(node="b", seconds=3, since=moment)
-    # The address comes behind the advert.
-    lab.hub.until(lambda: lab.holders(VIP) == {"a", "b"}, 1, "both hold it")
+    # The address comes behind the advert. The runner of the first may have released it there by then, or not yet.
+    lab.hub.until(lambda: "b" in lab.holders(VIP), 1, "the second holds it")
     first.send(signal.SIGCONT)
     lab.wait_holder(VIP, b, seconds=2)
     first.wait_log(r"\(VI_1\) Entering BACKUP STATE.*too late", since=moment)
     lab.stays(VIP, b, 0.5)
     assert not lab.wire.adverts(node="a", since=moment)
-    assert [(event.node, event.added) for event in lab.moves(VIP, moment)] == [("b", True), ("a", False)]
+    assert sorted((event.node, event.added) for event in lab.moves(VIP, moment)) == [("a", False), ("b", True)]
     assert told(first)["state"] == "BACKUP"
 
 

@@ -15,7 +15,7 @@ from tests.lab.lab import Lab, Node
 from tests.lab.test_crash import kill, replaced
 from tests.lab.texts import global_defs, instance
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.more]
 
 Pair = tuple[Lab, Node, Node]
 VIP = "10.77.0.100"

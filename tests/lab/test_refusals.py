@@ -46,7 +46,7 @@ def test_another_name_of_twelve_devices_keeps_the_role(pair: Pair) -> None:
     moment = daemon.reload(twelve("rt", 150, advert_int=0.3))
     daemon.wait_log("Reload complete", since=moment)
     lab.hub.until(lambda: set(links(a)) == {f"rt.{vrid}" for vrid in range(51, 63)}, 3, "the new names")
-    assert {link["operstate"] for link in links(a).values()} == {"UP"}
+    lab.hub.until(lambda: {link["operstate"] for link in links(a).values()} == {"UP"}, 3, "all are up")
     assert [on(a, address) for address in addresses] == [{f"rt.{vrid}"} for vrid in range(51, 63)]
     # As many adverts as there were: none is late by an interval.
     for vrid in range(51, 63):
