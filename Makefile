@@ -11,19 +11,21 @@ PYTEST := $(RUN) pytest
 .PHONY: test test-more lint demo soak bench packages
 .DEFAULT_GOAL := test
 
-# Tests that measure milliseconds run alone, after the others; those that need ip_vs run in a guest that they boot.
-# A failure in one part does not hide the next.
+# Tests that measure milliseconds run alone, after the others. A failure in one part does not hide the next.
 test: packages $(VENV)/.test lint
 	@failed=; \
 	$(PYTEST) -q -m "not lab" -n 2 || failed=yes; \
 	$(PYTEST) -q -m "lab and not timing and not vm and not more" -n 5 || failed=yes; \
 	$(PYTEST) -q -m "lab and timing and not more" || failed=yes; \
-	$(PYTEST) -q -m vm --durations 10 tests/vm || failed=yes; \
 	test -z "$$failed"
 
-# What loads the machine by itself: thousands of routers, storms, deaths at random moments.
+# What needs ip_vs, in guests that the tests boot; and what loads the machine by itself: thousands of routers, storms,
+# deaths at random moments.
 test-more: packages $(VENV)/.test
-	$(PYTEST) -v -m more --durations 10 tests/lab
+	@failed=; \
+	$(PYTEST) -q -m vm --durations 10 tests/vm || failed=yes; \
+	$(PYTEST) -v -m more --durations 10 tests/lab || failed=yes; \
+	test -z "$$failed"
 
 lint: $(VENV)/.test
 	$(RUN) ruff check
