@@ -32,7 +32,7 @@ from kad.shared.log import Logger
 if TYPE_CHECKING:
     from kad.child.multiplexer import Moment, Mux
 
-_MISSED_AFTER = 3
+MISSED_AFTER = 3
 """Advertisement intervals without an advert after which a peer takes over."""
 _LEAVES_WITHIN = 1.0
 """Seconds that a vrrp process whose parent is gone has to hand over and leave; longer where a peer takes over later."""
@@ -59,7 +59,7 @@ class _Intervals(msgspec.Struct):
 def missed_after(release_slice: bytes) -> float:
     """Seconds of silence after which the first peer takes an address over."""
     intervals = msgspec.msgpack.decode(release_slice, type=_Intervals)
-    return _MISSED_AFTER * min((each.advertisement_interval for each in intervals.instances), default=1.0)
+    return MISSED_AFTER * min((each.advertisement_interval for each in intervals.instances), default=1.0)
 
 
 class LastRelease:

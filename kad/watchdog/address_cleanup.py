@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kad.child.last_release import release
+from kad.child.last_release import MISSED_AFTER, release
 from kad.linux.files.runtime_directory import read_file, remove_file, replace_file
 from kad.linux.process import fork
 from kad.linux.process.fork import Birth
@@ -28,8 +28,6 @@ from kad.watchdog.process_registry import PROCESS_SPECS
 from kad.watchdog.selector_loop import SelectorLoop
 from kad.watchdog.two_phase_commit import RunningConfiguration
 
-_MISSED_AFTER = 3
-"""Advertisement intervals without an advert after which a peer takes over."""
 _MEMORY = "vrrp.left"
 _RETRY = 0.5
 _PATIENCE = 2.0
@@ -167,7 +165,7 @@ class AddressCleanup:
 
     def _missed_at(self, state: messages.RouterState) -> float:
         spoke_at = self._children.members["vrrp"].page.spoken(state.slot).at
-        return max(spoke_at + _MISSED_AFTER * state.advertisement_interval, self._not_before)
+        return max(spoke_at + MISSED_AFTER * state.advertisement_interval, self._not_before)
 
     def _let_go(self, names: frozenset[str]) -> None:
         held = self.held

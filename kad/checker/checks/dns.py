@@ -148,8 +148,6 @@ class DnsBlock(Block, frozen=True, kw_only=True):
 
 
 def resolve(blocks: tuple[DnsBlock, ...], resolver: "CheckResolver", above: "Inheritance") -> Iterator[DnsCheck]:
-    if not blocks:
-        return
     # Only here, and only when it is needed: the check itself sends the bytes that are made here.
     from dns import exception, name, rdataclass, rdatatype
 

@@ -41,7 +41,8 @@ class CheckResolver:
 
     def resolve(self, words: CheckWords, above: Inheritance) -> tuple[Question | Followed, ...]:
         """The checks that can be made on this server."""
-        return tuple(check for each in BLOCKS for check in each.resolve(getattr(words, each.keyword), self, above))
+        written = ((each, blocks) for each in BLOCKS if (blocks := getattr(words, each.keyword)))
+        return tuple(check for each, blocks in written for check in each.resolve(blocks, self, above))
 
     def warn(self, place: Place, remark: Remark, proposal: str = "") -> None:
         self.scope.report.warning(place, remark, proposal=proposal)
